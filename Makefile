@@ -1,0 +1,55 @@
+# Everything happens inside this folder: packages in .venv, Airflow's state in .airflow.
+PYTHON ?= python3
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+# pytest keeps the folders of its last runs; here, and not in the system's folder for such.
+PYTEST := mkdir -p .airflow/tmp && TMPDIR="$$PWD/.airflow/tmp" $(PY) -m pytest
+
+# Settings of another project's Python must not leak into this one.
+unexport PYTHONHOME
+unexport PYTHONPATH
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: $(STAMP) ## list, export and wait for images through real Airflow tasks, on the sandbox
+	@$(PY) -m scripts demo
+
+test: $(STAMP) ## run the tests
+	@$(PYTEST)
+
+airflow: $(STAMP) ## start Airflow's UI with the sandbox and the example DAGs (PORT=8080)
+	@$(PY) -m scripts airflow_ui
+
+lint: $(STAMP) ## check style, format and types
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m ruff format --quiet --check .
+	@$(PY) -m mypy
+
+integration: $(STAMP) ## run only the tests that go through a running Airflow or sandbox
+	@$(PYTEST) tests/integration
+
+constraints: $(STAMP) ## choose anew the versions in constraints.txt
+	@$(PY) -m pip --disable-pip-version-check --quiet install uv
+	@$(PY) -m scripts constraints
+
+clean: ## remove everything that the other targets made
+	rm -rf $(VENV) .airflow dist .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help demo test airflow lint integration constraints clean moved
+
+$(STAMP): pyproject.toml constraints.txt
+	@scripts/venv.sh '$(PYTHON)' $@
+
+# A virtual environment knows the folder that it was made in; after a move it is made again.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(shell pwd -P))
+$(STAMP): moved
+endif

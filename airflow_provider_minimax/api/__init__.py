@@ -1,0 +1,1 @@
+"""The service itself: ids, jobs, errors, client and paging. Nothing in here knows a DAG."""

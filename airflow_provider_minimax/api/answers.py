@@ -1,0 +1,157 @@
+"""From an answer of the service to the error that it means. No I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, NamedTuple
+
+from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.api.codec import loads
+
+#: Characters of the service's own message that go into an exception.
+_LONGEST_MESSAGE: Final = 300
+_NO_HELP: Final = "A retry will not help"
+_SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
+_TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
+
+
+class Meaning(NamedTuple):
+    """The error that a status stands for, and what the reader of a log should know."""
+
+    error: type[errors.MiniMaxError]
+    advice: str
+
+
+#: Sources: the vendor's pages for 400, 401, 404; the vendor's own script for 412, 422, 429, 502, 504 and
+#: 596; a third party's digest of its sibling services for the rest.
+_MEANINGS: Final[Mapping[int, Meaning]] = {
+    400: Meaning(errors.MiniMaxBadRequestError, f"{_NO_HELP} until the parameters are right."),
+    401: Meaning(errors.MiniMaxAuthError, f"{_NO_HELP} until the password of the connection is a valid API token."),
+    402: Meaning(errors.MiniMaxAuthError, f"{_NO_HELP} until the useapi.net subscription is active."),
+    403: Meaning(errors.MiniMaxAuthError, f"{_NO_HELP}: the resource belongs to another useapi.net user."),
+    404: Meaning(
+        errors.MiniMaxNotFoundError,
+        f"{_NO_HELP}: the id is unknown. (A video that moderation has removed is also answered like this.)",
+    ),
+    412: Meaning(errors.MiniMaxOutOfCreditsError, f"{_NO_HELP} until the Hailuo account has credits again."),
+    422: Meaning(errors.MiniMaxModeratedError, f"{_NO_HELP}: the prompt was refused; change it."),
+    429: Meaning(errors.MiniMaxCapacityError, "Nothing was created. A retry will ask again."),
+    596: Meaning(
+        errors.MiniMaxAccountOnHoldError,
+        "The Hailuo account is on hold, perhaps for hours, or has to be set up again at useapi.net. "
+        "A retry helps only after that.",
+    ),
+}
+_OTHER_REFUSAL: Final = Meaning(errors.MiniMaxBadRequestError, f"{_NO_HELP}: the request was refused.")
+_REDIRECT: Final = Meaning(
+    errors.MiniMaxUpstreamError,
+    "Redirects are not followed; check the host of the connection. A retry will ask again.",
+)
+_FAULT: Final = Meaning(errors.MiniMaxUpstreamError, "A fault of the service; a retry will ask again.")
+_LOST_CREATE: Final = Meaning(
+    errors.MiniMaxUnknownOutcomeError,
+    "The job may have been created and paid for, so it is not sent again here. Look for it in the account's "
+    "list before you clear the task.",
+)
+
+
+def meaning_of(status: int, *, paid: bool) -> Meaning:
+    """Return what an HTTP status that is not a success stands for.
+
+    :param paid: the request was a create; a fault may then hide a job that was accepted (the vendor says so
+        of 502 and 504), so its outcome is unknown.
+    """
+    if status in _MEANINGS:
+        return _MEANINGS[status]
+    if 300 <= status < 400:
+        return _REDIRECT
+    if status >= 500 or status == 408:
+        return _LOST_CREATE if paid else _FAULT
+    return _OTHER_REFUSAL
+
+
+def error_for(
+    operation: str, status: int, headers: Mapping[str, str], body: bytes, *, paid: bool, now: datetime
+) -> errors.MiniMaxError:
+    """Return the error that an unsuccessful answer means.
+
+    :param operation: method and path, as a reader of the log knows it; holds the id.
+    :param now: an aware time, to turn dates in ``Retry-After`` into seconds.
+    """
+    meaning = meaning_of(status, paid=paid)
+    document = _document(body)
+    return meaning.error(
+        f"{operation} answered {status}: {message_of(document, body)}. {meaning.advice}",
+        status=status,
+        retry_after=retry_after(headers, document, now),
+    )
+
+
+def not_the_contract(operation: str, status: int | None, found: str, *, paid: bool) -> errors.MiniMaxError:
+    """Return the error for an answer that came, or broke off, and is not what the contract promises.
+
+    :param found: what came instead, in a few words.
+    """
+    meaning = _LOST_CREATE if paid else _FAULT
+    return meaning.error(f"{operation}: {found}. {meaning.advice}", status=status)
+
+
+def message_of(document: object, body: bytes) -> str:
+    """Return the service's own words for an error, short, on one line.
+
+    ``error`` is documented as a string; sibling services pass an object on.
+    """
+    error = document.get("error") if isinstance(document, dict) else None
+    if isinstance(error, dict):
+        error = error.get("message") or error.get("status")
+    if isinstance(error, str) and error.strip():
+        return " ".join(error.split())[:_LONGEST_MESSAGE].rstrip(".")
+    if not body:
+        return "an empty body"
+    if document is not None:
+        return "JSON without an error message"
+    title = _TITLE.search(body)
+    return f"not JSON but a page titled {title[1].decode(errors='replace').strip()!r}" if title else "not JSON"
+
+
+def retry_after(headers: Mapping[str, str], document: object, now: datetime) -> float | None:
+    """Return the seconds that the service asks us to wait, at least 0; None when it does not say.
+
+    ``Retry-After`` (seconds or an HTTP date) and ``retryAfter`` (an ISO time in the body) are known from
+    sibling services only: honoured when present, never required.
+    """
+    header = headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(header):
+        return float(header)
+    at = _http_date(header)
+    if at is None and isinstance(document, dict):
+        at = _iso_time(document.get("retryAfter"))
+    return None if at is None else max(0.0, (at - now).total_seconds())
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _iso_time(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return loads(body)
+    except ValueError:
+        return None

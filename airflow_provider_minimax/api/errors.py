@@ -1,0 +1,66 @@
+"""Errors of the service, split by one question: can a retry of the task help?
+
+Airflow never retries an ``AirflowFailException`` and never shows one to a retry policy, so the
+errors that a retry cannot mend are one, and the others are not.
+"""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+
+class MiniMaxError(AirflowException):
+    """Base of every error of this provider.
+
+    :param message: what happened, to which id, and what a retry will do.
+    :param status: the HTTP status of the answer; None when there was no answer.
+    :param retry_after: seconds that the service asked us to wait; None when it did not say.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class MiniMaxAuthError(MiniMaxError, AirflowFailException):
+    """The API token or the subscription is refused (401, 402, 403)."""
+
+
+class MiniMaxBadRequestError(MiniMaxError, AirflowFailException, ValueError):
+    """The request is wrong: the service says so (400), or we refuse to send it.
+
+    Also a ``ValueError``, since a constructor raises it for a constant that cannot be right.
+    """
+
+
+class MiniMaxNotFoundError(MiniMaxError, AirflowFailException):
+    """The id is unknown, or its video was removed by moderation (404)."""
+
+
+class MiniMaxOutOfCreditsError(MiniMaxError, AirflowFailException):
+    """The Hailuo account has not enough credits (412)."""
+
+
+class MiniMaxModeratedError(MiniMaxError, AirflowFailException):
+    """The prompt was refused (422), or the result was moderated (status 5, 7, 14)."""
+
+
+class MiniMaxJobFailedError(MiniMaxError, AirflowFailException):
+    """The job ended without a result (status 3)."""
+
+
+class MiniMaxCapacityError(MiniMaxError):
+    """No free slot at the service (429); nothing was created."""
+
+
+class MiniMaxAccountOnHoldError(MiniMaxError):
+    """The Hailuo account is on hold, perhaps for hours, or its session is broken (596)."""
+
+
+class MiniMaxUpstreamError(MiniMaxError):
+    """The service failed (5xx), was out of reach, or answered something that is not its contract."""
+
+
+class MiniMaxUnknownOutcomeError(MiniMaxError):
+    """The answer to a create was lost: the job may run, and be paid, without our knowing its id."""

@@ -1,0 +1,54 @@
+"""Ids of the service, read and checked without a call.
+
+An id names its owner and its kind: ``user:<user>-minimax:<account>-<kind>:<bare id>``. Ids go into
+paths raw (the vendor warns that an encoded ``:`` breaks path matching), so nothing that could alter
+a URL may pass as one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+
+Kind = Literal["image", "video", "file"]
+
+_ID = re.compile(r"user:(?P<user>\d+)-minimax:(?P<account>[\w.@]+)-(?P<kind>[a-z]+):(?P<bare>[\w.@:-]+)", re.ASCII)
+_SHAPE = "user:<user>-minimax:<account>-{kind}:<{kind}_id>"
+
+
+class ResourceId(NamedTuple):
+    """The parts of a full id; ``account`` is the Hailuo account that owns the resource."""
+
+    full: str
+    account: str
+    kind: str
+    bare: str
+
+
+def parse_id(value: object, kind: Kind, *, account: str | None = None) -> ResourceId:
+    """Read a full id and refuse what the service could only refuse later.
+
+    :param value: what the user gave, usually an XCom or a rendered template.
+    :param kind: the kind of resource that is wanted.
+    :param account: when given, the account that has to own the resource.
+    :return: the parts of the id.
+    :raises MiniMaxBadRequestError: not a full id, an id of another kind, or of another account.
+    """
+    wanted = _SHAPE.format(kind=kind)
+    if not isinstance(value, str) or not value.strip():
+        raise MiniMaxBadRequestError(f"No {kind} id was given (got {value!r}); expected {wanted}.")
+    text = value.strip()
+    match = _ID.fullmatch(text)
+    if match is None:
+        raise MiniMaxBadRequestError(f"{value!r} is not a full {kind} id; expected {wanted}.")
+    found = ResourceId(text, match["account"], match["kind"], match["bare"])
+    if found.kind != kind:
+        raise MiniMaxBadRequestError(f"{text} is the id of a {found.kind}; expected {wanted}.")
+    if account is not None and found.account != account:
+        raise MiniMaxBadRequestError(
+            f"{text} belongs to account {found.account}, but this task works on account {account}. "
+            f"Set account={found.account!r} on the task, or use an id of account {account}."
+        )
+    return found

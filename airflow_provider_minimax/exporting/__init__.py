@@ -1,0 +1,1 @@
+"""Rows to files: formats, parts, and the manifest that makes them an export."""

@@ -1,0 +1,232 @@
+"""The hook: from an Airflow connection to the client of the service."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Unpack
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_minimax.api.errors import (
+    MiniMaxBadRequestError,
+    MiniMaxError,
+)
+from airflow_provider_minimax.api.settings import Settings, base_url, check_token
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow.sdk import Connection
+
+    from airflow_provider_minimax.api.bodies import ImageFields, VideoFields
+    from airflow_provider_minimax.api.client import MiniMaxClient
+    from airflow_provider_minimax.api.ids import Kind
+
+log = logging.getLogger(__name__)
+
+_ACCOUNT: Final = "account"
+_NUMBERS: Final[Mapping[str, type[float] | type[int]]] = {
+    "connect_timeout": float,
+    "read_timeout": float,
+    "max_attempts": int,
+}
+
+
+class MiniMaxHook(BaseHook):
+    """Reaches MiniMax / Hailuo AI through the useapi.net API.
+
+    :param minimax_conn_id: the Airflow connection, of type ``minimax``.
+    :param account: the Hailuo account to work on; wins over the connection's own. Without either, the service
+        chooses, which it does only where one account is configured (or for a video).
+    """
+
+    conn_name_attr = "minimax_conn_id"
+    default_conn_name = "minimax_default"
+    conn_type = "minimax"
+    hook_name = "MiniMax / Hailuo AI"
+
+    def __init__(self, minimax_conn_id: str = default_conn_name, account: str | None = None) -> None:
+        super().__init__()
+        self.minimax_conn_id = minimax_conn_id
+        self.account = account
+
+    @cached_property
+    def _client(self) -> MiniMaxClient:
+        # Here, so that parsing a DAG file does not import the HTTP stack.
+        from airflow_provider_minimax.api.client import MiniMaxClient
+
+        return MiniMaxClient(settings_of(self.get_connection(self.minimax_conn_id), self.minimax_conn_id, self.account))
+
+    @cached_property
+    def _poll_client(self) -> MiniMaxClient:
+        return self._client.without_repeats()
+
+    def get_conn(self) -> MiniMaxClient:
+        """Return the client.
+
+        :raises MiniMaxAuthError: the connection has no token that could be sent.
+        :raises MiniMaxBadRequestError: its host or one of its extras makes no sense.
+        """
+        return self._client
+
+    async def aget_settings(self) -> Settings:
+        """Return what a client is made from, on an event loop that must not be blocked."""
+        from airflow.providers.common.compat.connection import get_async_connection
+
+        connection = await get_async_connection(self.minimax_conn_id, hook=self)
+        return settings_of(connection, self.minimax_conn_id, self.account)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Try the connection without touching a generation (GET /accounts).
+
+        :return: whether it can be used, and what was found.
+        """
+        try:
+            accounts = self.get_conn().without_repeats().list_accounts()
+        except MiniMaxError as error:
+            return False, str(error)
+        return _judge_accounts(accounts, self._client.settings.account)
+
+    # Images
+
+    def list_images(
+        self, limit: int = 30, last_image_id: str | None = None, account: str | None = None
+    ) -> dict[str, Any]:
+        """Return one page of images, newest first, as the API sends it.
+
+        :param limit: images asked for.
+        :param last_image_id: the image to go on from.
+        """
+        return self.get_conn().list_images(limit, last_image_id, account)
+
+    def iter_images(
+        self, account: str | None = None, page_size: int = 100, max_images: int | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Iterate over all images of the account, newest first, each once, in memory that does not grow.
+
+        :param page_size: images asked for at a time.
+        :param max_images: stop after so many.
+        """
+        return self.get_conn().iter_images(account, page_size, max_images)
+
+    def get_image(self, image_id: str) -> dict[str, Any]:
+        """Return one image as the API sends it.
+
+        :raises MiniMaxNotFoundError: no such image.
+        """
+        return self.get_conn().get_image(image_id)
+
+    def asker(self, kind: Kind) -> Callable[[str], dict[str, Any]]:
+        """Return what reads one job by its id, once: a wait paces itself and repeats nothing in between."""
+        return self._poll_client.asker(kind)
+
+    def create_image(self, prompt: str, account: str | None = None, **fields: Unpack[ImageFields]) -> list[str]:
+        """Create images and return their ids, one for each. Costs credits.
+
+        :raises MiniMaxUnknownOutcomeError: the answer was lost; the images may have been created.
+        """
+        return self.get_conn().create_image(prompt, account, **fields)
+
+    # Videos
+
+    def create_video(self, prompt: str | None = None, account: str | None = None, **fields: Unpack[VideoFields]) -> str:
+        """Create a video and return its id. Costs credits.
+
+        :raises MiniMaxUnknownOutcomeError: the answer was lost; the video may have been created.
+        """
+        return self.get_conn().create_video(prompt, account, **fields)
+
+    def get_video(self, video_id: str) -> dict[str, Any]:
+        """Return one video as the API sends it.
+
+        :raises MiniMaxNotFoundError: no such video; most often moderation removed it.
+        """
+        return self.get_conn().get_video(video_id)
+
+    def list_videos(
+        self, limit: int = 30, last_video_id: str | None = None, account: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return one page of videos."""
+        return self.get_conn().list_videos(limit, last_video_id, account)
+
+    def cancel_video(self, video_id: str) -> None:
+        """Ask the service to cancel a video. Images cannot be cancelled."""
+        self.get_conn().cancel_video(video_id)
+
+    # Files, accounts
+
+    def upload_file(self, path: str | Path, account: str | None = None) -> str:
+        """Upload a local picture, sound or video and return its file id."""
+        return self.get_conn().upload_file(path, account)
+
+    def list_accounts(self) -> dict[str, dict[str, Any]]:
+        """Return the configured Hailuo accounts, safe fields only."""
+        return self.get_conn().list_accounts()
+
+    def get_features(self, account: str | None = None) -> dict[str, Any]:
+        """Return credits and limits of an account."""
+        return self.get_conn().get_features(account)
+
+
+def settings_of(connection: Connection, conn_id: str, account: str | None = None) -> Settings:
+    """Read a connection once. It is not kept: its ``repr`` shows the password.
+
+    :param account: wins over the connection's own.
+    :raises MiniMaxAuthError: there is no token that could be sent.
+    :raises MiniMaxBadRequestError: host or extras make no sense.
+    """
+    where = f"Connection {conn_id!r}"
+    extras = _extras(connection.extra, where)
+    default_account = extras.pop(_ACCOUNT, None)
+    numbers = {name: _number(where, name, extras.pop(name, None)) for name in _NUMBERS}
+    for name in extras:
+        log.warning("%s: the extra %r is not known and is ignored.", where, name)
+    return Settings(
+        token=check_token(connection.password, where),
+        base_url=base_url(connection.host, connection.schema, connection.port),
+        account=account or (str(default_account) if default_account else None),
+        **{name: value for name, value in numbers.items() if value is not None},
+    )
+
+
+def _extras(text: str | None, where: str) -> dict[str, Any]:
+    try:
+        extras = json.loads(text) if text else {}
+    except ValueError:
+        extras = None
+    if not isinstance(extras, dict):
+        raise MiniMaxBadRequestError(f"{where}: the extra is not a JSON object.")
+    return extras
+
+
+def _number(where: str, name: str, value: object) -> Any:
+    """Return a number greater than 0; None when the field was left empty."""
+    if value is None or value == "":
+        return None
+    kind = _NUMBERS[name]
+    try:
+        number = kind(str(value))
+    except ValueError:
+        number = kind(0)
+    if not 0 < number < float("inf"):
+        raise MiniMaxBadRequestError(f"{where}: the extra {name} must be a number above 0.")
+    return number
+
+
+def _judge_accounts(accounts: Mapping[str, Mapping[str, Any]], wanted: str | None) -> tuple[bool, str]:
+    if not accounts:
+        return False, "The API token is valid, but no Hailuo account is configured at useapi.net."
+    if wanted is not None and wanted not in accounts:
+        return False, f"The API token is valid, but account {wanted} is not configured at useapi.net."
+    usable = [name for name, config in accounts.items() if not config.get("error")]
+    if wanted is not None and wanted not in usable:
+        return False, f"Account {wanted} is in error: {accounts[wanted]['error']}"
+    if not usable:
+        return False, "All Hailuo accounts are in error: " + "; ".join(
+            f"{name}: {config['error']}" for name, config in accounts.items()
+        )
+    names = ", ".join(usable)
+    return True, f"Connected. Usable Hailuo account{'s' if len(usable) > 1 else ''}: {names}"

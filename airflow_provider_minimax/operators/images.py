@@ -1,0 +1,173 @@
+"""Operators for images: list them, export them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
+from airflow_provider_minimax.api.jobs import compact
+from airflow_provider_minimax.api.selection import Moment, Selection, choose
+from airflow_provider_minimax.exporting.export import export_images
+from airflow_provider_minimax.exporting.formats import format_named
+from airflow_provider_minimax.exporting.parts import folder_at
+from airflow_provider_minimax.operators.base import MiniMaxBaseOperator, at_least_one
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+#: The largest page that the documentation is sure of is 30; a list of more asks for this many.
+_LARGEST_PAGE: Final = 100
+_ON_EMPTY: Final = ("return", "skip", "fail")
+
+
+class MiniMaxListImagesOperator(MiniMaxBaseOperator):
+    """Lists images of an account, newest first.
+
+    The service filters by nothing, so the list is walked and filtered here: until ``limit`` images match, the
+    walk is older than ``created_from``, or ``max_scanned`` images have been looked at.
+
+    :param limit: images returned at the most, after the filters.
+    :param statuses: status labels to keep, such as ``["completed"]``; None for all. Templated.
+    :param created_from: keep images created at or after this time (datetime or ISO string, UTC where it names no
+        zone). Templated.
+    :param created_to: keep images created before this time. Templated.
+    :param max_scanned: images looked at, at the most.
+    :param on_empty: what no match means: ``"return"`` an empty list, ``"skip"`` the task, or ``"fail"`` it.
+    :param minimax_conn_id: the Airflow connection. Templated.
+    :param account: the Hailuo account; defaults to the connection's, and is required by the service where
+        several are configured. Templated.
+    :return: (XCom) a list of compact images: ``imageId``, ``fileID``, ``status``, ``statusLabel``,
+        ``statusFinal``, ``createTime`` (epoch milliseconds), ``modelID``, ``aspectRatio``, ``batchID``, ``desc``,
+        ``url``.
+    """
+
+    template_fields: Sequence[str] = (
+        "statuses",
+        "created_from",
+        "created_to",
+        *MiniMaxBaseOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        limit: int = 30,
+        statuses: Collection[str] | None = None,
+        created_from: Moment = None,
+        created_to: Moment = None,
+        max_scanned: int = 3000,
+        on_empty: str = "return",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        at_least_one("limit", limit)
+        at_least_one("max_scanned", max_scanned)
+        if on_empty not in _ON_EMPTY:
+            raise MiniMaxBadRequestError(f"on_empty must be one of {', '.join(_ON_EMPTY)}, not {on_empty!r}.")
+        self.limit = limit
+        self.statuses = statuses
+        self.created_from = created_from
+        self.created_to = created_to
+        self.max_scanned = max_scanned
+        self.on_empty = on_empty
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
+        """Walk, filter, and return what matches."""
+        selection = Selection.parse(self.statuses, self.created_from, self.created_to)
+        page_size = _LARGEST_PAGE if selection != Selection() else min(self.limit, _LARGEST_PAGE)
+        found: list[dict[str, Any]] = []
+        scanned = 0
+        for chosen in choose(self.hook.get_conn().iter_pages(page_size=page_size), selection, self.limit):
+            found += [compact(image) for image in chosen.images]
+            scanned = chosen.scanned
+            if scanned >= self.max_scanned and len(found) < self.limit:
+                log.warning("Stopped after max_scanned=%d images; older ones may match too.", self.max_scanned)
+                break
+        log.info("%d of %d images looked at match.", len(found), scanned)
+        if not found:
+            self._report_empty(scanned)
+        return found
+
+    def _report_empty(self, scanned: int) -> None:
+        message = f"None of the {scanned} images looked at matches statuses, created_from and created_to."
+        if self.on_empty == "skip":
+            raise AirflowSkipException(message)
+        if self.on_empty == "fail":
+            raise MiniMaxError(f"{message} A retry will look again.")
+
+
+class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
+    """Exports images of an account to files: a manifest and parts of JSON lines or CSV.
+
+    The export is whole or absent: ``manifest.json`` is written last, and an older export in the same folder is
+    taken away, its manifest first, when the first page has come. The same images give the same bytes, however
+    often the task runs. Memory does not grow with the number of images.
+
+    :param output_path: the folder, on any storage that ``ObjectStoragePath`` knows. Templated.
+    :param file_format: ``"jsonl"`` (every field that the API sent) or ``"csv"`` (one column for each documented
+        field, nested ones as JSON, undocumented ones in the last column).
+    :param storage_conn_id: the Airflow connection of the storage.
+    :param statuses: status labels to keep; None for all. Templated.
+    :param created_from: keep images created at or after this time. Templated.
+    :param created_to: keep images created before this time. Templated.
+    :param max_images: stop after so many images, the newest ones.
+    :param part_rows: images in a part.
+    :param minimax_conn_id: the Airflow connection. Templated.
+    :param account: the Hailuo account; defaults to the connection's. Templated.
+    :return: (XCom) the summary: ``path``, ``manifest``, ``images``, ``parts``, ``bytes``, ``media_files``,
+        ``media_failed``, ``newest_image_id``, ``oldest_image_id``.
+    """
+
+    template_fields: Sequence[str] = (
+        "output_path",
+        "statuses",
+        "created_from",
+        "created_to",
+        *MiniMaxBaseOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        output_path: str,
+        file_format: str = "jsonl",
+        storage_conn_id: str | None = None,
+        statuses: Collection[str] | None = None,
+        created_from: Moment = None,
+        created_to: Moment = None,
+        max_images: int | None = None,
+        part_rows: int = 10_000,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        format_named(file_format)
+        at_least_one("part_rows", part_rows)
+        if max_images is not None:
+            at_least_one("max_images", max_images)
+        self.output_path = output_path
+        self.file_format = file_format
+        self.storage_conn_id = storage_conn_id
+        self.statuses = statuses
+        self.created_from = created_from
+        self.created_to = created_to
+        self.max_images = max_images
+        self.part_rows = part_rows
+
+    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow passes it
+        """Walk, filter, and write."""
+        selection = Selection.parse(self.statuses, self.created_from, self.created_to)
+        folder = folder_at(self.output_path, self.storage_conn_id)
+        return export_images(
+            self.hook.get_conn().iter_pages(),
+            selection=selection,
+            folder=folder,
+            file_format=format_named(self.file_format),
+            part_rows=self.part_rows,
+            max_images=self.max_images,
+        )

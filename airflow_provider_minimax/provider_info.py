@@ -1,0 +1,62 @@
+"""What Airflow discovers of this provider: the connection type with its form, and the modules."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_NAME: Final = "MiniMax / Hailuo AI"
+_PACKAGE: Final = "airflow_provider_minimax"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the description of the provider that the entry point ``apache_airflow_provider`` promises."""
+    return {
+        "package-name": "airflow-provider-minimax",
+        "name": _NAME,
+        "description": "Images and videos of MiniMax / Hailuo AI through the useapi.net API.",
+        "integrations": [
+            {
+                "integration-name": _NAME,
+                "external-doc-url": "https://useapi.net/docs/api-minimax-v1",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [_modules("hooks.minimax")],
+        "operators": [_modules("operators.images")],
+        "sensors": [_modules("sensors.images")],
+        "triggers": [_modules("triggers.jobs")],
+        "connection-types": [
+            {
+                "connection-type": "minimax",
+                "hook-class-name": f"{_PACKAGE}.hooks.minimax.MiniMaxHook",
+                "hook-name": _NAME,
+                "ui-field-behaviour": {
+                    "hidden-fields": ["login", "schema", "port"],
+                    "relabeling": {"password": "API token", "host": "Base URL"},
+                    "placeholders": {
+                        "password": "user:1234-...",
+                        "host": "https://api.useapi.net/v1/minimax",
+                    },
+                },
+                "conn-fields": {
+                    "account": _field(
+                        "Account",
+                        "Hailuo account to work on; needed where several are configured at useapi.net.",
+                        "string",
+                    ),
+                    "connect_timeout": _field("Connect time-out", "Seconds; 10 when empty.", "number", minimum=1),
+                    "read_timeout": _field("Read time-out", "Seconds; 60 when empty.", "number", minimum=1),
+                    "max_attempts": _field("Attempts", "Tries of one request; 5 when empty.", "integer", minimum=1),
+                },
+            }
+        ],
+    }
+
+
+def _modules(*names: str) -> dict[str, Any]:
+    return {"integration-name": _NAME, "python-modules": [f"{_PACKAGE}.{name}" for name in names]}
+
+
+def _field(label: str, description: str, kind: str, **bounds: int) -> dict[str, Any]:
+    # The null lets the field be left empty.
+    return {"label": label, "description": description, "schema": {"type": [kind, "null"], **bounds}}

@@ -1,0 +1,129 @@
+"""How a job moves: 0 -> 11 -> 1 -> 12 -> an end, as a function of the time that has passed.
+
+A prompt may ask for another end with a marker. ``N`` limits it to the N-th image of a batch:
+
+    [fail] [fail:N]                     ends with 3
+    [moderate] [moderate:S] [..:S:N]    ends with 5, or with S (5, 7 or 14)
+    [unknown] [unknown:N]               ends with 99, without label and finality
+    [stuck] [stuck:N]                   stays in 1
+    [hold] [hold:S] [hold:S:N]          stays in 0, or in S, until it is released
+    [gone]                              a video that answers 404 once it has ended
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+PENDING: Final = 0
+PROCESSING: Final = 1
+COMPLETED: Final = 2
+FAILED: Final = 3
+MODERATED: Final = 5
+#: No status of the documented table; the table has grown before, so a client must expect one.
+UNKNOWN: Final = 99
+
+#: The way of every job before its end.
+STEPS: Final = (0, 11, 1, 12)
+#: The vendor's table of labels; images and videos share it.
+LABELS: Final = {
+    0: "pending",
+    1: "processing",
+    2: "completed",
+    3: "failed",
+    5: "moderated",
+    7: "moderated",
+    11: "queued",
+    12: "processing",
+    14: "moderated",
+}
+#: Final by label; the vendor's samples show only that 2 is final and 1 is not.
+FINAL: Final = frozenset({2, 3, 5, 7, 14})
+
+_MARKER = re.compile(r"\[(fail|moderate|unknown|stuck|hold|gone)(?::(\d+))?(?::(\d+))?\]")
+_ENDS = {"fail": FAILED, "unknown": UNKNOWN}
+
+
+@dataclass(slots=True)
+class Job:
+    """One generation. Times are seconds of the sandbox's clock; progress is counted in steps."""
+
+    started: float
+    step: float
+    end: int = COMPLETED
+    #: Progress beyond which the job does not go.
+    stops_at: float = math.inf
+    #: Answers 404 once it has ended.
+    gone: bool = False
+    #: Whether the scheduler still follows it.
+    tracked: bool = True
+    reply_url: str | None = None
+    reply_ref: str | None = None
+    finished: bool = False
+
+    def progress(self, now: float) -> float:
+        """Count the steps done so far."""
+        free = (now - self.started) / self.step if self.step else math.inf
+        return min(max(free, 0.0), self.stops_at)
+
+    def status(self, now: float) -> int:
+        """Give the status at a moment."""
+        done = self.progress(now)
+        return self.end if self.finished or done >= len(STEPS) else STEPS[int(done)]
+
+    def running(self, now: float) -> bool:
+        """Tell whether the job has no final status yet."""
+        return self.status(now) not in FINAL
+
+    def hold(self, now: float) -> None:
+        """Stay in the present status until released."""
+        self.stops_at = self.progress(now)
+
+    def release(self, now: float) -> None:
+        """Go on from where the job was held; one that was not held just goes on."""
+        if math.isfinite(self.stops_at):
+            self.started = now - self.stops_at * self.step
+            self.stops_at = math.inf
+
+    def finish(self, status: int) -> None:
+        """End at once."""
+        self.end, self.finished = status, True
+
+    def progress_fields(self, now: float) -> dict[str, Any]:
+        """Give the ``message`` and ``percent`` that accompany a running job."""
+        percent = min(int(100 * self.progress(now) / len(STEPS)), 99)
+        message = "Waiting in the queue" if percent < 50 else f"Generating, {percent}% done"
+        return {"message": message, "percent": percent}
+
+
+def status_fields(status: int) -> dict[str, Any]:
+    """Give what the API adds to a status; nothing when it does not know the status."""
+    if status not in LABELS:
+        return {}
+    return {"statusLabel": LABELS[status], "statusFinal": status in FINAL}
+
+
+def new_job(prompt: str, position: int, started: float, step: float) -> Job:
+    """Plan the job of the ``position``-th image (from 1) of a batch, as its prompt asks."""
+    job = Job(started=started, step=step)
+    for word, first, second in _MARKER.findall(prompt):
+        takes_status = word in ("moderate", "hold")
+        only = second if takes_status else first
+        if not only or int(only) == position:
+            _apply(job, word, int(first) if takes_status and first else None)
+    return job
+
+
+def _apply(job: Job, word: str, status: int | None) -> None:
+    if word == "gone":
+        job.gone = True
+    elif word == "stuck":
+        job.stops_at = STEPS.index(PROCESSING) + 0.5
+    elif word == "hold":
+        job.stops_at = (STEPS.index(status) if status in STEPS else 0) + 0.5
+    elif word == "moderate":
+        job.end = status if status in FINAL else MODERATED
+    else:
+        job.end = _ENDS[word]

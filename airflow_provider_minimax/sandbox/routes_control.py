@@ -1,0 +1,136 @@
+"""The calls that only a sandbox has, under ``/_sandbox``: no token, local callers only.
+
+::
+
+    GET    /_sandbox/stats                requests, statuses, creates, credits, media
+    GET    /_sandbox/calls                the calls one by one, oldest first
+    POST   /_sandbox/reset                a fresh state under the same configuration
+    GET    /_sandbox/faults               the faults that are still to come
+    POST   /_sandbox/faults               queue one: the fields of ``Fault``, or {"fault": "429@GET /images/"}
+    DELETE /_sandbox/faults               forget all
+    POST   /_sandbox/images               {"count": n, "account": id}: new images arrive
+    POST   /_sandbox/jobs/{id}            {"status": n} ends it, {"hold": true} stops it, {"release": true}
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from ipaddress import ip_address
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import HTMLResponse
+
+from airflow_provider_minimax.sandbox.accounts import RefusedError
+from airflow_provider_minimax.sandbox.faults import Fault, parse_fault
+from airflow_provider_minimax.sandbox.jobs import Job
+from airflow_provider_minimax.sandbox.web import answer, fields, text, whole
+from airflow_provider_minimax.sandbox.world import BASE_PATH, World
+
+
+def local_only(request: Request) -> None:
+    """Refuse a caller from elsewhere; the server listens on loopback anyway."""
+    if request.client is None or not ip_address(request.client.host).is_loopback:
+        raise RefusedError(403, "Control calls are for local callers only")
+
+
+def control_routes(world: World) -> APIRouter:
+    """Give the routes of one world."""
+    router = APIRouter(prefix="/_sandbox", dependencies=[Depends(local_only)])
+
+    @router.get("/stats")
+    async def stats() -> Response:
+        shown = vars(world.recorder.snapshot()).copy()
+        shown["statuses"] = {str(status): count for status, count in shown["statuses"].items()}
+        return answer(shown)
+
+    @router.get("/calls")
+    async def calls() -> Response:
+        return answer([asdict(call) for call in world.recorder.calls()])
+
+    @router.post("/reset")
+    async def reset() -> Response:
+        world.reset(world.config)
+        return answer({})
+
+    @router.get("/faults")
+    async def list_faults() -> Response:
+        return answer([asdict(fault) for fault in world.faults.pending()])
+
+    @router.post("/faults")
+    async def add_fault(request: Request) -> Response:
+        fault = _fault(await fields(request))
+        world.faults.add(fault)
+        return answer(asdict(fault))
+
+    @router.delete("/faults")
+    async def clear_faults() -> Response:
+        world.faults.clear()
+        return answer({})
+
+    @router.post("/images")
+    async def arrive(request: Request) -> Response:
+        body, state = await fields(request), world.state
+        count = whole(body, "count", 1, 1_000_000) or 1
+        account = state.account(text(body, "account") or (state.accounts[0].id if state.accounts else None))
+        return answer({"imageIds": state.arrive(account, count)})
+
+    @router.post("/jobs/{job_id}")
+    async def steer(job_id: str, request: Request) -> Response:
+        body, state = await fields(request), world.state
+        with state.lock:
+            job = state.find_job(job_id)
+            if job is None:
+                raise RefusedError(404, f"No job {job_id}")
+            _steer(job, body, state.now)
+            return answer({"id": job_id, "status": job.status(state.now)})
+
+    return router
+
+
+def _steer(job: Job, body: dict[str, Any], now: float) -> None:
+    status = whole(body, "status", 0, 999)
+    if status is not None:
+        job.finish(status)
+    elif body.get("hold"):
+        job.hold(now)
+    elif body.get("release"):
+        job.release(now)
+    else:
+        raise RefusedError(400, 'Say {"status": n}, {"hold": true} or {"release": true}')
+
+
+def _fault(body: dict[str, Any]) -> Fault:
+    try:
+        return parse_fault(body["fault"]) if "fault" in body else Fault(**body)
+    except (TypeError, ValueError) as error:
+        raise RefusedError(400, str(error)) from None
+
+
+def home_routes(world: World) -> APIRouter:
+    """Give the page that says what this is."""
+    router = APIRouter()
+
+    @router.get("/")
+    async def home() -> HTMLResponse:
+        accounts = "".join(
+            f"<li><code>{account.id}</code>: {account.images.count:,} images, {account.credits:,} credits</li>"
+            for account in world.state.accounts
+        )
+        return HTMLResponse(_HOME.format(base=world.origin + BASE_PATH, accounts=accounts or "<li>none</li>"))
+
+    return router
+
+
+_HOME = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>MiniMax sandbox</title><style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 42rem; margin: 3rem auto; padding: 0 1rem }}
+code {{ background: #8882; padding: .1em .3em; border-radius: .2em }}
+</style></head><body>
+<h1>MiniMax sandbox</h1>
+<p>A local stand-in for the MiniMax / Hailuo API of useapi.net. It generates nothing, costs nothing, and
+forgets everything when it ends.</p>
+<p>API: <code>{base}</code></p><ul>{accounts}</ul>
+<p>What it has seen: <a href="/_sandbox/stats">/_sandbox/stats</a></p>
+</body></html>
+"""

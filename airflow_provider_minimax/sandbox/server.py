@@ -1,0 +1,221 @@
+"""A sandbox as an object: a server in a thread of this process, and the handles that tests turn."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, cast
+
+import uvicorn
+
+from airflow_provider_minimax.sandbox.accounts import Account
+from airflow_provider_minimax.sandbox.app import build
+from airflow_provider_minimax.sandbox.config import SandboxConfig
+from airflow_provider_minimax.sandbox.faults import Fault
+from airflow_provider_minimax.sandbox.gate import Connection, cut
+from airflow_provider_minimax.sandbox.jobs import Job
+from airflow_provider_minimax.sandbox.render import encode
+from airflow_provider_minimax.sandbox.stats import Call, Stats
+from airflow_provider_minimax.sandbox.world import BASE_PATH, World
+
+_START_SECONDS = 30.0
+
+
+class _Server(uvicorn.Server):
+    """Tells when it accepts requests, and ends without waiting for clients."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for connection in list(self.server_state.connections):
+            cut(cast(Connection, connection).transport, reset=True)
+        await super().shutdown(sockets)
+
+
+class Sandbox:
+    """A running stand-in for the service.
+
+    ::
+
+        with Sandbox(SandboxConfig(images=60, step_seconds=0.05)) as sandbox:
+            requests.get(f"{sandbox.base_url}/images/", headers={"Authorization": f"Bearer {sandbox.token}"})
+    """
+
+    def __init__(self, config: SandboxConfig | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Bind at once, so that the port is known; port 0 takes a free one."""
+        config = config or SandboxConfig()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        # With the protocol named, asyncio sets TCP_NODELAY; without it each answer takes 40 ms.
+        self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((host, port))
+        except (OSError, OverflowError):
+            self._socket.close()
+            raise
+        shown = f"[{host}]" if ":" in host else host
+        #: The origin, such as ``http://127.0.0.1:43211``.
+        self.url = f"http://{shown}:{self._socket.getsockname()[1]}"
+        self._world = World(config, self.url)
+        self._gate = build(self._world)
+        self._server = _Server(
+            uvicorn.Config(
+                self._gate, http="h11", loop="asyncio", ws="none", lifespan="off",
+                log_config=None, access_log=False, server_header=False, timeout_keep_alive=60,
+            )
+        )  # fmt: skip
+        self._gate.connections = lambda: cast("set[Connection]", self._server.server_state.connections)
+        self._thread = threading.Thread(target=self._run, name="minimax-sandbox", daemon=True)
+
+    def _run(self) -> None:
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._server.ready.set()
+
+    @property
+    def on_call(self) -> Callable[[Call, float], None] | None:
+        """What is called after each request, in the server's thread, with the seconds that it took."""
+        return self._gate.on_call
+
+    @on_call.setter
+    def on_call(self, call: Callable[[Call, float], None] | None) -> None:
+        self._gate.on_call = call
+
+    def start(self) -> Sandbox:
+        """Start to serve; returns when requests are accepted."""
+        self._thread.start()
+        if not self._server.ready.wait(_START_SECONDS) or not self._server.started:
+            raise RuntimeError(f"the sandbox did not start at {self.url}")
+        return self
+
+    def stop(self) -> None:
+        """End at once, with whatever is under way."""
+        self._gate.stopping = True
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join()
+        self._socket.close()
+
+    def __enter__(self) -> Sandbox:
+        """Start."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    # What it is
+
+    @property
+    def base_url(self) -> str:
+        """Give the URL that the API's paths are appended to."""
+        return self.url + BASE_PATH
+
+    @property
+    def config(self) -> SandboxConfig:
+        """Give the present configuration."""
+        return self._world.config
+
+    @property
+    def token(self) -> str:
+        """Give the token that is accepted."""
+        return self._world.config.token
+
+    @property
+    def accounts(self) -> list[str]:
+        """List the account ids."""
+        return [account.id for account in self._world.state.accounts]
+
+    @property
+    def stats(self) -> Stats:
+        """Give the counts of now."""
+        return self._world.recorder.snapshot()
+
+    @property
+    def calls(self) -> list[Call]:
+        """List the calls one by one, oldest first."""
+        return self._world.recorder.calls()
+
+    def all_images(self, account: str | None = None) -> list[dict[str, Any]]:
+        """Give the whole list as the API would send it now, newest first."""
+        state = self._world.state
+        with state.lock:
+            shelf = self._account(account).images
+            items = [shelf.item(number, state.now) for number in shelf.newest_first()]
+        return cast("list[dict[str, Any]]", json.loads(encode(items)))
+
+    # What it shall do
+
+    def reset(self, config: SandboxConfig | None = None) -> None:
+        """Start afresh at the same address, under another configuration if one is given."""
+        self._world.reset(config or self._world.config)
+
+    def fail(self, kind: str, operation: str = "*", **options: Any) -> Fault:
+        """Queue a fault; the options are the fields of :class:`Fault`."""
+        fault = Fault(kind, operation, **options)
+        self._world.faults.add(fault)
+        return fault
+
+    def clear_faults(self) -> None:
+        """Forget the faults that are still to come."""
+        self._world.faults.clear()
+
+    @property
+    def pending_faults(self) -> list[Fault]:
+        """List the faults that are still to come."""
+        return self._world.faults.pending()
+
+    def arrive(self, count: int = 1, account: str | None = None) -> list[str]:
+        """Let finished images appear at the head of the list; gives their ids."""
+        return self._world.state.arrive(self._account(account), count)
+
+    def create_image(self, prompt: str, quantity: int = 1, account: str | None = None) -> list[str]:
+        """Start a batch without a request; gives the image ids."""
+        return self._world.state.create_images(self._account(account), prompt=prompt, quantity=quantity)
+
+    def create_video(self, prompt: str, account: str | None = None) -> str:
+        """Start a video without a request; gives its id."""
+        return self._world.state.create_video(self._account(account), prompt=prompt, file_id=None)
+
+    def hold(self, job_id: str) -> None:
+        """Keep a job in its present status."""
+        self._steer(job_id, lambda job, now: job.hold(now))
+
+    def release(self, job_id: str) -> None:
+        """Let a held job go on."""
+        self._steer(job_id, lambda job, now: job.release(now))
+
+    def finish(self, job_id: str, status: int = 2) -> None:
+        """End a job at once."""
+        self._steer(job_id, lambda job, _: job.finish(status))
+
+    def set_account_error(self, error: str | None, account: str | None = None) -> None:
+        """Put an account in error, or out of it."""
+        self._account(account).error = error
+
+    def _steer(self, job_id: str, act: Callable[[Job, float], None]) -> None:
+        state = self._world.state
+        with state.lock:
+            job = state.find_job(job_id)
+            if job is None:
+                raise KeyError(f"no job {job_id}")
+            act(job, state.now)
+
+    def _account(self, wanted: str | None) -> Account:
+        """Give an account, the first one by default, whatever its health."""
+        state = self._world.state
+        found = state.configured(wanted) if wanted else next(iter(state.accounts), None)
+        if found is None:
+            raise KeyError(f"no account {wanted}")
+        return found

@@ -1,0 +1,62 @@
+"""How a wait ended, as a trigger tells it to the task: written there, read here, and nowhere else.
+
+Events are logged and stored, so they hold compact jobs and messages, never a secret.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout
+
+from airflow_provider_minimax.api import errors
+
+
+def ended_well(jobs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the payload for a wait that ended with success."""
+    return {"end": "completed", "jobs": jobs}
+
+
+def ended_badly(error: errors.MiniMaxError) -> dict[str, Any]:
+    """Return the payload for a wait that ended with an error."""
+    return {
+        "end": "failed",
+        "error": type(error).__name__,
+        "message": str(error),
+        "status": error.status,
+        "retry_after": error.retry_after,
+    }
+
+
+def timed_out(pending: str) -> dict[str, Any]:
+    """Return the payload for a wait whose deadline passed."""
+    return {"end": "timed out", "message": pending}
+
+
+def result_of(event: Any, timeout: float) -> list[dict[str, Any]]:
+    """Return the compact jobs that an event carries.
+
+    :param timeout: seconds that the wait was given, for the message.
+    :raises MiniMaxError: the error that ended the wait, by its own class.
+    :raises AirflowSensorTimeout: the deadline passed.
+    """
+    match event:
+        case {"end": "completed", "jobs": [*jobs]}:
+            return jobs
+        case {"end": "timed out", "message": str(pending)}:
+            raise timeout_error(timeout, pending)
+        case {"end": "failed", "error": str(name), "message": str(message)}:
+            kind = getattr(errors, name, None)
+            if not (isinstance(kind, type) and issubclass(kind, errors.MiniMaxError)):
+                kind = errors.MiniMaxError
+            raise kind(message, status=event.get("status"), retry_after=event.get("retry_after"))
+        case _:
+            raise errors.MiniMaxUpstreamError(
+                f"The trigger sent an event that this version does not know ({type(event).__name__}). "
+                "A retry waits anew."
+            )
+
+
+def timeout_error(timeout: float, pending: str) -> AirflowSensorTimeout:
+    """Return the error for a wait that took too long; Airflow does not retry it."""
+    return AirflowSensorTimeout(f"Not final within {timeout:g} s: {pending}")

@@ -1,0 +1,47 @@
+"""The time between two rounds of a wait, and how many failures it stands."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Final
+
+#: Seconds; a shorter interval is not asked of the service by anybody.
+SHORTEST_INTERVAL: Final = 1.0
+#: Rounds in a row that may fail in passing before a wait gives up. With the stretching below that is about
+#: eight minutes at the default interval: an upgrade or a short outage of the service costs nobody a wait.
+MOST_FAILURES: Final = 10
+#: Failing rounds are stretched up to this many seconds (or to the interval, where that is longer).
+LONGEST_STRETCH: Final = 60.0
+#: What is added at random, so that waits that began together drift apart: a tenth of the interval, but no
+#: more than half a second, since it also delays the end of the wait.
+_JITTER: Final = 0.1
+_LONGEST_JITTER: Final = 0.5
+
+Uniform = Callable[[float, float], float]
+
+
+def floor(interval: float) -> float:
+    """Return the interval that is used for one that was asked for, in seconds."""
+    return max(float(interval), SHORTEST_INTERVAL)
+
+
+def pause(
+    interval: float, failures: int = 0, retry_after: float | None = None, uniform: Uniform = random.uniform
+) -> float:
+    """Return the seconds until the next round.
+
+    :param interval: seconds between two rounds while all is well.
+    :param failures: rounds that have failed in a row; each doubles the pause.
+    :param retry_after: what the service asked for in the last round.
+    """
+    longest = max(interval, LONGEST_STRETCH)
+    seconds = min(interval * 2.0 ** min(failures, 16), longest)
+    if retry_after is not None:
+        seconds = max(seconds, min(retry_after, longest))
+    return seconds + uniform(0.0, min(_JITTER * seconds, _LONGEST_JITTER))
+
+
+def phase(interval: float, uniform: Uniform = random.uniform) -> float:
+    """Return a random delay before the first round of a wait that starts together with many others."""
+    return uniform(0.0, interval)

@@ -1,0 +1,44 @@
+"""Every night, export the images that the day before has brought."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG
+from airflow.timetables.interval import CronDataIntervalTimetable
+
+from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator, MiniMaxListImagesOperator
+
+# Any storage that Airflow knows; name its connection with storage_conn_id.
+EXPORTS = os.environ.get("MINIMAX_EXPORTS", "s3://my-bucket/minimax")
+
+# A timetable with real intervals: "@daily" alone would give intervals of no length.
+with DAG(
+    dag_id="example_minimax_export",
+    schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
+    tags=["minimax"],
+    doc_md=__doc__,
+) as dag:
+    # A day without an image ends here, and is seen to be one.
+    anything_new = MiniMaxListImagesOperator(
+        task_id="anything_new",
+        limit=1,
+        statuses=["completed"],
+        created_from="{{ data_interval_start }}",
+        created_to="{{ data_interval_end }}",
+        on_empty="skip",
+    )
+
+    export_images = MiniMaxExportImagesOperator(
+        task_id="export_images",
+        output_path=EXPORTS + "/{{ data_interval_start | ds }}",
+        statuses=["completed"],
+        created_from="{{ data_interval_start }}",
+        created_to="{{ data_interval_end }}",
+    )
+
+    anything_new >> export_images

@@ -1,0 +1,68 @@
+"""Write constraints.txt: one exact version of every package, for every supported Python.
+
+Run by ``make constraints``. The index is whatever uv is configured to use; no address of it gets
+into the file.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / "constraints.txt"
+
+#: The Airflow release that the repository is developed and demonstrated on.
+AIRFLOW_VERSION = os.environ.get("AIRFLOW_VERSION") or "3.3.2"
+
+HEADER = f"""\
+# Exact versions of everything that this repository installs, around Apache Airflow {AIRFLOW_VERSION},
+# for Python 3.11, 3.12 and 3.13:
+#
+#     pip install airflow-provider-minimax --constraint constraints.txt
+#
+# Written by `make constraints`; do not edit by hand. For another Airflow:
+# `make constraints AIRFLOW_VERSION=...`.
+"""
+
+
+def resolve() -> list[str]:
+    """Let uv choose the versions: lines such as ``name==1.2.3 ; marker``."""
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal"]
+    command += ["--python-version", "3.11", "--fork-strategy", "fewest", "--all-extras"]
+    command += ["--no-annotate", "--no-header", "--no-emit-index-url", "--no-emit-find-links"]
+    # Nothing left behind beside what pip keeps anyway.
+    command += ["--no-cache", "--constraint", "-", "pyproject.toml"]
+    compiled = subprocess.run(
+        command,
+        cwd=ROOT,
+        input=f"apache-airflow=={AIRFLOW_VERSION}\n",
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return [line for line in compiled.stdout.splitlines() if "==" in line]
+
+
+def without_needless_markers(lines: list[str]) -> list[str]:
+    """Drop the markers of packages that have one version only.
+
+    A constraint says nothing about a package that is not installed, so a marker matters only where
+    it chooses between two versions.
+    """
+    versions = Counter(line.split("==")[0] for line in lines)
+    return [line if versions[line.split("==")[0]] > 1 else line.split(" ;")[0] for line in lines]
+
+
+def main() -> int:
+    """Resolve and write the file whole; report what changed in number only."""
+    try:
+        lines = without_needless_markers(resolve())
+    except subprocess.CalledProcessError as failed:
+        return failed.returncode
+    TARGET.write_text(HEADER + "\n".join(lines) + "\n", encoding="utf-8")
+    print(f"{TARGET.name}: {len(lines)} packages around Airflow {AIRFLOW_VERSION}")
+    return 0

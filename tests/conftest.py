@@ -1,0 +1,49 @@
+"""What all tests share: a private Airflow, one sandbox, and the connection to it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts import local_airflow
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Airflow reads its settings when it is imported, which the modules under test do: so, before them.
+_HOME = tempfile.TemporaryDirectory(prefix="airflow-minimax-tests-")
+local_airflow.activate(Path(_HOME.name), dags=ROOT / "example_dags")
+
+from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig  # noqa: E402
+
+#: Fast enough for a test, slow enough to be seen on its way.
+CONFIG = SandboxConfig(images=60, accounts=1, step_seconds=0.05)
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[Sandbox]:
+    with Sandbox(CONFIG) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """The sandbox as new, reached by the connection ``minimax_default``."""
+    _server.reset(CONFIG)
+    connect(monkeypatch, _server.url, _server.token)
+    return _server
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> None:
+    """The database of the private Airflow, for tests that run DAGs."""
+    local_airflow.prepare_database()
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, host: str, token: str, **extra: object) -> None:
+    """Define the connection ``minimax_default``."""
+    connection = {"conn_type": "minimax", "host": host, "password": token, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_MINIMAX_DEFAULT", json.dumps(connection))

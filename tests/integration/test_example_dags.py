@@ -1,0 +1,59 @@
+"""The example DAGs, which are what the README shows, run as they are."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pendulum
+import pytest
+
+from airflow_provider_minimax.sandbox import Sandbox
+from tests.integration.dags import Run
+
+pytestmark = pytest.mark.usefixtures("airflow_db")
+
+
+def example(name: str) -> ModuleType:
+    return importlib.reload(importlib.import_module(f"example_dags.{name}"))
+
+
+def test_the_nightly_export_holds_the_images_of_its_interval(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIMAX_EXPORTS", str(tmp_path))
+    run = Run(example("example_minimax_export").dag, pendulum.today("UTC"))
+    assert run.states == {"anything_new": "success", "export_images": "success"}
+
+    day = pendulum.yesterday("UTC")
+    start, end = day.timestamp() * 1000, day.add(days=1).timestamp() * 1000
+    expected = [
+        image
+        for image in sandbox.all_images()
+        if start <= image["createTime"] < end and image["statusLabel"] == "completed"
+    ]
+    folder = tmp_path / day.to_date_string()
+    assert expected
+    assert [json.loads(line) for line in (folder / "images-00000.jsonl").open(encoding="utf-8")] == expected
+    assert run.xcom("export_images")["images"] == len(expected)
+    assert json.loads((folder / "manifest.json").read_text())["images"] == len(expected)
+
+
+def test_a_day_without_images_is_skipped(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIMAX_EXPORTS", str(tmp_path))
+    run = Run(example("example_minimax_export").dag, pendulum.datetime(2026, 2, 2))
+    assert run.states == {"anything_new": "skipped", "export_images": "skipped"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_image_is_waited_for_and_its_file_id_becomes_a_video(sandbox: Sandbox) -> None:
+    run = Run(example("example_minimax_wait").dag)
+    assert set(run.states.values()) == {"success"}
+    image = run.xcom("wait_for_image")
+    assert image["imageId"] == run.xcom("create_image")
+    assert image["statusLabel"] == "completed"
+    assert run.xcom("start_video").startswith("user:")
+    assert sandbox.stats.count("POST /videos/create") == 1
+    assert sandbox.stats.count("POST /images/create") == 1

@@ -1,0 +1,221 @@
+"""Which images are meant."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.paging import Page
+from airflow_provider_minimax.api.selection import Moment, Selection, choose
+
+#: 2025-03-17T01:02:14.234Z
+MOMENT = 1742173334234
+AT = datetime(2025, 3, 17, 1, 2, 14, 234_000, tzinfo=UTC)
+
+
+def at(*times: object) -> list[dict[str, Any]]:
+    return [{"createTime": time, "status": 2} for time in times]
+
+
+def accepted(selection: Selection, *times: int) -> list[int]:
+    return [each["createTime"] for each in at(*times) if selection.accepts(each)]
+
+
+def test_a_window_is_half_open_to_the_millisecond() -> None:
+    window = Selection.parse(None, AT, AT + timedelta(milliseconds=2))
+    times = (MOMENT - 1, MOMENT, MOMENT + 1, MOMENT + 2, MOMENT + 3)
+    assert accepted(window, *times) == [MOMENT, MOMENT + 1]
+
+
+def test_each_bound_alone_is_half_open_too() -> None:
+    times = (MOMENT - 1, MOMENT, MOMENT + 1)
+    assert accepted(Selection.parse(None, AT), *times) == [MOMENT, MOMENT + 1]
+    assert accepted(Selection.parse(None, None, AT), *times) == [MOMENT - 1]
+
+
+def test_no_millisecond_falls_between_two_windows() -> None:
+    for millisecond in range(1000):
+        seam = AT.replace(microsecond=millisecond * 1000)
+        exact = MOMENT - 234 + millisecond
+        assert accepted(Selection.parse(None, seam), exact - 1, exact) == [exact]
+        assert accepted(Selection.parse(None, None, seam), exact - 1, exact) == [exact - 1]
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(AT, id="aware"),
+        pytest.param(AT.replace(tzinfo=None), id="naive is UTC"),
+        pytest.param(AT.astimezone(timezone(timedelta(hours=5, minutes=30))), id="offset"),
+        pytest.param("2025-03-17T01:02:14.234Z", id="ISO with Z"),
+        pytest.param("2025-03-17 01:02:14.234", id="ISO with a blank"),
+        pytest.param("2025-03-17T01:02:14.234000+00:00", id="ISO in full"),
+        pytest.param("2025-03-17T06:32:14.234+05:30", id="ISO with offset"),
+        pytest.param("2025-03-16T20:02:14.234-0500", id="ISO with a short offset"),
+    ],
+)
+def test_a_moment_may_be_written_in_many_ways(moment: Moment) -> None:
+    assert Selection.parse(None, moment).created_from == AT
+    assert Selection.parse(None, None, moment).created_to == AT
+
+
+def test_a_date_alone_is_its_midnight() -> None:
+    assert Selection.parse(None, "2025-03-17").created_from == datetime(2025, 3, 17, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_empty_bound_is_no_bound(value: Moment) -> None:
+    assert Selection.parse(None, value, value) == Selection()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        pytest.param("yesterday", "created_from: 'yesterday' is not an ISO time.", id="no time"),
+        pytest.param("None", "this run has no data interval", id="rendered None"),
+        pytest.param("2025-13-01", "is not an ISO time", id="month 13"),
+        pytest.param(MOMENT, "takes a datetime or an ISO string", id="number"),
+        pytest.param(date(2025, 3, 17), "takes a datetime or an ISO string", id="date object"),
+        pytest.param(["2025-03-17"], "takes a datetime or an ISO string", id="list"),
+    ],
+)
+def test_what_is_no_time_is_refused_by_name(value: Any, words: str) -> None:
+    with pytest.raises(MiniMaxBadRequestError) as caught:
+        Selection.parse(None, value)
+    assert words in str(caught.value)
+    assert "created_from" in str(caught.value)
+    with pytest.raises(MiniMaxBadRequestError, match="created_to"):
+        Selection.parse(None, None, value)
+
+
+@pytest.mark.parametrize("length", [timedelta(0), timedelta(milliseconds=-1), timedelta(days=-1)])
+def test_an_empty_window_is_refused_with_its_bounds(length: timedelta) -> None:
+    with pytest.raises(MiniMaxBadRequestError) as caught:
+        Selection.parse(None, AT, AT + length)
+    assert AT.isoformat() in str(caught.value)
+    assert "is empty" in str(caught.value)
+
+
+def test_a_window_over_two_zones_is_compared_in_time_and_not_by_its_digits() -> None:
+    with pytest.raises(MiniMaxBadRequestError, match="is empty"):
+        Selection.parse(None, "2025-03-17T01:00:00Z", "2025-03-17T01:30:00+02:00")
+    assert Selection.parse(None, "2025-03-17T01:30:00+02:00", "2025-03-17T01:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "words"),
+    [("completed", "list"), (["done"], "'done'"), ([], "empty list"), (["completed", "Failed"], "'Failed'")],
+)
+def test_statuses_that_cannot_match_are_refused(statuses: Any, words: str) -> None:
+    with pytest.raises(MiniMaxBadRequestError, match=words):
+        Selection.parse(statuses)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "image", "is_meant"),
+    [
+        (["completed"], {"status": 2}, True),
+        (["completed"], {"status": 3}, False),
+        (["completed"], {"status": 3, "statusLabel": "completed"}, True),
+        (["moderated"], {"status": 14}, True),
+        (["processing", "queued"], {"status": 11}, True),
+        (["processing", "queued"], {"status": 0}, False),
+        (["completed"], {}, False),
+        (None, {}, True),
+        (None, {"status": 99}, True),
+    ],
+)
+def test_an_image_is_meant_by_the_label_of_its_status(statuses: Any, image: dict[str, Any], is_meant: bool) -> None:
+    assert Selection.parse(statuses).accepts(image) is is_meant
+
+
+@pytest.mark.parametrize("image", [{}, {"createTime": None}, {"createTime": "2025"}])
+def test_an_image_without_a_time_lies_in_no_window(image: dict[str, Any]) -> None:
+    assert not Selection.parse(None, "1970-01-01").accepts(image)
+    assert not Selection.parse(None, None, "2999-01-01").accepts(image)
+    assert Selection().accepts(image)
+
+
+def test_status_and_window_have_to_agree_both() -> None:
+    both = Selection.parse(["completed"], AT)
+    assert both.accepts({"status": 2, "createTime": MOMENT})
+    assert not both.accepts({"status": 3, "createTime": MOMENT})
+    assert not both.accepts({"status": 2, "createTime": MOMENT - 1})
+
+
+@pytest.mark.parametrize(
+    ("page", "is_behind"),
+    [
+        pytest.param(at(MOMENT - 1, MOMENT - 2), True, id="all older, in order"),
+        pytest.param(at(MOMENT - 1), True, id="one, older"),
+        pytest.param(at(MOMENT, MOMENT - 1), False, id="the first at the bound"),
+        pytest.param(at(MOMENT - 1, MOMENT), False, id="the last at the bound"),
+        pytest.param(at(MOMENT - 3, MOMENT, MOMENT - 4), False, id="one newer in the middle"),
+        pytest.param(at(MOMENT - 9, MOMENT - 1), False, id="oldest first: the newer ones are still to come"),
+        pytest.param(at(MOMENT - 1, None), False, id="one without a time"),
+        pytest.param(at(None), False, id="none with a time"),
+        pytest.param([], False, id="empty page"),
+    ],
+)
+def test_a_walk_stops_only_when_a_page_lies_behind_the_window(page: list[dict[str, Any]], is_behind: bool) -> None:
+    assert Selection.parse(None, AT).lies_behind(page) is is_behind
+
+
+def test_without_a_lower_bound_no_page_lies_behind() -> None:
+    assert not Selection.parse(["completed"], None, AT).lies_behind(at(1))
+
+
+def test_a_selection_is_described_in_plain_json() -> None:
+    assert Selection.parse(["moderated", "completed"], AT).describe() == {
+        "statuses": ["completed", "moderated"],
+        "created_from": "2025-03-17T01:02:14.234000+00:00",
+        "created_to": None,
+    }
+    assert Selection().describe() == {"statuses": None, "created_from": None, "created_to": None}
+
+
+class Pages:
+    """Pages of a walk, and how many of them were asked for."""
+
+    def __init__(self, *pages: list[dict[str, Any]]) -> None:
+        self.taken = 0
+        self._pages = pages
+
+    def __iter__(self) -> Any:
+        for page in self._pages:
+            self.taken += 1
+            yield Page(page, 99)
+
+
+def test_all_pages_are_gone_through_without_a_bound() -> None:
+    pages = Pages(at(5, 4), at(3, 2), at(1))
+    chosen = list(choose(pages, Selection()))
+    assert [len(each.images) for each in chosen] == [2, 2, 1]
+    assert [each.scanned for each in chosen] == [2, 4, 5]
+    assert {each.total for each in chosen} == {99}
+
+
+@pytest.mark.parametrize(
+    ("limit", "sizes", "taken"), [(1, [1], 1), (2, [2], 1), (3, [2, 1], 2), (4, [2, 2], 2), (9, [2, 2, 1], 3)]
+)
+def test_no_page_is_read_beyond_the_limit(limit: int, sizes: list[int], taken: int) -> None:
+    pages = Pages(at(5, 4), at(3, 2), at(1))
+    assert [len(each.images) for each in choose(pages, Selection(), limit)] == sizes
+    assert pages.taken == taken
+
+
+def test_only_what_is_meant_counts_towards_the_limit() -> None:
+    failed = [{"status": 3}, {"status": 2}, {"status": 3}]
+    pages = Pages(failed, failed, failed)
+    chosen = list(choose(pages, Selection.parse(["completed"]), 2))
+    assert [(len(each.images), each.scanned) for each in chosen] == [(1, 3), (1, 6)]
+
+
+def test_no_page_is_read_beyond_the_window() -> None:
+    pages = Pages(at(MOMENT + 1, MOMENT), at(MOMENT - 1, MOMENT - 2), at(MOMENT - 3))
+    chosen = list(choose(pages, Selection.parse(None, AT)))
+    assert [(len(each.images), each.scanned) for each in chosen] == [(2, 2), (0, 4)]
+    assert pages.taken == 2

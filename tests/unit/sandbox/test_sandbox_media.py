@@ -1,0 +1,157 @@
+"""Pictures and films are real, differ from each other, and need no token."""
+
+from __future__ import annotations
+
+import struct
+import time
+import zlib
+
+import pytest
+import requests
+
+from airflow_provider_minimax.sandbox import SandboxConfig
+from airflow_provider_minimax.sandbox.movie import movie
+from airflow_provider_minimax.sandbox.pictures import dimensions, picture
+
+
+def chunks(png):
+    """Take a PNG apart, checking signature, lengths and checksums."""
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    at = 8
+    while at < len(png):
+        (length,) = struct.unpack_from(">I", png, at)
+        kind, data = png[at + 4 : at + 8], png[at + 8 : at + 8 + length]
+        assert struct.unpack_from(">I", png, at + 8 + length)[0] == zlib.crc32(kind + data)
+        yield kind, data
+        at += 12 + length
+    assert kind == b"IEND"
+
+
+def decode(png):
+    """Give width, height and the palette indices of a PNG."""
+    parts = dict(chunks(png))
+    width, height, depth, color = struct.unpack_from(">IIBB", parts[b"IHDR"])
+    assert (depth, color) == (8, 3)
+    pixels = zlib.decompress(parts[b"IDAT"])
+    assert len(pixels) == (width + 1) * height
+    assert max(pixels) < len(parts[b"PLTE"]) // 3 <= 256
+    return width, height, pixels
+
+
+def boxes(data):
+    at = 0
+    while at < len(data):
+        (size,) = struct.unpack_from(">I", data, at)
+        yield data[at + 4 : at + 8], data[at + 8 : at + size]
+        at += size
+    assert at == len(data)
+
+
+@pytest.mark.parametrize(
+    ("aspect", "size"),
+    [("9:16", (360, 640)), ("16:9", (640, 360)), ("1:1", (640, 640)), ("21:9", (640, 274)), ("auto", (640, 640))],
+)
+def test_pictures_have_their_aspect_ratio(aspect, size):
+    assert dimensions(aspect, 640) == size
+    width, height, _ = decode(picture(1, *dimensions(aspect, 64)))
+    assert abs(width / height - size[0] / size[1]) < 0.1
+
+
+def test_pictures_differ_by_seed_and_by_nothing_else():
+    drawn = [decode(picture(seed, 72, 128))[2] for seed in range(40)]
+    assert len(set(drawn)) == 40
+    assert all(len(set(pixels)) > 15 for pixels in drawn)
+    picture.cache_clear()
+    assert decode(picture(7, 72, 128))[2] == drawn[7]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (300, 4), (4, 300)])
+def test_pictures_of_odd_sizes(size):
+    for seed in range(30):
+        assert decode(picture(seed, *size))[:2] == size
+
+
+def test_a_thumbnail_is_drawn_fast():
+    picture.cache_clear()
+    best = min(_seconds(seed) for seed in range(10))
+    assert best < 0.05
+
+
+def _seconds(seed):
+    start = time.perf_counter()
+    picture(seed, 180, 320)
+    return time.perf_counter() - start
+
+
+def test_pictures_can_have_an_exact_size():
+    assert len(picture(1, 64, 64, size=50_000)) == 50_000
+    decode(picture(1, 64, 64, size=50_000))
+    with pytest.raises(ValueError, match="does not fit"):
+        picture(1, 64, 64, size=100)
+
+
+def test_downloads_over_http(api, sandbox):
+    sandbox.reset(SandboxConfig(media_bytes=60_000, step_seconds=0))
+    items = [item for item in sandbox.all_images() if item["status"] == 2][:8]
+    bodies = set()
+    for item in items:
+        full = requests.get(item["downloadURL"], timeout=10)
+        assert (full.headers["Content-Type"], full.headers["Content-Length"]) == ("image/png", "60000")
+        width = decode(full.content)[0]
+        cover = requests.get(item["coverURL"], timeout=10)
+        assert decode(cover.content)[0] == pytest.approx(width / 2, abs=1)
+        assert requests.get(item["videoURL"], timeout=10).content != full.content
+        bodies.add(full.content)
+    assert len(bodies) == len(items)
+    assert sandbox.stats.media_requests == 3 * len(items)
+    assert sandbox.stats.media_requests_with_authorization == 0
+
+
+def test_a_token_that_reaches_the_media_is_recorded(api, sandbox):
+    url = next(item["downloadURL"] for item in sandbox.all_images() if item["status"] == 2)
+    requests.get(url, headers={"Authorization": "Bearer x"}, timeout=10)
+    assert sandbox.stats.media_requests_with_authorization == 1
+
+
+def test_head_and_range(sandbox):
+    url = next(item["downloadURL"] for item in sandbox.all_images() if item["status"] == 2)
+    whole = requests.get(url, timeout=10).content
+    head = requests.head(url, timeout=10)
+    assert (head.headers["Content-Length"], head.content) == (str(len(whole)), b"")
+    part = requests.get(url, headers={"Range": "bytes=100-199"}, timeout=10)
+    assert (part.status_code, part.content) == (206, whole[100:200])
+    assert part.headers["Content-Range"] == f"bytes 100-199/{len(whole)}"
+    rest = requests.get(url, headers={"Range": f"bytes={len(whole) - 5}-"}, timeout=10)
+    assert rest.content == whole[-5:]
+    assert requests.get(url, headers={"Range": f"bytes={len(whole)}-"}, timeout=10).status_code == 416
+
+
+def test_unfinished_and_unknown_media_are_404(sandbox):
+    failed = next(item for item in sandbox.all_images() if item["status"] != 2)
+    for name in (f"{failed['id']}.png", "1.png", "x.png", f"{failed['id']}.mp4", "999999999999999999.png"):
+        assert requests.get(f"{sandbox.url}/media/{name}", timeout=10).status_code == 404
+
+
+def test_media_may_be_elsewhere(sandbox):
+    sandbox.reset(SandboxConfig(media_origin="http://127.0.0.2:9"))
+    urls = [item["downloadURL"] for item in sandbox.all_images() if item["status"] == 2]
+    assert all(url.startswith("http://127.0.0.2:9/media/") for url in urls)
+
+
+def test_a_film_is_a_whole_mp4():
+    film = movie(1)
+    parts = dict(boxes(film))
+    assert list(parts) == [b"ftyp", b"moov", b"mdat"]
+    index = parts[b"moov"]
+    offset = struct.unpack_from(">I", index, index.index(b"stco") + 12)[0]
+    count, *sizes = struct.unpack_from(">9I", index, index.index(b"stsz") + 12)
+    assert count == 8
+    assert film[offset - 8 : offset - 4] == struct.pack(">I", len(parts[b"mdat"]) + 8)
+    at = offset
+    for size in sizes:
+        assert struct.unpack_from(">I", film, at)[0] == size - 4
+        assert film[at + 4] == 0x65
+        at += size
+    assert at == len(film)
+    assert not any(code in parts[b"mdat"][4 : sizes[0]] for code in (b"\0\0\0", b"\0\0\1", b"\0\0\2", b"\0\0\3"))
+    assert movie(2) != film

@@ -1,0 +1,41 @@
+"""What it costs to read a DAG file that uses this provider."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+_PROBE = """
+import json, sys, time
+begun = time.perf_counter()
+from airflow.sdk import BaseOperator
+base = time.perf_counter() - begun
+before = set(sys.modules)
+begun = time.perf_counter()
+import airflow_provider_minimax.operators.images
+import airflow_provider_minimax.sensors.images
+import airflow_provider_minimax.hooks.minimax
+print(json.dumps({"ratio": (time.perf_counter() - begun) / base, "new": sorted(set(sys.modules) - before)}))
+"""
+
+
+@pytest.fixture(scope="module")
+def probe() -> dict[str, object]:
+    """The cheapest of three processes, since other work on the machine only ever adds."""
+    runs = [
+        json.loads(subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, check=True, text=True).stdout)
+        for _ in range(3)
+    ]
+    return min(runs, key=lambda run: run["ratio"])
+
+
+def test_the_http_stack_is_not_imported(probe: dict[str, list[str]]) -> None:
+    heavy = {"requests", "urllib3", "aiohttp", "httpx", "fastapi", "uvicorn", "airflow.triggers.base"}
+    assert heavy.isdisjoint(probe["new"])
+
+
+def test_operators_and_sensors_add_little_to_airflow_itself(probe: dict[str, float]) -> None:
+    assert probe["ratio"] < 0.05
