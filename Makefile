@@ -47,7 +47,7 @@ clean: ## remove everything that the other targets made
 .PHONY: help demo test airflow lint integration constraints clean moved
 
 $(STAMP): pyproject.toml constraints.txt
-	@scripts/venv.sh '$(PYTHON)' $@
+	@sh scripts/venv.sh '$(PYTHON)' $@
 
 # A virtual environment knows the folder that it was made in; after a move it is made again.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(shell pwd -P))

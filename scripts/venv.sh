@@ -1,6 +1,6 @@
 #!/bin/sh
 # Make .venv, or bring it up to date with pyproject.toml and constraints.txt. Run by the Makefile from
-# the root of the clone: scripts/venv.sh PYTHON STAMP
+# the root of the clone: sh scripts/venv.sh PYTHON STAMP
 #
 # The stamp is written last and holds the folder of the clone: an install that was interrupted, and a
 # clone that was moved, are done again.
