@@ -1,0 +1,38 @@
+"""A client of a made-up service, for tests that need no server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests_mock as mocking
+
+from airflow_provider_minimax.api.client import MiniMaxClient
+from airflow_provider_minimax.api.settings import Settings
+
+TOKEN = "user:1234-s3cr3tT0kenValue"
+BASE = "https://api.test/v1/minimax"
+IMAGE = "user:1234-minimax:42-image:900001"
+VIDEO = "user:1234-minimax:42-video:700001"
+FILE = "user:1234-minimax:42-file:500001"
+
+
+class Sleeps(list[float]):
+    """Takes the place of ``time.sleep``: notes how long, and returns at once."""
+
+    def __call__(self, seconds: float) -> None:
+        self.append(seconds)
+
+
+def client(sleeps: Sleeps | None = None, **settings: Any) -> MiniMaxClient:
+    given = {"token": TOKEN, "base_url": BASE} | settings
+    return MiniMaxClient(Settings(**given), sleep=Sleeps() if sleeps is None else sleeps)
+
+
+def answer_all(mocker: mocking.Mocker, *responses: dict[str, Any], **response: Any) -> None:
+    """Answer every request alike, or by a list whose last answer stays."""
+    mocker.register_uri(mocking.ANY, mocking.ANY, list(responses) or [response])
+
+
+def sent_json(mocker: mocking.Mocker) -> Any:
+    assert mocker.last_request is not None
+    return mocker.last_request.json()
