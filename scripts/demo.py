@@ -38,6 +38,9 @@ DAGS = {
 #: How each state of a task is drawn.
 STYLES = {"success": "green", "skipped": "magenta", "failed": "bold red", "upstream_failed": "red"}
 
+#: Fields of an image or a video that `statusLabel` says in a word.
+CODES = ("status", "statusFinal")
+
 
 @dataclass(frozen=True)
 class TaskReport:
@@ -156,8 +159,8 @@ def brief(result: Any) -> str:
         items = "1 item" if len(result) == 1 else f"{len(result)} items"
         return f"{items}: {brief(result[0])}" if result else "nothing"
     if isinstance(result, Mapping):
-        told = [f"{name}={_shorter_path(value)}" for name, value in result.items() if value]
-        # Numbers before long paths and texts.
+        told = [f"{name}={_shorter_path(value)}" for name, value in result.items() if value and name not in CODES]
+        # Numbers and words before long paths and texts.
         return ", ".join(sorted(told, key=len))
     return _shorter_path(result)
 

@@ -160,6 +160,8 @@ class MiniMaxClient:
 
         :param max_images: stop after so many.
         """
+        if max_images is not None:
+            _at_least_one("max_images", max_images)
         size = page_size if max_images is None else min(page_size, max_images)
         images = (image for page in self.iter_pages(account, size) for image in page.images)
         return itertools.islice(images, max_images)
@@ -186,7 +188,7 @@ class MiniMaxClient:
         call = _Call("POST", "/images/create", json=body, paid=True)
         answer = self._object(call)
         ids = answer.get("imageIds")
-        if not isinstance(ids, list) or not ids or not all(isinstance(image_id, str) for image_id in ids):
+        if not isinstance(ids, list) or not ids or not all(isinstance(one, str) and one for one in ids):
             raise answers.not_the_contract(call.operation, 200, "the answer names no image id", paid=True)
         return ids
 
@@ -247,14 +249,16 @@ class MiniMaxClient:
         """
         source = Path(path)
         try:
-            with source.open("rb") as file:
-                kind = media_types.upload_type(file.read(media_types.MAGIC_BYTES))
-                if kind is None:
-                    raise MiniMaxBadRequestError(f"{source}: not a png, jpeg, webp, mp3, wav or mp4 file.")
-                call = _Call("POST", "/files/", params=self._params(account), upload=file, content_type=kind)
-                file_id = self._object(call).get("fileID")
-        except OSError as error:
-            raise MiniMaxBadRequestError(f"{source} cannot be read: {error.strerror}.") from None
+            file = source.open("rb")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise MiniMaxBadRequestError(f"{source} cannot be read: {reason}.") from None
+        with file:
+            kind = media_types.upload_type(file.read(media_types.MAGIC_BYTES))
+            if kind is None:
+                raise MiniMaxBadRequestError(f"{source}: not a png, jpeg, webp, mp3, wav or mp4 file.")
+            call = _Call("POST", "/files/", params=self._params(account), upload=file, content_type=kind)
+            file_id = self._object(call).get("fileID")
         if not isinstance(file_id, str) or not file_id:
             raise answers.not_the_contract(call.operation, 200, "the answer names no file id", paid=False)
         return file_id
@@ -341,12 +345,14 @@ class MiniMaxClient:
 
     def _read(self, call: _Call, response: requests.Response, body_matters: bool) -> Any:
         status = response.status_code
+        # A service, or a proxy before it, may quote the token in its message.
+        body = response.content.replace(self.settings.token.encode(), b"***")
         if not 200 <= status < 300:
             error = answers.error_for(
                 call.operation,
                 status,
                 response.headers,
-                response.content,
+                body,
                 paid=call.paid,
                 now=datetime.now(UTC),
             )
@@ -356,7 +362,7 @@ class MiniMaxClient:
         try:
             return loads(response.content)
         except ValueError:
-            found = f"the answer is {answers.message_of(None, response.content)}"
+            found = f"the answer is {answers.message_of(None, body)}"
             error = answers.not_the_contract(call.operation, status, found, paid=call.paid)
             raise _FailedTryError(error, repeatable=not call.paid) from None
 
