@@ -174,10 +174,6 @@ class MiniMaxClient:
         image = parse_id(image_id, "image", account=self.settings.account)
         return self._object(_Call("GET", f"/images/{image.full}"))
 
-    def asker(self, kind: Kind) -> Callable[[str], dict[str, Any]]:
-        """Return the method that reads one job of this kind by its id."""
-        return {"image": self.get_image, "video": self.get_video}[kind]
-
     def create_image(self, prompt: str, account: str | None = None, **fields: Unpack[bodies.ImageFields]) -> list[str]:
         """Create images and return their ids, one for each (POST /images/create). Costs credits.
 
@@ -191,6 +187,23 @@ class MiniMaxClient:
         if not isinstance(ids, list) or not ids or not all(isinstance(one, str) and one for one in ids):
             raise answers.not_the_contract(call.operation, 200, "the answer names no image id", paid=True)
         return ids
+
+    # Jobs of either kind
+
+    def get_job(self, kind: Kind, job_id: str) -> dict[str, Any]:
+        """Return one image or video as the API sends it."""
+        return self.get_image(job_id) if kind == "image" else self.get_video(job_id)
+
+    def iter_job_pages(self, kind: Kind, account: str) -> Iterator[list[dict[str, Any]]]:
+        """Walk through the images or videos of an account, newest first, page by page."""
+        pages = self.iter_pages(account) if kind == "image" else self._iter_video_pages(account)
+        return (page.images for page in pages)
+
+    def _iter_video_pages(self, account: str) -> Iterator[paging.Page]:
+        def fetch(cursor: str | None) -> dict[str, Any]:
+            return {"images": self.list_videos(PAGE_SIZE, cursor, account)}
+
+        return paging.walk(fetch(None), fetch)
 
     # Videos
 

@@ -45,7 +45,7 @@ def parse_id(value: object, kind: Kind, *, account: str | None = None) -> Resour
         raise MiniMaxBadRequestError(f"{value!r} is not a full {kind} id; expected {wanted}.")
     found = ResourceId(text, match["account"], match["kind"], match["bare"])
     if found.kind != kind:
-        raise MiniMaxBadRequestError(f"{text} is the id of a {found.kind}; expected {wanted}.")
+        raise MiniMaxBadRequestError(f"{text} is an id of kind {found.kind}; expected {wanted}.")
     if account is not None and found.account != account:
         raise MiniMaxBadRequestError(
             f"{text} belongs to account {found.account}, but this task works on account {account}. "

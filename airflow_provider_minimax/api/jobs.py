@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.ids import Kind
 
 #: An image or a video as the API sends it. Every field is optional in practice.
 Job = Mapping[str, Any]
@@ -35,19 +36,13 @@ STATUS_LABELS: Final[Mapping[int, str]] = {
 FINAL_LABELS: Final = frozenset({COMPLETED, FAILED, MODERATED})
 KNOWN_LABELS: Final = frozenset(STATUS_LABELS.values())
 
-#: The fields of an image that go into an XCom, before ``url``.
-_COMPACT_FIELDS: Final = (
-    "imageId",
-    "fileID",
-    "status",
-    "statusLabel",
-    "statusFinal",
-    "createTime",
-    "modelID",
-    "aspectRatio",
-    "batchID",
-    "desc",
-)
+_COMMON_FIELDS: Final = ("status", "statusLabel", "statusFinal", "createTime", "modelID", "aspectRatio")
+
+#: The fields of a job that go into an XCom, before ``url``.
+_COMPACT_FIELDS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "image": ("imageId", "fileID", *_COMMON_FIELDS, "batchID", "desc"),
+    "video": ("videoId", *_COMMON_FIELDS, "desc", "width", "height"),
+}
 
 
 def status_label(job: Job) -> str:
@@ -84,12 +79,12 @@ def media_url(job: Job) -> str | None:
     return job.get("downloadURL") or job.get("videoURL") or None
 
 
-def compact(image: Job) -> dict[str, Any]:
-    """Return the part of an image that goes into an XCom: an allow-list, every key always there."""
-    row = {field: image.get(field) for field in _COMPACT_FIELDS}
-    row["statusLabel"] = status_label(image)
-    row["statusFinal"] = is_final(image)
-    row["url"] = media_url(image)
+def compact(job: Job, kind: Kind = "image") -> dict[str, Any]:
+    """Return the part of a job that goes into an XCom: an allow-list, every key always there."""
+    row = {field: job.get(field) for field in _COMPACT_FIELDS[kind]}
+    row["statusLabel"] = status_label(job)
+    row["statusFinal"] = is_final(job)
+    row["url"] = media_url(job)
     return row
 
 

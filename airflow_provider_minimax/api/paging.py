@@ -49,18 +49,18 @@ def walk(first: dict[str, Any], fetch: Fetch) -> Iterator[Page]:
 
 
 def image_key(image: Image) -> str | None:
-    """Return what tells an image from all others."""
-    key = image.get("imageId") or image.get("id")
+    """Return what tells an image (or a video) from all others."""
+    key = _full(image) or image.get("id")
     return str(key) if key else None
 
 
 def _bare(image: Image) -> str | None:
-    key = image.get("id") or image.get("imageId")
+    key = image.get("id") or _full(image)
     return str(key).rpartition(":")[2] if key else None
 
 
 def _full(image: Image) -> str | None:
-    key = image.get("imageId")
+    key = image.get("imageId") or image.get("videoId")
     return str(key) if key else None
 
 

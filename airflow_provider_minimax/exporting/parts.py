@@ -196,26 +196,23 @@ def _is_local(path: ObjectStoragePath) -> bool:
 
 
 def _parts_in(folder: ObjectStoragePath) -> list[ObjectStoragePath]:
-    return [path for path in folder.iterdir() if _PART_NAME.fullmatch(path.name)]
+    # An object store knows no empty folder.
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return [path for path in folder.iterdir() if _PART_NAME.fullmatch(path.name)]
+    return []
 
 
 def _remove_export(folder: ObjectStoragePath) -> None:
     manifest = folder / MANIFEST
-    try:
+    with contextlib.suppress(FileNotFoundError):
         body = manifest.read_bytes()
-    except FileNotFoundError:
-        body = b""
-    if body and not _is_ours(body):
-        raise MiniMaxBadRequestError(
-            f"{manifest} is not the manifest of an image export. Choose another output_path, or remove it."
-        )
-    manifest.unlink(missing_ok=True)
-    try:
-        for path in _parts_in(folder):
-            path.unlink(missing_ok=True)
-    except FileNotFoundError:
-        # An object store knows no empty folder.
-        return
+        if body and not _is_ours(body):
+            raise MiniMaxBadRequestError(
+                f"{manifest} is not the manifest of an image export. Choose another output_path, or remove it."
+            )
+        manifest.unlink()
+    for path in _parts_in(folder):
+        path.unlink()
 
 
 def _is_ours(body: bytes) -> bool:

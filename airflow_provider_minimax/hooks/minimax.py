@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_minimax.api.errors import (
     MiniMaxBadRequestError,
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.bodies import ImageFields, VideoFields
     from airflow_provider_minimax.api.client import MiniMaxClient
-    from airflow_provider_minimax.api.ids import Kind
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +59,6 @@ class MiniMaxHook(BaseHook):
 
         return MiniMaxClient(settings_of(self.get_connection(self.minimax_conn_id), self.minimax_conn_id, self.account))
 
-    @cached_property
-    def _poll_client(self) -> MiniMaxClient:
-        return self._client.without_repeats()
-
     def get_conn(self) -> MiniMaxClient:
         """Return the client.
 
@@ -86,7 +81,7 @@ class MiniMaxHook(BaseHook):
         """
         try:
             accounts = self.get_conn().without_repeats().list_accounts()
-        except MiniMaxError as error:
+        except (MiniMaxError, AirflowNotFoundException) as error:
             return False, str(error)
         return _judge_accounts(accounts, self._client.settings.account)
 
@@ -118,10 +113,6 @@ class MiniMaxHook(BaseHook):
         :raises MiniMaxNotFoundError: no such image.
         """
         return self.get_conn().get_image(image_id)
-
-    def asker(self, kind: Kind) -> Callable[[str], dict[str, Any]]:
-        """Return what reads one job by its id, once: a wait paces itself and repeats nothing in between."""
-        return self._poll_client.asker(kind)
 
     def create_image(self, prompt: str, account: str | None = None, **fields: Unpack[ImageFields]) -> list[str]:
         """Create images and return their ids, one for each. Costs credits.

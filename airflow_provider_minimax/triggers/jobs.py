@@ -1,38 +1,33 @@
-"""The trigger that waits for images."""
+"""The trigger that waits for images and videos."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Hashable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_provider_minimax.api.errors import MiniMaxError
-from airflow_provider_minimax.api.ids import Kind
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
-from airflow_provider_minimax.triggers.events import ended_badly, ended_well, timed_out
-from airflow_provider_minimax.waiting import pacing
-from airflow_provider_minimax.waiting.poller import Ask, Poller, WaitFor
+from airflow_provider_minimax.triggers import streams
+from airflow_provider_minimax.triggers.events import ended_badly, timed_out
+from airflow_provider_minimax.triggers.streams import Stream
+from airflow_provider_minimax.waiting.poller import Poller, WaitFor
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.settings import Settings
 
-T = TypeVar("T")
-#: Seconds that a request under way may take beyond the deadline before it is given up.
-_GRACE: Final = 5.0
 
-
-class MiniMaxJobTrigger(BaseTrigger):
+class MiniMaxJobTrigger(BaseEventTrigger):
     """Waits until jobs are final, the deadline passes, or the wait ends badly; fires one event.
 
-    It only asks: it never creates and never cancels anything. Requests run in a thread of their own, since the
+    All triggers on the same connection, account and interval share one poll (Airflow 3.3 and newer; elsewhere each
+    has its own). It only asks: it never creates and never cancels anything. Requests run in a thread, since the
     event loop and its default executor belong to all triggers.
 
     :param ids: full ids.
@@ -87,61 +82,73 @@ class MiniMaxJobTrigger(BaseTrigger):
             "failures": self.failures,
         }
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait; yield how the wait ended."""
+    def shared_stream_key(self) -> Hashable | None:
+        """Return what is equal for triggers that can share a poll. The account is inside the ids."""
         try:
-            payload = await self._wait()
-        except MiniMaxError as error:
-            payload = ended_badly(error)
-        yield TriggerEvent(payload)
+            accounts = tuple(sorted({parse_id(job_id, self.kind).account for job_id in self.ids}))
+        except MiniMaxBadRequestError:
+            # It will say so itself.
+            return None
+        return ("minimax", self.kind, self.minimax_conn_id, accounts, self.poke_interval)
 
-    async def _wait(self) -> dict[str, Any]:
-        wait = WaitFor.check(self.ids, kind=self.kind, require=self.require, accept_statuses=self.accept_statuses)
-        poller = Poller(wait, failures=self.failures, silent=self.silent)
-        settings = await MiniMaxHook(self.minimax_conn_id, self.account).aget_settings()
-        ask = await in_own_thread(_asker, settings, self.kind)
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[None]:
+        """Drive the poll of a group. It yields nothing: it wakes those whose wait has ended, and no others."""
+        trigger = cls(**kwargs)
+        key = trigger.shared_stream_key()
+        stream = streams.shared_stream(key, trigger._make_stream)
+        try:
+            await stream.drive()
+        finally:
+            streams.forget_if_idle(key, stream)
+        yield
+
+    async def filter_shared_stream(
+        self,
+        shared_stream: AsyncIterator[Any],  # noqa: ARG002 - Airflow passes it; it brings nothing
+    ) -> AsyncIterator[TriggerEvent]:
+        """Wait on the shared poll; yield how the wait ended."""
+        key = self.shared_stream_key()
+        stream = streams.shared_stream(key, self._make_stream)
+        try:
+            yield await self._wait(stream)
+        finally:
+            streams.forget_if_idle(key, stream)
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait on a poll of its own; yield how the wait ended."""
+        stream = self._make_stream()
+        driver = asyncio.create_task(stream.drive())
+        try:
+            yield await self._wait(stream)
+        finally:
+            driver.cancel()
+
+    def _make_stream(self) -> Stream:
+        return Stream(self.kind, self.poke_interval, self._get_settings)
+
+    async def _get_settings(self) -> Settings:
+        return await MiniMaxHook(self.minimax_conn_id).aget_settings()
+
+    async def _wait(self, stream: Stream) -> TriggerEvent:
+        try:
+            wait_for = WaitFor.check(
+                self.ids,
+                kind=self.kind,
+                require=self.require,
+                accept_statuses=self.accept_statuses,
+                account=self.account,
+            )
+        except MiniMaxBadRequestError as error:
+            return TriggerEvent(ended_badly(error))
+        poller = Poller(wait_for, failures=self.failures, silent=self.silent)
         until = datetime.fromtimestamp(self.deadline, UTC).isoformat(timespec="seconds")
         self.log.info("Waiting for %d %s(s), until %s at the latest.", len(poller.pending), self.kind, until)
-        interval = pacing.floor(self.poke_interval)
-        pause = pacing.phase(interval)
-        found = None
-        while found is None and self._left() > 0:
-            await asyncio.sleep(max(0.0, min(pause, self._left())))
-            with contextlib.suppress(TimeoutError):
-                round_ = in_own_thread(poller.poll, ask)
-                found = await asyncio.wait_for(round_, max(0.0, self._left()) + _GRACE)
-            pause = poller.pause(interval)
-        return timed_out(poller.describe_pending()) if found is None else ended_well(found)
-
-    def _left(self) -> float:
-        return self.deadline - time.time()
-
-
-def _asker(settings: Settings, kind: Kind) -> Ask:
-    # Imported here, in a thread: the HTTP stack takes its time.
-    from airflow_provider_minimax.api.client import MiniMaxClient
-
-    return MiniMaxClient(settings).without_repeats().asker(kind)
-
-
-async def in_own_thread(function: Callable[..., T], *args: object) -> T:
-    """Run a blocking function in a thread made for it, and await its result.
-
-    A daemon, so that a request that hangs does not keep the triggerer from ending; with the context of the
-    caller, so that its log lines reach the log of the task.
-    """
-    result: Future[T] = Future()
-    # From here on it cannot be cancelled: where the caller no longer waits, the result is dropped.
-    result.set_running_or_notify_cancel()
-
-    def work() -> None:
+        wait = stream.join(poller)
         try:
-            value = function(*args)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where it is awaited
-            result.set_exception(error)
-        else:
-            result.set_result(value)
-
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(work,), name="minimax-poll", daemon=True).start()
-    return await asyncio.wrap_future(result)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.deadline - time.time()):
+                    return TriggerEvent(await wait.end)
+        finally:
+            stream.leave(wait)
+        return TriggerEvent(timed_out(poller.describe_pending()))

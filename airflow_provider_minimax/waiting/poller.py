@@ -7,7 +7,7 @@ brings the way to ask for a job, and sleeps.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -33,14 +33,15 @@ from airflow_provider_minimax.api.jobs import (
     status_label,
 )
 from airflow_provider_minimax.waiting import pacing
+from airflow_provider_minimax.waiting.rounds import Answers
 
 log = logging.getLogger(__name__)
 
 Require = Literal["all", "any"]
 REQUIREMENTS: Final = ("all", "any")
 
-#: Asks the service for one job by its id.
-Ask = Callable[[str], Job]
+#: Asks for jobs by their ids.
+Read = Callable[[Collection[str]], Answers]
 
 
 @dataclass(frozen=True)
@@ -118,25 +119,39 @@ class Poller:
         """The ids whose end is not known, each once, in the order asked."""
         return [job_id for job_id in dict.fromkeys(self.wait.ids) if job_id not in self._settled]
 
-    def poll(self, ask: Ask) -> list[dict[str, Any]] | None:
-        """Ask once for each job whose end is not known.
+    def poll(self, read: Read) -> list[dict[str, Any]] | None:
+        """Ask once for the jobs whose end is not known; see ``take``."""
+        try:
+            answers = read(self.pending)
+        except self._passing() as error:
+            # Not an answer, nor the lack of one, but the way to ask for it: the connection, say.
+            answers = Answers({})
+            failure: Exception | None = error
+        else:
+            failure = answers.failure
+        return self.take(answers.jobs, failure)
 
+    def take(
+        self, jobs: Mapping[str, Job | MiniMaxNotFoundError], failure: Exception | None = None
+    ) -> list[dict[str, Any]] | None:
+        """Take what a round has brought.
+
+        :param jobs: what was found for an id; ids of other waits are passed over.
+        :param failure: what broke the round off, if anything did.
         :return: the compact jobs when the wait has ended well, in the order asked (with ``require="any"`` only
             those that are completed or accepted); None while it goes on, also after a failure in passing.
         :raises MiniMaxError: the wait has ended badly.
         """
-        failure: Exception | None = None
-        try:
-            for job_id in self.pending:
-                self._ask(job_id, ask)
-        except self._passing() as error:
-            failure = error
+        pending = self.pending
+        for job_id in pending:
+            if job_id in jobs:
+                self._settle(job_id, jobs[job_id])
         # First, since what is known already may decide the wait, however the rest of the round went.
         found = self._verdict()
-        if found is None and failure is not None:
-            self._count(failure)
-        elif failure is None:
+        if failure is None or all(job_id in jobs for job_id in pending):
             self.failures, self.retry_after, self.last_failure = 0, None, None
+        elif found is None:
+            self._count(failure)
         return found
 
     def pause(self, interval: float) -> float:
@@ -167,16 +182,14 @@ class Poller:
         limit = "" if self.silent else f" of {pacing.MOST_FAILURES}"
         log.warning("Round %d%s in a row failed; the wait goes on. %s", self.failures, limit, self.last_failure)
 
-    def _ask(self, job_id: str, ask: Ask) -> None:
-        try:
-            job = ask(job_id)
-        except MiniMaxNotFoundError as error:
-            self._settled[job_id] = error
+    def _settle(self, job_id: str, found: Job | MiniMaxNotFoundError) -> None:
+        if isinstance(found, MiniMaxNotFoundError):
+            self._settled[job_id] = found
             self._seen[job_id] = "not found"
             return
-        self._report(job_id, job)
-        if outcome(job) is not None:
-            self._settled[job_id] = job
+        self._report(job_id, found)
+        if outcome(found) is not None:
+            self._settled[job_id] = found
 
     def _report(self, job_id: str, job: Job) -> None:
         """Log what has changed since the last round."""
@@ -209,7 +222,7 @@ class Poller:
 
     def _results(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         jobs = (self._settled[job_id] for job_id in ids)
-        return [compact(job) for job in jobs if not isinstance(job, MiniMaxNotFoundError)]
+        return [compact(job, self.wait.kind) for job in jobs if not isinstance(job, MiniMaxNotFoundError)]
 
     def _failure(self, bad: Sequence[str]) -> MiniMaxError:
         """Return the error that names the end of each job that did not end well."""

@@ -33,6 +33,11 @@ def answer_all(mocker: mocking.Mocker, *responses: dict[str, Any], **response: A
     mocker.register_uri(mocking.ANY, mocking.ANY, list(responses) or [response])
 
 
+def last(mocker: mocking.Mocker) -> Any:
+    """Return the request that was sent last."""
+    assert mocker.last_request is not None, "nothing was sent"
+    return mocker.last_request
+
+
 def sent_json(mocker: mocking.Mocker) -> Any:
-    assert mocker.last_request is not None
-    return mocker.last_request.json()
+    return last(mocker).json()

@@ -106,7 +106,8 @@ def test_an_error_ends_with_what_a_retry_will_do() -> None:
     error = error_for("POST /images/create", 412, {}, body({"error": "No credits."}), paid=True, now=NOW)
     assert isinstance(error, errors.MiniMaxOutOfCreditsError)
     assert str(error) == (
-        "POST /images/create answered 412: No credits. A retry will not help until the Hailuo account has credits again."
+        "POST /images/create answered 412: No credits. "
+        "A retry will not help until the Hailuo account has credits again."
     )
 
 

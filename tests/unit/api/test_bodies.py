@@ -77,7 +77,7 @@ def test_a_video_may_be_made_of_a_file_alone() -> None:
     assert video_body(None, None, {"file_id": file_id(1)}) == {"fileID": file_id(1), "account": "2"}
 
 
-@pytest.mark.parametrize("quantity", [1, 4])
+@pytest.mark.parametrize("quantity", [1, 2, 3, 4])
 def test_a_quantity_within_the_bounds_is_sent(quantity: int) -> None:
     assert image_body("p", None, {"quantity": quantity})["quantity"] == quantity
 

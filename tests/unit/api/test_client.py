@@ -11,7 +11,7 @@ from requests_mock import Mocker
 
 from airflow_provider_minimax import __version__
 from airflow_provider_minimax.api import errors
-from tests.unit.api.support import BASE, FILE, IMAGE, TOKEN, VIDEO, Sleeps, answer_all, client, sent_json
+from tests.unit.api.support import BASE, FILE, IMAGE, TOKEN, VIDEO, Sleeps, answer_all, client, last, sent_json
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
 
@@ -26,7 +26,7 @@ def image(number: int) -> dict[str, Any]:
 def test_the_token_is_sent_whole_as_a_bearer(requests_mock: Mocker) -> None:
     answer_all(requests_mock, json={"images": []})
     client().list_images()
-    assert requests_mock.last_request.headers["Authorization"] == f"Bearer {TOKEN}"
+    assert last(requests_mock).headers["Authorization"] == f"Bearer {TOKEN}"
 
 
 def test_a_netrc_entry_does_not_replace_the_token(
@@ -38,18 +38,18 @@ def test_a_netrc_entry_does_not_replace_the_token(
     monkeypatch.setenv("NETRC", str(netrc))
     answer_all(requests_mock, json={"images": []})
     requests.get(BASE, timeout=1)
-    assert requests_mock.last_request.headers["Authorization"].startswith("Basic "), "the entry is in force"
+    assert last(requests_mock).headers["Authorization"].startswith("Basic "), "the entry is in force"
     client().list_images()
-    assert requests_mock.last_request.headers["Authorization"] == f"Bearer {TOKEN}"
+    assert last(requests_mock).headers["Authorization"] == f"Bearer {TOKEN}"
 
 
 def test_the_service_is_told_who_asks(requests_mock: Mocker) -> None:
     answer_all(requests_mock, json={"images": []})
     client().list_images()
-    agent = requests_mock.last_request.headers["User-Agent"]
+    agent = last(requests_mock).headers["User-Agent"]
     assert agent.startswith(f"airflow-provider-minimax/{__version__} apache-airflow/3.")
     assert "python-requests/" in agent
-    assert requests_mock.last_request.headers["Accept"] == "application/json"
+    assert last(requests_mock).headers["Accept"] == "application/json"
 
 
 def test_every_request_has_both_time_outs(requests_mock: Mocker) -> None:
@@ -60,13 +60,14 @@ def test_every_request_has_both_time_outs(requests_mock: Mocker) -> None:
     caller.create_video("p")
     caller.cancel_video(VIDEO)
     caller.list_accounts()
-    assert [request.timeout for request in requests_mock.request_history] == [(3.5, 7.5)] * 5
+    timeouts: list[Any] = [request.timeout for request in requests_mock.request_history]
+    assert timeouts == [(3.5, 7.5)] * 5
 
 
 def test_the_time_outs_of_the_contract_are_the_default(requests_mock: Mocker) -> None:
     answer_all(requests_mock, json={})
     client().get_features()
-    assert requests_mock.last_request.timeout == (10.0, 60.0)
+    assert last(requests_mock).timeout == (10.0, 60.0)
 
 
 # Redirects
@@ -96,9 +97,9 @@ def test_a_create_that_is_redirected_is_sent_once(requests_mock: Mocker) -> None
 def test_an_id_goes_into_the_path_as_it_is(requests_mock: Mocker) -> None:
     answer_all(requests_mock, json={"status": 2})
     client().get_image(IMAGE)
-    assert requests_mock.last_request.url == f"{BASE}/images/{IMAGE}"
+    assert last(requests_mock).url == f"{BASE}/images/{IMAGE}"
     client().get_video(VIDEO)
-    assert requests_mock.last_request.url == f"{BASE}/videos/{VIDEO}"
+    assert last(requests_mock).url == f"{BASE}/videos/{VIDEO}"
 
 
 @pytest.mark.parametrize("bad", ["900001", VIDEO, "", None, f"{IMAGE}/../../accounts", f"{IMAGE}?x=1"])
@@ -117,13 +118,13 @@ def test_an_id_of_another_account_is_refused_before_any_request(requests_mock: M
 
 
 def query(mocker: Mocker) -> dict[str, list[str]]:
-    return dict(mocker.last_request.qs)
+    return dict(last(mocker).qs)
 
 
 def test_a_list_asks_for_thirty_images_and_for_no_account_by_default(requests_mock: Mocker) -> None:
     answer_all(requests_mock, json={"images": []})
     client().list_images()
-    assert requests_mock.last_request.url.startswith(f"{BASE}/images/?")
+    assert last(requests_mock).url.startswith(f"{BASE}/images/?")
     assert query(requests_mock) == {"limit": ["30"]}
 
 
@@ -131,7 +132,7 @@ def test_a_list_goes_on_from_an_image_on_the_account_that_is_asked_for(requests_
     answer_all(requests_mock, json={"images": []})
     client(account="42").list_images(7, IMAGE, "43")
     assert query(requests_mock) == {"limit": ["7"], "lastimageid": [IMAGE], "account": ["43"]}
-    assert "lastImageId=" in requests_mock.last_request.url
+    assert "lastImageId=" in last(requests_mock).url
 
 
 @pytest.mark.parametrize("operation", ["list_images", "list_videos", "get_features"])
@@ -172,14 +173,14 @@ def test_a_page_comes_as_the_service_sent_it(requests_mock: Mocker) -> None:
 def test_the_ids_of_created_images_come_in_their_order(requests_mock: Mocker) -> None:
     answer_all(requests_mock, json={"imageIds": ["b", "a"], "other": 1})
     assert client(account="42").create_image("a cat", quantity=2, aspect_ratio="1:1") == ["b", "a"]
-    assert requests_mock.last_request.url == f"{BASE}/images/create"
+    assert last(requests_mock).url == f"{BASE}/images/create"
     assert sent_json(requests_mock) == {"prompt": "a cat", "quantity": 2, "aspectRatio": "1:1", "account": "42"}
 
 
 def test_a_created_video_is_named_and_made_on_the_account_of_its_file(requests_mock: Mocker) -> None:
     answer_all(requests_mock, json={"videoId": VIDEO})
     assert client().create_video("go", file_id=FILE) == VIDEO
-    assert requests_mock.last_request.url == f"{BASE}/videos/create"
+    assert last(requests_mock).url == f"{BASE}/videos/create"
     assert sent_json(requests_mock) == {"prompt": "go", "fileID": FILE, "account": "42"}
 
 
@@ -210,7 +211,7 @@ def test_a_list_of_videos_is_read_bare_or_wrapped(requests_mock: Mocker, wrap: A
 def test_a_cancel_names_the_video_and_needs_no_answer(requests_mock: Mocker, answer: dict[str, Any]) -> None:
     answer_all(requests_mock, **answer)
     client().cancel_video(VIDEO)
-    assert (requests_mock.last_request.method, requests_mock.last_request.url) == ("POST", f"{BASE}/videos/cancel")
+    assert (last(requests_mock).method, last(requests_mock).url) == ("POST", f"{BASE}/videos/cancel")
     assert sent_json(requests_mock) == {"videoId": VIDEO}
 
 
@@ -231,14 +232,14 @@ def test_accounts_are_listed_without_what_belongs_to_their_session(requests_mock
 def test_the_features_come_as_the_service_sent_them(requests_mock: Mocker) -> None:
     answer_all(requests_mock, json={"totalCredits": 10})
     assert client().get_features() == {"totalCredits": 10}
-    assert requests_mock.last_request.url == f"{BASE}/features/"
+    assert last(requests_mock).url == f"{BASE}/features/"
 
 
 @pytest.mark.parametrize(("kind", "job_id"), [("image", IMAGE), ("video", VIDEO)])
 def test_a_job_is_asked_for_by_its_kind(requests_mock: Mocker, kind: Any, job_id: str) -> None:
     answer_all(requests_mock, json={"status": 2})
-    assert client().asker(kind)(job_id) == {"status": 2}
-    assert requests_mock.last_request.url == f"{BASE}/{kind}s/{job_id}"
+    assert client().get_job(kind, job_id) == {"status": 2}
+    assert last(requests_mock).url == f"{BASE}/{kind}s/{job_id}"
 
 
 # Walks
@@ -350,9 +351,9 @@ def test_a_file_is_sent_raw_under_the_type_that_its_bytes_tell(
     bodies = receive(requests_mock)
     assert client().upload_file(str(tmp_path / name)) == FILE
     assert bodies == [content]
-    assert requests_mock.last_request.headers["Content-Type"] == kind
-    assert requests_mock.last_request.headers["Content-Length"] == str(len(content))
-    assert requests_mock.last_request.url == f"{BASE}/files/"
+    assert last(requests_mock).headers["Content-Type"] == kind
+    assert last(requests_mock).headers["Content-Length"] == str(len(content))
+    assert last(requests_mock).url == f"{BASE}/files/"
 
 
 def test_a_file_goes_to_the_account_in_the_query(requests_mock: Mocker, tmp_path: Path) -> None:

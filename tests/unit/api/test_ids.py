@@ -86,7 +86,7 @@ def test_an_id_of_another_kind_is_refused_by_both_names(given: str, wanted: Kind
     text = f"user:1-minimax:2-{given}:3"
     with pytest.raises(MiniMaxBadRequestError) as caught:
         parse_id(text, wanted)
-    assert f"{text} is the id of a {given}" in str(caught.value)
+    assert f"{text} is an id of kind {given}" in str(caught.value)
     assert f"-{wanted}:<{wanted}_id>" in str(caught.value)
 
 

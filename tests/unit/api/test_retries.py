@@ -32,6 +32,10 @@ def test_what_never_left_is_sent_again(paid: bool) -> None:
     assert retries.may_repeat(status=None, sent=False, paid=paid)
 
 
+def test_a_create_is_given_up_after_a_minute_and_a_read_after_three() -> None:
+    assert (retries.CREATE_BUDGET, retries.READ_BUDGET) == (60.0, 180.0)
+
+
 def longest(low: float, high: float) -> float:
     assert low == 0.0, "full jitter draws from zero"
     return high

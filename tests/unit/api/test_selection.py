@@ -102,7 +102,8 @@ def test_an_empty_window_is_refused_with_its_bounds(length: timedelta) -> None:
 def test_a_window_over_two_zones_is_compared_in_time_and_not_by_its_digits() -> None:
     with pytest.raises(MiniMaxBadRequestError, match="is empty"):
         Selection.parse(None, "2025-03-17T01:00:00Z", "2025-03-17T01:30:00+02:00")
-    assert Selection.parse(None, "2025-03-17T01:30:00+02:00", "2025-03-17T01:00:00Z")
+    window = Selection.parse(None, "2025-03-17T01:30:00+02:00", "2025-03-17T01:00:00Z")
+    assert accepted(window, 1742167800000 - 1, 1742167800000) == [1742167800000]
 
 
 @pytest.mark.parametrize(

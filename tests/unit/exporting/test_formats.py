@@ -26,12 +26,14 @@ IMAGE: dict[str, Any] = {
 }
 
 #: The item fields of GET /images/ as the vendor's page lists them.
-DOCUMENTED = """
+DOCUMENTED = set(
+    """
     id desc coverURL videoURL status canRetry width height originFiles canAppeal downloadURL hasVoice modelID
     useOriginPrompt isBookmarked disableGenerateSimilar createTime postStatus userID createType promptImgURL extra
     isVisitor videoURLs priority generatorType isInFolder batchID aspectRatio fileID tags duration resolution
     humanCheckStatus userIDStr statusLabel statusFinal imageId
-""".split()
+    """.split()  # noqa: SIM905 - a list of forty strings is harder to read
+)
 
 
 def jsonl(*images: dict[str, Any]) -> list[bytes]:
@@ -78,7 +80,7 @@ def test_no_images_are_no_lines() -> None:
 
 def test_every_documented_field_has_a_column_of_its_own_and_the_last_takes_the_rest() -> None:
     header = next(csv.reader(io.StringIO(FORMATS["csv"].header.decode(), newline="")))
-    assert sorted(header[:-1]) == sorted(DOCUMENTED)
+    assert sorted(header[:-1]) == sorted(DOCUMENTED), "each once"
     assert header[0] == "imageId"
     assert header == [*COLUMNS, OTHER_FIELDS]
 

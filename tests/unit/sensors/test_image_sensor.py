@@ -227,7 +227,7 @@ def test_a_list_rendered_as_text_is_read_as_a_list(sandbox: Sandbox) -> None:
         ("[oops", "is not a list of ids"),
         ([None], "No image id was given"),
         ("12345", "is not a full image id"),
-        ("user:1-minimax:2-video:3", "is the id of a video"),
+        ("user:1-minimax:2-video:3", "is an id of kind video"),
         ({"imageId": "x"}, "is not a full image id|No image id was given"),
     ],
 )

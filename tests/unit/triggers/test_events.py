@@ -20,7 +20,7 @@ def carried(event: dict[str, Any]) -> Any:
 
 
 def test_the_jobs_of_a_wait_that_ended_well_arrive_in_order() -> None:
-    jobs = [{"imageId": "b", "createTime": 2**60}, {"imageId": "a", "desc": "ü\n"}]
+    jobs: list[dict[str, Any]] = [{"imageId": "b", "createTime": 2**60}, {"imageId": "a", "desc": "ü\n"}]
     assert result_of(carried(ended_well(jobs)), 60.0) == jobs
 
 

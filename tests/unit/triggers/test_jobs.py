@@ -6,15 +6,17 @@ import asyncio
 import inspect
 import threading
 import time
+from collections.abc import Collection
 from typing import Any
 
 import pytest
 from airflow.sdk.serde import deserialize, serialize
 
 from airflow_provider_minimax.sandbox import Sandbox
-from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger, in_own_thread
+from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
+from airflow_provider_minimax.triggers.streams import in_own_thread
 from airflow_provider_minimax.waiting import pacing
-from airflow_provider_minimax.waiting.poller import Ask, Poller
+from airflow_provider_minimax.waiting.rounds import Answers, Reader
 
 READ = "GET /images/{id}"
 
@@ -113,23 +115,20 @@ def test_a_request_under_way_does_not_hold_the_event_loop() -> None:
     assert asyncio.run(turn_while_asking())
 
 
-def test_each_request_of_a_trigger_leaves_from_a_thread_of_its_own(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_requests_leave_from_a_thread_of_their_own(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     asked_in: list[str] = []
-    real_poll = Poller.poll
+    real_read = Reader.read
 
-    def poll(self: Poller, ask: Ask) -> Any:
+    def read(self: Reader, ids: Collection[str]) -> Answers:
         asked_in.append(threading.current_thread().name)
-        return real_poll(self, ask)
+        return real_read(self, ids)
 
-    monkeypatch.setattr(Poller, "poll", poll)
+    monkeypatch.setattr(Reader, "read", read)
     asyncio.run(fire(trigger(sandbox.create_image("a lamp")[0])))
     assert set(asked_in) == {"minimax-poll"}
 
 
-def test_a_request_that_hangs_does_not_outlive_the_deadline(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_minimax.triggers.jobs._GRACE", 0.05)
+def test_a_request_that_hangs_does_not_outlive_the_deadline(sandbox: Sandbox) -> None:
     (image_id,) = sandbox.create_image("a lamp [stuck]")
     sandbox.fail("slow", operation=READ, delay=5.0)
     (event,) = asyncio.run(fire(trigger(image_id, seconds=0.2)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.waiting import pacing
 from airflow_provider_minimax.waiting.poller import Poller, WaitFor, check_accepted, check_require
+from airflow_provider_minimax.waiting.rounds import Answers
 
 A, B, C = (f"user:1-minimax:2-image:{name}" for name in "abc")
 RUNS, DONE, FAILED, MODERATED, STRANGE = 1, 2, 3, 5, 99
@@ -28,7 +30,18 @@ class Service:
             for name, story in stories.items()
         }
 
-    def __call__(self, job_id: str) -> dict[str, Any]:
+    def __call__(self, ids: Collection[str]) -> Answers:
+        answers = Answers({})
+        for job_id in ids:
+            try:
+                answers.jobs[job_id] = self._ask(job_id)
+            except errors.MiniMaxNotFoundError as error:
+                answers.jobs[job_id] = error
+            except errors.MiniMaxError as error:
+                return answers._replace(failure=error)
+        return answers
+
+    def _ask(self, job_id: str) -> dict[str, Any]:
         self.asked.append(job_id)
         story = self._stories[job_id]
         answer = story.pop(0) if len(story) > 1 else story[0]
@@ -306,7 +319,7 @@ def test_a_wait_is_checked_into_full_ids_in_the_order_asked() -> None:
         pytest.param([], {}, "no image id to wait for", id="no ids"),
         pytest.param([A, "5"], {}, "'5' is not a full image id", id="a bare id"),
         pytest.param([A, None], {}, "No image id was given", id="None"),
-        pytest.param([A], {"kind": "video"}, "is the id of a image", id="another kind"),
+        pytest.param([A], {"kind": "video"}, "is an id of kind image", id="another kind"),
         pytest.param([A], {"account": "3"}, "belongs to account 2", id="another account"),
         pytest.param([A], {"require": "some"}, "require must be 'all' or 'any', not 'some'", id="unknown word"),
         pytest.param([A], {"accept_statuses": ["queued"]}, "'queued'", id="a status that is not final"),

@@ -1,0 +1,242 @@
+"""What the sensors have in common: one wait, three modes, one meaning of the flags."""
+
+from __future__ import annotations
+
+import ast
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, cast
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    BaseOperator,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
+from airflow.sdk.exceptions import TaskDeferralTimeout
+
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.ids import Kind, parse_id
+from airflow_provider_minimax.hooks.minimax import MiniMaxHook
+from airflow_provider_minimax.triggers.events import result_of, timeout_error
+from airflow_provider_minimax.waiting import pacing
+from airflow_provider_minimax.waiting.poller import Poller, WaitFor, check_accepted, check_require
+from airflow_provider_minimax.waiting.rounds import Answers, Reader
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+#: Seconds by which our own check of the time-out comes before Airflow's, which knows no ``never_fail`` and does
+#: not say what was awaited.
+_HEAD_START: Final = 0.05
+#: Where a rescheduled sensor, which starts as a new process at each poke, keeps its count of failures.
+_FAILURES_KEY: Final = "minimax_failures"
+#: Seconds that Airflow waits longer than the trigger's own deadline before it ends a trigger that says nothing.
+_BACKSTOP: Final = 60.0
+
+
+class MiniMaxJobSensor(BaseSensorOperator):
+    """Waits until jobs of a kind are completed, and returns them; see the sensors that derive from it.
+
+    A subclass names its ``kind``, and sets the attribute ``<kind>_id`` in its constructor.
+    """
+
+    #: What is waited for.
+    kind: ClassVar[Kind]
+    #: Until when a task waits, and how often it asks, when it does not say so itself: seconds.
+    default_timeout: ClassVar[float]
+    default_poke_interval: ClassVar[float]
+
+    ui_color = "#f2e6ff"
+
+    def __init__(
+        self,
+        *,
+        require: str = "all",
+        accept_statuses: Sequence[str] = (),
+        minimax_conn_id: str = MiniMaxHook.default_conn_name,
+        account: str | None = None,
+        poke_interval: timedelta | float | None = None,
+        timeout: timedelta | float | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            poke_interval=self.default_poke_interval if poke_interval is None else poke_interval,
+            timeout=self.default_timeout if timeout is None else timeout,
+            **kwargs,
+        )
+        check_require(require)
+        check_accepted(accept_statuses)
+        self.poke_interval = pacing.floor(self.poke_interval)
+        self.require = require
+        self.accept_statuses = accept_statuses
+        self.minimax_conn_id = minimax_conn_id
+        self.account = account
+        self.deferrable = deferrable
+        self._poller: Poller | None = None
+        self._started = 0.0
+
+    def execute(self, context: Context) -> Any:
+        """Wait, in the worker or in the triggerer."""
+        if not self.deferrable:
+            return super().execute(context)
+        deadline = time.time() + self.timeout
+        done = self.poke(context)
+        if not done:
+            self._defer(deadline)
+        return done.xcom_value
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Ask once for each job that is not known to be final."""
+        with self._flags():
+            poller = self._restore_poller(context)
+            failures = poller.failures
+            found = poller.poll(self._read)
+            if poller.failures != failures:
+                self._store_failures(context, poller.failures)
+            if found is not None:
+                return PokeReturnValue(is_done=True, xcom_value=self._result(found))
+            if not self.deferrable and self._run_duration(context) >= self.timeout - _HEAD_START:
+                raise timeout_error(self.timeout, poller.describe_pending())
+        return PokeReturnValue(is_done=False)
+
+    def execute_complete(self, context: Context, event: object) -> Any:  # noqa: ARG002 - Airflow passes it
+        """Return what the trigger found, or raise the error that it met."""
+        return self._result(result_of(event, self.timeout))
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a deferral."""
+        with self._flags():
+            try:
+                return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
+            except TaskDeferralTimeout:
+                raise timeout_error(self.timeout, "the trigger gave no answer.") from None
+
+    @contextmanager
+    def _flags(self) -> Iterator[None]:
+        """Apply ``soft_fail`` and ``never_fail`` as Airflow does in poke mode.
+
+        After a deferral Airflow itself would skip for more errors than in poke mode; and its skip does not say
+        which error it stands for.
+        """
+        try:
+            yield
+        except AirflowSkipException:
+            raise
+        except (AirflowSensorTimeout, AirflowTaskTimeout, AirflowFailException) as error:
+            if self.soft_fail or self.never_fail:
+                raise self._skip(error) from error
+            raise
+        except Exception as error:
+            if self.never_fail:
+                raise self._skip(error) from error
+            raise
+
+    def _skip(self, error: BaseException) -> AirflowSkipException:
+        flag = "soft_fail" if self.soft_fail else "never_fail"
+        return AirflowSkipException(f"Skipped because of {flag}. {type(error).__name__}: {error}")
+
+    def _defer(self, deadline: float) -> NoReturn:
+        from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
+
+        poller = self._poller
+        self.defer(
+            trigger=MiniMaxJobTrigger(
+                ids=self._ids(),
+                deadline=deadline,
+                kind=self.kind,
+                require=self.require,
+                accept_statuses=self.accept_statuses,
+                minimax_conn_id=self.minimax_conn_id,
+                account=self.account,
+                poke_interval=self.poke_interval,
+                silent=self.silent_fail,
+                failures=poller.failures if poller else 0,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=max(0.0, deadline - time.time()) + self.poke_interval + _BACKSTOP),
+        )
+
+    @property
+    def _given(self) -> object:
+        return getattr(self, f"{self.kind}_id")
+
+    def _ids(self) -> list[str]:
+        """Return the rendered ids; what is wrong with one of them shows when it is read."""
+        value = self._given
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            try:
+                value = ast.literal_eval(value)
+            except (ValueError, SyntaxError):
+                raise MiniMaxBadRequestError(f"{self.kind}_id: {value!r} is not a list of ids.") from None
+        if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
+            return list(value)
+        return [cast("str", value)]
+
+    def _result(self, found: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
+        given = self._given
+        single = isinstance(given, str) and not given.lstrip().startswith("[")
+        return found[0] if single else found
+
+    @cached_property
+    def _reader(self) -> Reader:
+        client = MiniMaxHook(self.minimax_conn_id, self.account).get_conn()
+        for job_id in self._ids():
+            parse_id(job_id, self.kind, account=client.settings.account)
+        return Reader.of(client, self.kind)
+
+    def _read(self, ids: Collection[str]) -> Answers:
+        # The reader is made at the first question, where a failure of it is one of the wait.
+        return self._reader.read(ids)
+
+    def _restore_poller(self, context: Context) -> Poller:
+        if self._poller is None:
+            self._started = time.monotonic()
+            wait = WaitFor.check(
+                self._ids(),
+                kind=self.kind,
+                require=self.require,
+                accept_statuses=self.accept_statuses,
+                account=self.account,
+            )
+            self._poller = Poller(wait, failures=self._stored_failures(context), silent=self.silent_fail)
+        return self._poller
+
+    def _stored_failures(self, context: Context) -> int:
+        """Return the failures in a row of earlier processes, where this Airflow (3.3) can keep them.
+
+        Elsewhere a rescheduled sensor counts anew at each poke: passing failures then end it by time-out only.
+        """
+        store = context.get("task_state_store") if self.reschedule else None
+        record = store.get(_FAILURES_KEY) if store is not None else None
+        if not isinstance(record, dict) or record.get("try_number") != context["ti"].try_number:
+            return 0
+        failures = record.get("failures")
+        return failures if isinstance(failures, int) else 0
+
+    def _store_failures(self, context: Context, failures: int) -> None:
+        store = context.get("task_state_store") if self.reschedule else None
+        if store is not None:
+            store.set(_FAILURES_KEY, {"try_number": context["ti"].try_number, "failures": failures})
+
+    def _run_duration(self, context: Context) -> float:
+        """Return the seconds since the first poke."""
+        if not self.reschedule:
+            return time.monotonic() - self._started
+        first = context["ti"].get_first_reschedule_date(context)
+        return 0.0 if first is None else (datetime.now(UTC) - first).total_seconds()
+
+    def _get_next_poke_interval(
+        self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
+    ) -> float:
+        """Add jitter to Airflow's own interval, and stretch it while the service fails."""
+        interval = super()._get_next_poke_interval(started_at, run_duration, poke_count)
+        return self._poller.pause(interval) if self._poller else interval

@@ -1,0 +1,60 @@
+"""How to ask for many jobs with few requests: from the list, or one by one.
+
+A page of the list answers for all jobs on it, an id for one. Which is cheaper depends on where in the list the
+awaited jobs stand, which is known from the round before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+#: The rank of a job that the list does not show, or too far back: it is asked for by its id.
+BEYOND: Final = -1
+#: The position of a job in the list, newest first, from 0; ``BEYOND``; None where it has not been looked for.
+Rank = int | None
+
+
+def pages_worth_reading(ranks: Iterable[Rank], page_size: int) -> int:
+    """Return how many pages to read from the newest on, so that pages and remaining ids are fewest together.
+
+    Jobs that have not been looked for are taken to be the newest ones, as those just created are.
+
+    :param ranks: one for each awaited job.
+    :param page_size: jobs on a page.
+    """
+    known = list(ranks)
+    unknown = known.count(None)
+    pages = [rank // page_size for rank in known if rank is not None and rank != BEYOND]
+    pages += [position // page_size for position in range(unknown)]
+    best, least = 0, len(known)
+    unread = len(known)
+    on_page: dict[int, int] = {}
+    for page in pages:
+        on_page[page] = on_page.get(page, 0) + 1
+    for page in sorted(on_page):
+        unread -= on_page[page]
+        cost = page + 1 + unread
+        if cost < least:
+            best, least = page + 1, cost
+    return best
+
+
+def worth_another_page(*, read: int, planned: int, unseen: int, unknown: int, met: int) -> bool:
+    """Decide after a page whether to read the next one, or to ask for the rest by id.
+
+    :param read: pages read in this round.
+    :param planned: pages that were worth reading at its start.
+    :param unseen: awaited jobs that the list may hold and that were not met yet.
+    :param unknown: those of them that were never looked for.
+    :param met: awaited jobs on the last page.
+    """
+    if unseen == 0:
+        return False
+    if read < planned:
+        return True
+    if unseen == 1:
+        return False
+    # The list has grown at its head and pushed the rest a little back; or, on a first search, no more pages are
+    # spent than asking for each of them would have cost.
+    return met > 0 or read < unknown

@@ -1,0 +1,98 @@
+"""Folders, and what a storage refuses."""
+
+from __future__ import annotations
+
+import errno
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.sdk import ObjectStoragePath
+
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
+from airflow_provider_minimax.exporting.formats import FORMATS
+from airflow_provider_minimax.exporting.parts import PartWriter, folder_at, storage_errors
+
+FOLDER = ObjectStoragePath("/some/folder")
+
+
+@pytest.mark.parametrize("path", ["/data/x", "file:///data/x", " /data/x\n"])
+def test_a_folder_is_found_by_its_path(path: str) -> None:
+    assert folder_at(path, None).path == "/data/x"
+
+
+@pytest.mark.parametrize("path", ["", "  ", "\n"])
+def test_an_empty_path_is_refused(path: str) -> None:
+    with pytest.raises(MiniMaxBadRequestError, match="output_path must name a folder"):
+        folder_at(path, None)
+
+
+@pytest.mark.parametrize("path", ["s3x://bucket/x", "nosuchstorage://x"])
+def test_a_storage_that_is_not_installed_is_refused_by_name(path: str) -> None:
+    with pytest.raises(MiniMaxBadRequestError, match="output_path") as caught:
+        folder_at(path, None)
+    assert path in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EINTR, errno.EAGAIN, errno.ETIMEDOUT])
+def test_a_fault_of_the_storage_that_passes_may_be_retried(code: int) -> None:
+    with pytest.raises(MiniMaxError) as caught, storage_errors(FOLDER):
+        raise OSError(code, "what the system says")
+    assert not isinstance(caught.value, AirflowFailException)
+    assert "what the system says" in str(caught.value)
+    assert "a retry begins anew" in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(errno.EACCES, "Permission denied"),
+        PermissionError("Forbidden"),
+        OSError(errno.EROFS, "Read-only file system"),
+        NotADirectoryError(errno.ENOTDIR, "Not a directory"),
+        FileNotFoundError("The specified bucket does not exist"),
+    ],
+    ids=str,
+)
+def test_a_refusal_of_the_storage_fails_the_task_in_one_line(error: OSError) -> None:
+    with pytest.raises(MiniMaxBadRequestError) as caught, storage_errors(FOLDER):
+        raise error
+    assert str(caught.value).startswith(f"output_path {FOLDER} cannot be written: ")
+    assert "\n" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_an_error_that_is_none_of_the_storage_goes_through() -> None:
+    with pytest.raises(KeyError), storage_errors(FOLDER):
+        raise KeyError("x")
+
+
+class FullDisk(io.BytesIO):
+    """A file on a disk that is full: nothing can be written, nor flushed when it is closed."""
+
+    def write(self, _: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_parts_are_removed_though_the_open_one_cannot_even_be_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(writer: PartWriter) -> None:
+        with writer:
+            writer.write([{"id": "1"}, {"id": "2"}])
+            (tmp_path / "images-00001.jsonl").touch()
+            monkeypatch.setattr(ObjectStoragePath, "open", lambda *_, **__: FullDisk())
+            writer.write([{"id": "3"}])
+
+    with pytest.raises(MiniMaxError, match="No space left"):
+        fill(PartWriter(ObjectStoragePath(str(tmp_path)), FORMATS["jsonl"], 2))
+    assert list(tmp_path.iterdir()) == []
