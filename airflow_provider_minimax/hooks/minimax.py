@@ -172,13 +172,15 @@ def settings_of(connection: Connection, conn_id: str, account: str | None = None
     where = f"Connection {conn_id!r}"
     extras = _extras(connection.extra, where)
     default_account = extras.pop(_ACCOUNT, None)
+    # Either may be a number: a template rendered as a native object gives one.
+    chosen = account or default_account
     numbers = {name: _number(where, name, extras.pop(name, None)) for name in _NUMBERS}
     for name in extras:
         log.warning("%s: the extra %r is not known and is ignored.", where, name)
     return Settings(
         token=check_token(connection.password, where),
         base_url=base_url(connection.host, connection.schema, connection.port),
-        account=account or (str(default_account) if default_account else None),
+        account=str(chosen) if chosen else None,
         **{name: value for name, value in numbers.items() if value is not None},
     )
 
