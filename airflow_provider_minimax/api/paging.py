@@ -109,7 +109,10 @@ class _Walker:
             ended = ended or self._is_end(page)
         if ended:
             return None
-        raise refusal or self._stuck("the service sends no images beyond it")
+        if refusal is not None:
+            # Most likely its image was deleted meanwhile; the next walk does not meet it.
+            raise self._stuck(f"the service refuses it as a cursor ({refusal})")
+        raise self._stuck("the service sends no images beyond it")
 
     def _goes_on(self, last: Image) -> bool:
         """Tell whether a page that ends here lies beyond what is known, and is not the head once more."""

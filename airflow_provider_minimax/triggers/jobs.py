@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
+import logging
 from collections.abc import AsyncIterator, Hashable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,12 +14,14 @@ from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.triggers import streams
-from airflow_provider_minimax.triggers.events import ended_badly, timed_out
+from airflow_provider_minimax.triggers.events import ended_badly
 from airflow_provider_minimax.triggers.streams import Stream
 from airflow_provider_minimax.waiting.poller import Poller, WaitFor
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 class MiniMaxJobTrigger(BaseEventTrigger):
@@ -141,14 +142,10 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             )
         except MiniMaxBadRequestError as error:
             return TriggerEvent(ended_badly(error))
-        poller = Poller(wait_for, failures=self.failures, silent=self.silent)
         until = datetime.fromtimestamp(self.deadline, UTC).isoformat(timespec="seconds")
-        self.log.info("Waiting for %d %s(s), until %s at the latest.", len(poller.pending), self.kind, until)
-        wait = stream.join(poller)
+        log.info("Waiting for %d %s(s), until %s at the latest.", len(wait_for.ids), self.kind, until)
+        wait = stream.join(Poller(wait_for, failures=self.failures, silent=self.silent), self.deadline)
         try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.deadline - time.time()):
-                    return TriggerEvent(await wait.end)
+            return TriggerEvent(await wait.end)
         finally:
             stream.leave(wait)
-        return TriggerEvent(timed_out(poller.describe_pending()))

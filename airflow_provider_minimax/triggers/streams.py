@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import time
 from collections.abc import Awaitable, Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxError
-from airflow_provider_minimax.triggers.events import ended_badly, ended_well
+from airflow_provider_minimax.triggers.events import ended_badly, ended_well, timed_out
 from airflow_provider_minimax.waiting import pacing
 from airflow_provider_minimax.waiting.rounds import Answers, Reader
 
@@ -30,6 +31,8 @@ Payload = dict[str, Any]
 #: Waits that are woken in one turn of the event loop. Each of them then does Airflow's own work for an event, and
 #: other triggers want their turn in between.
 _WOKEN_AT_ONCE: Final = 20
+#: Seconds between two looks at the deadlines.
+_TICK: Final = 0.25
 
 
 @dataclass(eq=False, slots=True)
@@ -37,6 +40,8 @@ class Wait:
     """One wait on a stream; ``end`` gets the payload of its event."""
 
     poller: Poller
+    #: Seconds since the epoch.
+    deadline: float
     end: asyncio.Future[Payload]
     #: That of the trigger, so that what is logged of its jobs reaches the log of its task.
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
@@ -74,9 +79,12 @@ class Stream:
         """Whether nobody waits on it and nobody drives it."""
         return not self._waits and self.drivers == 0
 
-    def join(self, poller: Poller) -> Wait:
-        """Add a wait; it takes part from the next round on."""
-        wait = Wait(poller, asyncio.get_running_loop().create_future())
+    def join(self, poller: Poller, deadline: float) -> Wait:
+        """Add a wait; it takes part from the next round on.
+
+        :param deadline: seconds since the epoch, after which it ends as timed out.
+        """
+        wait = Wait(poller, deadline, asyncio.get_running_loop().create_future())
         self._waits.add(wait)
         self._occupied.set()
         return wait
@@ -90,6 +98,7 @@ class Stream:
     async def drive(self) -> None:
         """Ask round by round, for as long as somebody is there to cancel it."""
         self.drivers += 1
+        clock = asyncio.create_task(self._watch_deadlines())
         try:
             await asyncio.sleep(pacing.phase(self._interval))
             while True:
@@ -104,7 +113,17 @@ class Stream:
                     wait.end.set_exception(error)
             raise
         finally:
+            clock.cancel()
             self.drivers -= 1
+
+    async def _watch_deadlines(self) -> None:
+        # One look at all of them in turn costs less than a timer for each: thousands wait, few expire.
+        while True:
+            now = time.time()
+            for wait in self._waits:
+                if wait.deadline <= now and not wait.end.done():
+                    wait.end.set_result(timed_out(wait.poller.describe_pending()))
+            await asyncio.sleep(_TICK)
 
     async def _round(self) -> Answers:
         waits = list(self._waits)

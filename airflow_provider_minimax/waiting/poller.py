@@ -44,7 +44,7 @@ REQUIREMENTS: Final = ("all", "any")
 Read = Callable[[Collection[str]], Answers]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WaitFor:
     """What a wait is for, checked.
 
@@ -97,7 +97,7 @@ def check_accepted(labels: Sequence[str]) -> frozenset[str]:
     return check_labels("accept_statuses", labels, FINAL_LABELS)
 
 
-@dataclass
+@dataclass(slots=True)
 class Poller:
     """The state of a wait: what is known of each job, and how many rounds have failed in a row.
 

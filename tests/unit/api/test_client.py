@@ -73,7 +73,7 @@ def test_the_time_outs_of_the_contract_are_the_default(requests_mock: Mocker) ->
 # Redirects
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(requests_mock: Mocker, status: int) -> None:
     requests_mock.get(f"{BASE}/images/", status_code=status, headers={"Location": "https://elsewhere.test/"})
     elsewhere = requests_mock.get("https://elsewhere.test/", json={"images": []})
@@ -286,6 +286,7 @@ def test_a_page_of_less_than_one_image_is_refused_before_any_request(requests_mo
 def test_a_page_of_one_image_still_moves(requests_mock: Mocker) -> None:
     serve(requests_mock, 3)
     assert len(list(client().iter_images(page_size=1))) == 3
+    assert last(requests_mock).qs["limit"] == ["2"]
 
 
 def test_a_service_that_refuses_a_large_page_is_asked_for_the_documented_size(requests_mock: Mocker) -> None:
@@ -304,6 +305,9 @@ def test_a_refusal_that_has_nothing_to_do_with_the_size_is_told(requests_mock: M
     answer_all(requests_mock, status_code=400, json={"error": "account is required"})
     with pytest.raises(errors.MiniMaxBadRequestError, match="account is required"):
         list(client().iter_images())
+    with pytest.raises(errors.MiniMaxBadRequestError, match="account is required"):
+        list(client().iter_images(page_size=30))
+    assert [request.qs["limit"] for request in requests_mock.request_history] == [["100"], ["30"], ["30"]]
 
 
 def test_a_page_that_fails_is_repeated_on_its_own(requests_mock: Mocker) -> None:

@@ -6,6 +6,7 @@ import copy
 import logging
 import pickle
 import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,10 @@ import pytest
 import requests
 import tenacity
 from requests_mock import ANY, Mocker
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ProtocolError
+from urllib3.exceptions import SSLError as TLSError
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.client import MiniMaxClient
@@ -256,14 +261,15 @@ def test_a_create_that_gets_no_json_is_sent_once(
 def test_a_page_without_a_list_of_images_is_an_error_of_the_service(requests_mock: Mocker, answer: Any) -> None:
     answer_all(requests_mock, json=answer)
     error = fail(READS["list_images"], client())
-    assert type(error) is errors.MiniMaxUpstreamError
+    assert (type(error), error.status) == (errors.MiniMaxUpstreamError, 200)
     assert "GET /images/" in str(error)
 
 
 @pytest.mark.parametrize("answer", [{}, {"videos": None}, ["x"], [1], None, "x", {"images": []}])
 def test_a_page_without_a_list_of_videos_is_an_error_of_the_service(requests_mock: Mocker, answer: Any) -> None:
     answer_all(requests_mock, json=answer)
-    assert type(fail(READS["list_videos"], client())) is errors.MiniMaxUpstreamError
+    error = fail(READS["list_videos"], client())
+    assert (type(error), error.status) == (errors.MiniMaxUpstreamError, 200)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +280,8 @@ def test_a_read_that_gets_no_object_is_an_error_of_the_service(
     requests_mock: Mocker, operation: Operation, answer: Any
 ) -> None:
     answer_all(requests_mock, json=answer)
-    assert type(fail(operation, client())) is errors.MiniMaxUpstreamError
+    error = fail(operation, client())
+    assert (type(error), error.status) == (errors.MiniMaxUpstreamError, 200)
 
 
 @pytest.mark.parametrize(
@@ -284,14 +291,16 @@ def test_a_read_that_gets_no_object_is_an_error_of_the_service(
 def test_a_create_of_images_without_ids_leaves_its_outcome_unknown(requests_mock: Mocker, answer: Any) -> None:
     answer_all(requests_mock, json=answer)
     error = fail(CREATES["create_image"], client())
-    assert (type(error), requests_mock.call_count) == (errors.MiniMaxUnknownOutcomeError, 1)
+    assert (type(error), error.status) == (errors.MiniMaxUnknownOutcomeError, 200)
+    assert requests_mock.call_count == 1
 
 
 @pytest.mark.parametrize("answer", [{}, [], None, {"videoId": ""}, {"videoId": None}, {"videoId": 7}])
 def test_a_create_of_a_video_without_an_id_leaves_its_outcome_unknown(requests_mock: Mocker, answer: Any) -> None:
     answer_all(requests_mock, json=answer)
     error = fail(CREATES["create_video"], client())
-    assert (type(error), requests_mock.call_count) == (errors.MiniMaxUnknownOutcomeError, 1)
+    assert (type(error), error.status) == (errors.MiniMaxUnknownOutcomeError, 200)
+    assert requests_mock.call_count == 1
 
 
 @pytest.mark.parametrize("answer", [{}, [], {"fileID": ""}, {"fileID": 7}])
@@ -301,7 +310,7 @@ def test_an_upload_without_a_file_id_is_an_error_of_the_service(
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
     answer_all(requests_mock, json=answer)
     error = fail(lambda caller: caller.upload_file(tmp_path / "a.png"), client())
-    assert type(error) is errors.MiniMaxUpstreamError
+    assert (type(error), error.status) == (errors.MiniMaxUpstreamError, 200)
 
 
 # No answer
@@ -336,6 +345,49 @@ def test_a_create_that_never_left_is_sent_again(requests_mock: Mocker, operation
     answer_all(requests_mock, {"exc": requests.ConnectTimeout}, {"json": {"imageIds": [IMAGE], "videoId": VIDEO}})
     assert operation(client())
     assert requests_mock.call_count == 2
+
+
+def unreached(reason: Exception | None, kind: type[Exception] = requests.ConnectionError) -> Exception:
+    """Return a failure as the HTTP library gives it when it could not get through to a service."""
+    return kind(MaxRetryError(HTTPSConnectionPool("api.test"), "/", reason))
+
+
+NEVER_LEFT = {
+    "no connection": unreached(NewConnectionError(HTTPSConnection("api.test"), "refused")),
+    "no such name": unreached(NameResolutionError("api.test", HTTPSConnection("api.test"), socket.gaierror())),
+    "connect time-out": requests.ConnectTimeout(),
+    "proxy": requests.exceptions.ProxyError(),
+    "certificate": unreached(TLSError(ssl.SSLCertVerificationError("self-signed")), requests.exceptions.SSLError),
+}
+MAY_HAVE_LEFT = {
+    "broken TLS": unreached(TLSError(ssl.SSLError("bad record mac")), requests.exceptions.SSLError),
+    "TLS without a reason": unreached(TLSError(), requests.exceptions.SSLError),
+    "broken connection": requests.ConnectionError(ProtocolError("Connection aborted.", ConnectionResetError())),
+    "read time-out": requests.ReadTimeout(),
+    "no reason": requests.ConnectionError(),
+}
+
+
+@creates
+@pytest.mark.parametrize("fault", NEVER_LEFT.values(), ids=NEVER_LEFT)
+def test_a_create_is_repeated_where_it_certainly_never_left(
+    requests_mock: Mocker, operation: Operation, fault: Exception
+) -> None:
+    answer_all(requests_mock, exc=fault)
+    error = fail(operation, client(max_attempts=3))
+    assert (type(error), requests_mock.call_count) == (errors.MiniMaxUpstreamError, 3)
+    assert "nothing was sent" in str(error)
+
+
+@creates
+@pytest.mark.parametrize("fault", MAY_HAVE_LEFT.values(), ids=MAY_HAVE_LEFT)
+def test_a_create_is_not_repeated_where_it_may_have_left(
+    requests_mock: Mocker, operation: Operation, fault: Exception
+) -> None:
+    answer_all(requests_mock, exc=fault)
+    error = fail(operation, client(max_attempts=3))
+    assert (type(error), requests_mock.call_count) == (errors.MiniMaxUnknownOutcomeError, 1)
+    assert "nothing was sent" not in str(error)
 
 
 def closed_port() -> int:

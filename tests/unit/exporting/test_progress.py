@@ -21,6 +21,14 @@ from airflow_provider_minimax.exporting.progress import Progress, describe
             "1,000 of 100,000 images read (1 %), 0 exported, 100/s, at most 16 min left", id="minutes left",
         ),
         pytest.param(
+            100, 0, 1290, 10.0,
+            "100 of 1,290 images read (7 %), 0 exported, 10/s, at most 119 s left", id="just under two minutes",
+        ),
+        pytest.param(
+            100, 0, 1300, 10.0,
+            "100 of 1,300 images read (7 %), 0 exported, 10/s, at most 2 min left", id="two minutes",
+        ),
+        pytest.param(
             50, 50, 50, 5.0,
             "50 of 50 images read (100 %), 50 exported, 10/s, at most 0 s left", id="all read",
         ),
@@ -45,7 +53,9 @@ def test_there_is_at_most_one_line_in_five_seconds(caplog: pytest.LogCaptureFixt
         for step in range(1, 41):
             now = 100.0 + step / 2
             progress.update(step * 10, step, 1000)
-    assert [record.getMessage().split(" of ")[0] for record in caplog.records] == ["100", "200", "300", "400"]
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.split(" of ")[0] for line in lines] == ["100", "200", "300", "400"]
+    assert all(", 20/s, " in line for line in lines), "the rate since the beginning"
 
 
 def test_a_short_walk_says_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -303,6 +303,7 @@ def test_of_many_pending_ids_ten_are_named() -> None:
     text = poller(*ids).describe_pending()
     assert text.count("(not seen yet)") == 10
     assert "and 15 more" in text
+    assert " more" not in poller(*ids[:10]).describe_pending()
 
 
 # What a wait is for
