@@ -7,24 +7,20 @@ this process.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import signal
 import socket
-import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import psutil
 from rich.markup import escape
 
 from scripts.local_airflow import EXAMPLE_DAGS, ROOT, STATE, activate, prepare_database
+from scripts.processes import HOST, Components, StopRequest, get_json, is_healthy
 from scripts.terminal import leave_at_once_on_signals, on_signals, output_into
 
 if TYPE_CHECKING:
@@ -38,114 +34,15 @@ HOME = STATE / "ui"
 LOGS = HOME / "components"
 OWN_LOG = LOGS / "sandbox.log"
 
-HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
 CONN_ID = "minimax_default"
 
 #: Seconds that Airflow may take to be healthy; a slow machine needs one minute.
 START_LIMIT = 180.0
 
-#: Seconds that the components have to end by themselves.
-STOP_LIMIT = 8.0
-
-#: Seconds for which we go on killing those that did not.
-KILL_LIMIT = 10.0
-
-#: Components by the name under which the health page reports their heartbeat.
-HEARTBEATS = {
-    "scheduler": "latest_scheduler_heartbeat",
-    "triggerer": "latest_triggerer_heartbeat",
-    "dag_processor": "latest_dag_processor_heartbeat",
-}
-
 
 class CannotRunError(Exception):
     """What keeps Airflow from running, in words for the user."""
-
-
-class StopRequest:
-    """Whether the user has asked us to end, and whether more than once.
-
-    Plain attributes: a signal handler must not take a lock, which an Event would.
-    """
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-        self.insistent = False
-
-    def __call__(self, number: int) -> None:
-        """Take a signal."""
-        self.insistent = self.signal is not None
-        self.signal = self.signal or number
-
-
-class Components:
-    """The processes of Airflow, each the leader of a session of its own.
-
-    The session is how their descendants are found in the end: a task runs in a process group of its
-    own, and loses its parent when that one dies first.
-    """
-
-    def __init__(self, port: int) -> None:
-        self._commands = {
-            # The log servers would listen on all interfaces; the API server reads the files itself.
-            "scheduler": ["scheduler", "--skip-serve-logs"],
-            "dag-processor": ["dag-processor"],
-            "triggerer": ["triggerer", "--skip-serve-logs"],
-            "api-server": ["api-server", "--host", HOST, "--port", str(port), "--workers", "1"],
-        }
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-
-    def start(self) -> None:
-        """Start all components; what they print goes to a file each."""
-        LOGS.mkdir(parents=True, exist_ok=True)
-        for name, command in self._commands.items():
-            with self.log(name).open("wb") as log:
-                self._processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", "airflow", *command],
-                    cwd=ROOT,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-
-    def log(self, name: str) -> Path:
-        """Tell the file that holds what the component printed."""
-        return LOGS / f"{name}.log"
-
-    def ended(self) -> str | None:
-        """Tell the name of a component that runs no more."""
-        return next((name for name, process in self._processes.items() if process.poll() is not None), None)
-
-    def stop(self, request: StopRequest) -> None:
-        """End all components: in good order if they do so in time and nobody insists, else at once."""
-        for process in self._processes.values():
-            process.terminate()
-        deadline = time.monotonic() + STOP_LIMIT
-        while time.monotonic() < deadline and not request.insistent:
-            if all(process.poll() is not None for process in self._processes.values()):
-                break
-            time.sleep(0.1)
-        deadline = time.monotonic() + KILL_LIMIT
-        while time.monotonic() < deadline and (members := self._members()):
-            # Children before their parents, which can so take note of their end.
-            for pid in members.keys() - members.values():
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.1)
-
-    def _members(self) -> dict[int, int]:
-        """Tell the processes of our sessions that still live, each with its parent."""
-        for process in self._processes.values():
-            process.poll()
-        sessions = {process.pid for process in self._processes.values()}
-        members = {}
-        for process in psutil.process_iter():
-            with suppress(OSError, psutil.Error):
-                if os.getsid(process.pid) in sessions and process.status() != psutil.STATUS_ZOMBIE:
-                    members[process.pid] = process.ppid()
-        return members
 
 
 def main() -> int:
@@ -172,7 +69,7 @@ def _run(console: Console) -> int:
         prepare_database()
     with Sandbox(SandboxConfig(images=200, accounts=1, step_seconds=2.0)) as sandbox:
         _save_connection(sandbox)
-        components = Components(port)
+        components = Components(port, LOGS)
         request = StopRequest()
         # From here on there are children to end.
         on_signals(request)
@@ -196,40 +93,17 @@ def _wait_until_healthy(url: str, components: Components, request: StopRequest) 
     """Wait for a heartbeat of each component that is younger than this call, or for a request to stop."""
     since = datetime.now(UTC)
     deadline = time.monotonic() + START_LIMIT
-    while request.signal is None and not is_healthy(_get(f"{url}/api/v2/monitor/health"), since):
+    while request.signal is None and not is_healthy(get_json(f"{url}/api/v2/monitor/health"), since):
         _check(components)
         if time.monotonic() > deadline:
             raise CannotRunError(f"Airflow was not healthy within {START_LIMIT:.0f} s; see {_told(LOGS)}")
         time.sleep(0.3)
 
 
-def is_healthy(health: Mapping[str, Any], since: datetime) -> bool:
-    """Tell whether every component has given a sign of life since then.
-
-    The state that Airflow reports is not enough: it also counts what a former run has left behind.
-    """
-    for component, key in HEARTBEATS.items():
-        heartbeat = (health.get(component) or {}).get(key)
-        if heartbeat is None or datetime.fromisoformat(heartbeat) < since:
-            return False
-    return True
-
-
 def _check(components: Components) -> None:
     ended = components.ended()
     if ended is not None:
         raise CannotRunError(f"Airflow's {ended} has ended; see {_told(components.log(ended))}")
-
-
-def _get(url: str) -> dict[str, Any]:
-    """Read a JSON object; an empty one as long as nobody answers."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=5) as response:
-            answer = json.load(response)
-    except (OSError, ValueError):
-        return {}
-    return answer if isinstance(answer, dict) else {}
 
 
 def _choose_port(wanted: str | None) -> int:

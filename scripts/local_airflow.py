@@ -65,7 +65,7 @@ def activate(home: Path, *, dags: Path) -> None:
         inherited = os.environ.get(name)
         os.environ[name] = f"{inherited},{_LOOPBACK}" if inherited else _LOOPBACK
     home.mkdir(parents=True, exist_ok=True)
-    _write_secrets(home / "airflow.cfg")
+    write_secrets(home / "airflow.cfg")
 
 
 def prepare_database() -> None:
@@ -78,7 +78,7 @@ def prepare_database() -> None:
     initdb()
 
 
-def _write_secrets(config: Path) -> None:
+def write_secrets(config: Path) -> None:
     """Write the keys that all components share, once, so that no two components make their own."""
     if config.exists():
         return

@@ -1,0 +1,156 @@
+"""The processes of an Airflow on this machine: started, watched, and ended to the last one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from scripts.local_airflow import ROOT
+
+HOST = "127.0.0.1"
+
+#: Seconds that the components have to end by themselves.
+STOP_LIMIT = 8.0
+
+#: Seconds for which we go on killing those that did not.
+KILL_LIMIT = 10.0
+
+#: Components by the name under which the health page reports their heartbeat.
+HEARTBEATS = {
+    "scheduler": "latest_scheduler_heartbeat",
+    "triggerer": "latest_triggerer_heartbeat",
+    "dag_processor": "latest_dag_processor_heartbeat",
+}
+
+
+class StopRequest:
+    """Whether the user has asked us to end, and whether more than once.
+
+    Plain attributes: a signal handler must not take a lock, which an Event would.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self.insistent = False
+
+    def __call__(self, number: int) -> None:
+        """Take a signal."""
+        self.insistent = self.signal is not None
+        self.signal = self.signal or number
+
+
+class Components:
+    """The processes of Airflow, each the leader of a session of its own.
+
+    The session is how their descendants are found in the end: a task runs in a process group of its
+    own, and loses its parent when that one dies first.
+    """
+
+    def __init__(self, port: int, logs: Path) -> None:
+        self._logs = logs
+        self._commands = {
+            # The log servers would listen on all interfaces; the API server reads the files itself.
+            "scheduler": ["scheduler", "--skip-serve-logs"],
+            "dag-processor": ["dag-processor"],
+            "triggerer": ["triggerer", "--skip-serve-logs"],
+            "api-server": ["api-server", "--host", HOST, "--port", str(port), "--workers", "1"],
+        }
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> None:
+        """Start all components; what they print goes to a file each."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        for name in self._commands:
+            self.start_one(name)
+
+    def start_one(self, name: str) -> None:
+        """Start a component, or start it once more."""
+        with self.log(name).open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "airflow", *self._commands[name]],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def kill(self, name: str) -> None:
+        """End a component and its descendants at once, as a lost machine would."""
+        for pid in self._members({self._processes[name].pid}):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._processes[name].wait()
+
+    def log(self, name: str) -> Path:
+        """Tell the file that holds what the component printed."""
+        return self._logs / f"{name}.log"
+
+    def ended(self) -> str | None:
+        """Tell the name of a component that runs no more."""
+        return next((name for name, process in self._processes.items() if process.poll() is not None), None)
+
+    def stop(self, request: StopRequest | None = None) -> None:
+        """End all components: in good order if they do so in time and nobody insists, else at once."""
+        request = request or StopRequest()
+        for process in self._processes.values():
+            process.terminate()
+        deadline = time.monotonic() + STOP_LIMIT
+        while time.monotonic() < deadline and not request.insistent:
+            if all(process.poll() is not None for process in self._processes.values()):
+                break
+            time.sleep(0.1)
+        deadline = time.monotonic() + KILL_LIMIT
+        while time.monotonic() < deadline and (members := self._members()):
+            # Children before their parents, which can so take note of their end.
+            for pid in members.keys() - members.values():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.1)
+
+    def _members(self, sessions: set[int] | None = None) -> dict[int, int]:
+        """Tell the processes of our sessions that still live, each with its parent."""
+        for process in self._processes.values():
+            process.poll()
+        sessions = sessions or {process.pid for process in self._processes.values()}
+        members = {}
+        for process in psutil.process_iter():
+            with suppress(OSError, psutil.Error):
+                if os.getsid(process.pid) in sessions and process.status() != psutil.STATUS_ZOMBIE:
+                    members[process.pid] = process.ppid()
+        return members
+
+
+def is_healthy(health: Mapping[str, Any], since: datetime) -> bool:
+    """Tell whether every component has given a sign of life since then.
+
+    The state that Airflow reports is not enough: it also counts what a former run has left behind.
+    """
+    for component, key in HEARTBEATS.items():
+        heartbeat = (health.get(component) or {}).get(key)
+        if heartbeat is None or datetime.fromisoformat(heartbeat) < since:
+            return False
+    return True
+
+
+def get_json(url: str) -> dict[str, Any]:
+    """Read a JSON object; an empty one as long as nobody answers."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=5) as response:
+            answer = json.load(response)
+    except (OSError, ValueError):
+        return {}
+    return answer if isinstance(answer, dict) else {}

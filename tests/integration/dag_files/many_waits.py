@@ -1,0 +1,32 @@
+"""Fifty mapped waits, and a task that takes all of their results."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, task
+
+from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
+
+with DAG(
+    dag_id="many_waits",
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    # Airflow on SQLite may lose a task that defers at the same moment as others.
+    default_args={"retries": 3, "retry_delay": timedelta(seconds=1)},
+) as dag:
+
+    @task
+    def image_ids(dag_run: Any) -> list[str]:
+        return list(dag_run.conf["ids"])
+
+    wait = MiniMaxImageSensor.partial(
+        task_id="wait", deferrable=True, poke_interval=2, timeout=timedelta(minutes=10)
+    ).expand(image_id=image_ids())
+
+    @task
+    def collect(images: Any) -> list[str]:
+        return [image["fileID"] for image in images]
+
+    collect(wait.output)
