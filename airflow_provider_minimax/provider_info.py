@@ -24,7 +24,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [_modules("hooks.minimax")],
         "operators": [_modules("operators.images")],
         "sensors": [_modules("sensors.images", "sensors.videos")],
-        "triggers": [_modules("triggers.jobs")],
+        "triggers": [_modules("triggers.jobs", "triggers.started")],
         "connection-types": [
             {
                 "connection-type": "minimax",

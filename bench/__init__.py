@@ -1,0 +1,1 @@
+"""Figures beside those of others, in one run."""

@@ -79,7 +79,9 @@ class Triggerer:
         trigger_id, key = next(self._ids), trigger.shared_stream_key()
         stream = self._manager.subscribe(trigger_id=trigger_id, trigger=trigger, key=key)
         try:
-            return [event.payload async for event in trigger.filter_shared_stream(stream)][0]
+            async for event in trigger.filter_shared_stream(stream):
+                return event.payload
+            return None
         finally:
             await self._manager.unsubscribe(trigger_id, key)
 

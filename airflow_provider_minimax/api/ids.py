@@ -7,8 +7,10 @@ a URL may pass as one.
 
 from __future__ import annotations
 
+import ast
 import re
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple, cast
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 
@@ -52,3 +54,21 @@ def parse_id(value: object, kind: Kind, *, account: str | None = None) -> Resour
             f"Set account={found.account!r} on the task, or use an id of account {account}."
         )
     return found
+
+
+def ids_given(value: object, parameter: str) -> tuple[list[str], bool]:
+    """Return the ids that a parameter holds, unchecked, and whether it is a single one and not a list.
+
+    :param value: an id, a list of ids, or the text of such a list, as a template renders it.
+    :param parameter: its name, for the message.
+    :raises MiniMaxBadRequestError: text that begins like a list and is none.
+    """
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError):
+            raise MiniMaxBadRequestError(f"{parameter}: {value!r} is not a list of ids.") from None
+    if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
+        return list(value), False
+    # What is wrong with it shows when it is read.
+    return [cast("str", value)], True

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -22,10 +21,10 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.sdk.exceptions import TaskDeferralTimeout
 
-from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.ids import Kind, parse_id
+from airflow_provider_minimax.api.ids import Kind, ids_given, parse_id
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
-from airflow_provider_minimax.triggers.events import result_of, timeout_error
+from airflow_provider_minimax.triggers.events import is_ended_already, is_left_to_a_worker, result_of, timeout_error
+from airflow_provider_minimax.triggers.started import start_args
 from airflow_provider_minimax.waiting import pacing
 from airflow_provider_minimax.waiting.poller import Poller, WaitFor, check_accepted, check_require
 from airflow_provider_minimax.waiting.rounds import Answers, Reader
@@ -45,14 +44,12 @@ _BACKSTOP: Final = 60.0
 class MiniMaxJobSensor(BaseSensorOperator):
     """Waits until jobs of a kind are completed, and returns them; see the sensors that derive from it.
 
-    A subclass names its ``kind``, and sets the attribute ``<kind>_id`` in its constructor.
+    A subclass names its ``kind`` and what starts in the triggerer, and sets the attribute ``<kind>_id`` in its
+    constructor.
     """
 
     #: What is waited for.
     kind: ClassVar[Kind]
-    #: Until when a task waits, and how often it asks, when it does not say so itself: seconds.
-    default_timeout: ClassVar[float]
-    default_poke_interval: ClassVar[float]
 
     ui_color = "#f2e6ff"
 
@@ -66,11 +63,14 @@ class MiniMaxJobSensor(BaseSensorOperator):
         poke_interval: timedelta | float | None = None,
         timeout: timedelta | float | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        start_from_trigger: bool = False,
+        end_from_trigger: bool = False,
         **kwargs: Any,
     ) -> None:
+        defaults = pacing.DEFAULTS[self.kind]
         super().__init__(
-            poke_interval=self.default_poke_interval if poke_interval is None else poke_interval,
-            timeout=self.default_timeout if timeout is None else timeout,
+            poke_interval=defaults.interval if poke_interval is None else poke_interval,
+            timeout=defaults.timeout if timeout is None else timeout,
             **kwargs,
         )
         check_require(require)
@@ -80,9 +80,33 @@ class MiniMaxJobSensor(BaseSensorOperator):
         self.accept_statuses = accept_statuses
         self.minimax_conn_id = minimax_conn_id
         self.account = account
-        self.deferrable = deferrable
+        # Where Airflow starts nothing in the triggerer (before 3.3, or in a test run), the task defers from a worker.
+        self.deferrable = deferrable or start_from_trigger or end_from_trigger
+        self.start_from_trigger = start_from_trigger
+        self.end_from_trigger = end_from_trigger
         self._poller: Poller | None = None
         self._started = 0.0
+
+    def _tell_what_starts_in_the_triggerer(self) -> None:
+        """Tell Airflow, at the end of a constructor, when the id is known.
+
+        Of a mapped sensor nobody calls the constructor: what it starts is said by its class.
+        """
+        if not self.start_from_trigger:
+            self.start_trigger_args = None
+            return
+        self.start_trigger_args = start_args(
+            kind=self.kind,
+            **{f"{self.kind}_id": self._given},
+            require=self.require,
+            accept_statuses=list(self.accept_statuses),
+            minimax_conn_id=self.minimax_conn_id,
+            account=self.account,
+            poke_interval=self.poke_interval,
+            timeout=self.timeout,
+            silent=self.silent_fail,
+            ends=self.end_from_trigger and not self.outlets,
+        )
 
     def execute(self, context: Context) -> Any:
         """Wait, in the worker or in the triggerer."""
@@ -108,8 +132,13 @@ class MiniMaxJobSensor(BaseSensorOperator):
                 raise timeout_error(self.timeout, poller.describe_pending())
         return PokeReturnValue(is_done=False)
 
-    def execute_complete(self, context: Context, event: object) -> Any:  # noqa: ARG002 - Airflow passes it
+    def execute_complete(self, context: Context, event: object) -> Any:
         """Return what the trigger found, or raise the error that it met."""
+        if is_left_to_a_worker(event):
+            return self.execute(context)
+        if is_ended_already(event):
+            # A test run of a DAG comes back here also when the trigger has pushed the result and ended the task.
+            return None
         return self._result(result_of(event, self.timeout))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -160,6 +189,9 @@ class MiniMaxJobSensor(BaseSensorOperator):
                 poke_interval=self.poke_interval,
                 silent=self.silent_fail,
                 failures=poller.failures if poller else 0,
+                single=self._is_single,
+                # Nothing that ends in the triggerer could report its assets.
+                ends=self.end_from_trigger and not self.outlets,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=max(0.0, deadline - time.time()) + self.poke_interval + _BACKSTOP),
@@ -170,21 +202,14 @@ class MiniMaxJobSensor(BaseSensorOperator):
         return getattr(self, f"{self.kind}_id")
 
     def _ids(self) -> list[str]:
-        """Return the rendered ids; what is wrong with one of them shows when it is read."""
-        value = self._given
-        if isinstance(value, str) and value.lstrip().startswith("["):
-            try:
-                value = ast.literal_eval(value)
-            except (ValueError, SyntaxError):
-                raise MiniMaxBadRequestError(f"{self.kind}_id: {value!r} is not a list of ids.") from None
-        if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
-            return list(value)
-        return [cast("str", value)]
+        return ids_given(self._given, f"{self.kind}_id")[0]
+
+    @property
+    def _is_single(self) -> bool:
+        return ids_given(self._given, f"{self.kind}_id")[1]
 
     def _result(self, found: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
-        given = self._given
-        single = isinstance(given, str) and not given.lstrip().startswith("[")
-        return found[0] if single else found
+        return found[0] if self._is_single else found
 
     @cached_property
     def _reader(self) -> Reader:

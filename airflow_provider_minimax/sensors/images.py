@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_minimax.sensors.base import MiniMaxJobSensor
+from airflow_provider_minimax.triggers.started import start_args
 
 
 class MiniMaxImageSensor(MiniMaxJobSensor):
@@ -34,10 +35,10 @@ class MiniMaxImageSensor(MiniMaxJobSensor):
     """
 
     kind = "image"
-    default_poke_interval = 10.0
-    default_timeout = 1800.0
+    start_trigger_args = start_args(kind=kind)
     template_fields: Sequence[str] = ("image_id", "minimax_conn_id", "account")
 
     def __init__(self, *, image_id: str | Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.image_id = image_id
+        self._tell_what_starts_in_the_triggerer()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_minimax.sensors.base import MiniMaxJobSensor
+from airflow_provider_minimax.triggers.started import start_args
 
 
 class MiniMaxVideoSensor(MiniMaxJobSensor):
@@ -21,10 +22,10 @@ class MiniMaxVideoSensor(MiniMaxJobSensor):
     """
 
     kind = "video"
-    default_poke_interval = 30.0
-    default_timeout = 3600.0
+    start_trigger_args = start_args(kind=kind)
     template_fields: Sequence[str] = ("video_id", "minimax_conn_id", "account")
 
     def __init__(self, *, video_id: str | Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.video_id = video_id
+        self._tell_what_starts_in_the_triggerer()

@@ -33,6 +33,21 @@ def timed_out(pending: str) -> dict[str, Any]:
     return {"end": "timed out", "message": pending}
 
 
+def left_to_a_worker() -> dict[str, Any]:
+    """Return the payload for a wait that cannot begin in the triggerer."""
+    return {"end": "left to a worker"}
+
+
+def is_left_to_a_worker(event: Any) -> bool:
+    """Tell whether the wait has to begin on the worker that reads the event."""
+    return isinstance(event, dict) and event.get("end") == "left to a worker"
+
+
+def is_ended_already(event: Any) -> bool:
+    """Tell whether the trigger has pushed the result and ended the task."""
+    return isinstance(event, str) and event == "success"
+
+
 def result_of(event: Any, timeout: float) -> list[dict[str, Any]]:
     """Return the compact jobs that an event carries.
 

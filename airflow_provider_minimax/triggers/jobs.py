@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Hashable, Sequence
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.triggers import streams
+from airflow_provider_minimax.triggers.endings import end_here
 from airflow_provider_minimax.triggers.events import ended_badly
 from airflow_provider_minimax.triggers.streams import Stream
 from airflow_provider_minimax.waiting.poller import Poller, WaitFor
@@ -27,9 +29,9 @@ log = logging.getLogger(__name__)
 class MiniMaxJobTrigger(BaseEventTrigger):
     """Waits until jobs are final, the deadline passes, or the wait ends badly; fires one event.
 
-    All triggers on the same connection, account and interval share one poll (Airflow 3.3 and newer; elsewhere each
-    has its own). It only asks: it never creates and never cancels anything. Requests run in a thread, since the
-    event loop and its default executor belong to all triggers.
+    All triggers on the same connection, account and interval share one poll. It only asks: it never creates and
+    never cancels anything. Requests run in a thread, since the event loop and its default executor belong to all
+    triggers.
 
     :param ids: full ids.
     :param deadline: seconds since the epoch. Absolute, so that a restarted triggerer does not begin anew.
@@ -41,6 +43,8 @@ class MiniMaxJobTrigger(BaseEventTrigger):
     :param poke_interval: seconds between two rounds.
     :param silent: stand any failure that a retry could mend until the deadline (a sensor's ``silent_fail``).
     :param failures: rounds that have failed in a row before the deferral.
+    :param single: the result is one job and not a list.
+    :param ends: end a successful wait here, with the XCom that the task would have returned, and start no worker.
     """
 
     def __init__(
@@ -55,6 +59,8 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         poke_interval: float = 10.0,
         silent: bool = False,
         failures: int = 0,
+        single: bool = False,
+        ends: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ids = list(ids)
@@ -67,6 +73,8 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         self.poke_interval = poke_interval
         self.silent = silent
         self.failures = failures
+        self.single = single
+        self.ends = ends
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the parameters. They are stored, so a name, once used, stays."""
@@ -81,6 +89,8 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             "poke_interval": self.poke_interval,
             "silent": self.silent,
             "failures": self.failures,
+            "single": self.single,
+            "ends": self.ends,
         }
 
     def shared_stream_key(self) -> Hashable | None:
@@ -117,13 +127,17 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             streams.forget_if_idle(key, stream)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait on a poll of its own; yield how the wait ended."""
-        stream = self._make_stream()
+        """Wait on the same poll, driven from here: where Airflow drives none, or does not know of it yet."""
+        key = MiniMaxJobTrigger.shared_stream_key(self)
+        stream = self._make_stream() if key is None else streams.shared_stream(key, self._make_stream)
         driver = asyncio.create_task(stream.drive())
         try:
             yield await self._wait(stream)
         finally:
             driver.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await driver
+            streams.forget_if_idle(key, stream)
 
     def _make_stream(self) -> Stream:
         return Stream(self.kind, self.poke_interval, self._get_settings)
@@ -146,6 +160,9 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         log.info("Waiting for %d %s(s), until %s at the latest.", len(wait_for.ids), self.kind, until)
         wait = stream.join(Poller(wait_for, failures=self.failures, silent=self.silent), self.deadline)
         try:
-            return TriggerEvent(await wait.end)
+            payload = await wait.end
         finally:
             stream.leave(wait)
+        if self.ends and self.task_instance is not None and payload["end"] == "completed":
+            return await end_here(self.task_instance, payload["jobs"], single=self.single)
+        return TriggerEvent(payload)

@@ -72,6 +72,7 @@ class Stream:
         self._waits: set[Wait] = set()
         self._occupied = asyncio.Event()
         self._failures = 0
+        self._wheel = asyncio.Lock()
         self.drivers = 0
 
     @property
@@ -98,8 +99,11 @@ class Stream:
     async def drive(self) -> None:
         """Ask round by round, for as long as somebody is there to cancel it."""
         self.drivers += 1
-        clock = asyncio.create_task(self._watch_deadlines())
+        clock: asyncio.Task[None] | None = None
         try:
+            # Where several drive, one does, and the next one goes on when that one is gone.
+            await self._wheel.acquire()
+            clock = asyncio.create_task(self._watch_deadlines())
             await asyncio.sleep(pacing.phase(self._interval))
             while True:
                 await self._occupied.wait()
@@ -113,7 +117,9 @@ class Stream:
                     wait.end.set_exception(error)
             raise
         finally:
-            clock.cancel()
+            if clock is not None:
+                clock.cancel()
+                self._wheel.release()
             self.drivers -= 1
 
     async def _watch_deadlines(self) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from airflow_provider_minimax.api.ids import Kind
 
 #: Seconds; a shorter interval is not asked of the service by anybody.
 SHORTEST_INTERVAL: Final = 1.0
@@ -17,6 +19,17 @@ LONGEST_STRETCH: Final = 60.0
 #: more than half a second, since it also delays the end of the wait.
 _JITTER: Final = 0.1
 _LONGEST_JITTER: Final = 0.5
+
+
+class Patience(NamedTuple):
+    """How often a wait asks, and for how long: seconds."""
+
+    interval: float
+    timeout: float
+
+
+#: What a wait does when its task does not say so itself.
+DEFAULTS: Final[Mapping[Kind, Patience]] = {"image": Patience(10.0, 1800.0), "video": Patience(30.0, 3600.0)}
 
 Uniform = Callable[[float, float], float]
 

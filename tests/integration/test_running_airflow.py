@@ -59,7 +59,8 @@ class Airflow:
 
     def xcom(self, dag_id: str, run_id: str, task_id: str) -> Any:
         found = self.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value")
-        return json.loads(found["value"]) if isinstance(found["value"], str) else found["value"]
+        value = found["value"]
+        return json.loads(value) if isinstance(value, str) and value.startswith("[") else value
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -119,3 +120,35 @@ def test_fifty_waits_survive_the_loss_of_their_triggerer(sandbox: Sandbox, airfl
     until(lambda: airflow.states("many_waits", run_id, "collect")["success"] == 1)
     expected = {image["fileID"] for image in sandbox.all_images() if image["imageId"] in set(ids)}
     assert set(airflow.xcom("many_waits", run_id, "collect")) == expected
+
+
+def test_a_wait_needs_no_worker(sandbox: Sandbox, airflow: Airflow) -> None:
+    """Neither to begin nor to end; and what does need one gets one."""
+    sandbox.reset(replace(sandbox.config, images=10, step_seconds=0.5))
+    ids = [sandbox.create_image(f"lamp {n}")[0] for n in range(3)]
+    (bad,) = sandbox.create_image("lamp [moderate]")
+    (stuck,) = sandbox.create_image("lamp [stuck]")
+    run_id = airflow.trigger("workerless_waits", ids=ids, image=ids[0], bad=bad, stuck=stuck)
+    until(lambda: airflow.get(f"dags/workerless_waits/dagRuns/{run_id}")["state"] in ("success", "failed"))
+
+    found = airflow.get(f"dags/workerless_waits/dagRuns/{run_id}/taskInstances?limit=100")["task_instances"]
+    states = {f"{ti['task_id']}[{ti['map_index']}]": ti["state"] for ti in found}
+    ended_badly = {name: state for name, state in states.items() if state != "success"}
+    assert ended_badly == {
+        "moderated[-1]": "failed",
+        "skipped[-1]": "skipped",
+        "late[-1]": "failed",
+        "listed[1]": "failed",
+    }
+
+    files = {image["imageId"]: image["fileID"] for image in sandbox.all_images()}
+    expected = [files[image_id] for image_id in ids]
+    assert airflow.xcom("workerless_waits", run_id, "use_template") == expected[0]
+    assert airflow.xcom("workerless_waits", run_id, "use_xcom") == expected
+    assert sorted(airflow.xcom("workerless_waits", run_id, "use_mapped")) == sorted(expected)
+
+    # A worker leaves its host name and process id at the task instance.
+    worked = {f"{ti['task_id']}[{ti['map_index']}]" for ti in found if ti["pid"] is not None}
+    without = {"template[-1]", "conf[-1]", "pulled[-1]", "xcom[-1]", "listed[0]"} | {f"mapped[{n}]" for n in range(3)}
+    assert worked & without == set()
+    assert worked >= {"moderated[-1]", "skipped[-1]", "late[-1]", "computed[-1]", "made[-1]"}

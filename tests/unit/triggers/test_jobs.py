@@ -32,6 +32,8 @@ STORED_BY_0_1_0: dict[str, Any] = {
     "poke_interval": 10.0,
     "silent": True,
     "failures": 3,
+    "single": True,
+    "ends": False,
 }
 
 
