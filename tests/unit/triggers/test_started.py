@@ -49,7 +49,8 @@ def started(build: Callable[[], Any], task_id: str = "wait", map_index: int = -1
     assert operator.start_from_trigger
     arguments = operator.start_trigger_args
     assert arguments.next_method == "execute_complete"
-    kwargs = {name: smart_decode_trigger_kwargs(value) for name, value in arguments.trigger_kwargs.items()}
+    stored = arguments.trigger_kwargs.get("__var", arguments.trigger_kwargs)
+    kwargs = {name: smart_decode_trigger_kwargs(value) for name, value in stored.items()}
     trigger = MiniMaxStartedJobTrigger(**kwargs)
     ti: Any = TaskInstance(operator, map_index)
     trigger.task_instance = ti
