@@ -27,6 +27,10 @@ class MiniMaxImageSensor(MiniMaxJobSensor):
         by default.
     :param deferrable: wait in the triggerer, where all waits of an account share one poll. ``exponential_backoff``
         and ``max_wait`` have no meaning there.
+    :param start_from_trigger: begin in the triggerer, before any worker (Airflow 3.3; elsewhere like ``deferrable``).
+        Constants, templates, results of tasks and mapped ids are resolved there; what cannot be is left to a worker.
+    :param end_from_trigger: when the wait ends well, end the task in the triggerer, with the same XCom. Every failure,
+        and every task with ``outlets``, ends on a worker.
     :return: (XCom) the compact image, or the list of them in the order asked; with ``require="any"`` those that are
         completed.
     :raises MiniMaxModeratedError: an image was moderated.
