@@ -19,7 +19,6 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
     conf,
 )
-from airflow.sdk.exceptions import TaskDeferralTimeout
 
 from airflow_provider_minimax.api.ids import Kind, ids_given, parse_id
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
@@ -28,6 +27,12 @@ from airflow_provider_minimax.triggers.started import start_args
 from airflow_provider_minimax.waiting import pacing
 from airflow_provider_minimax.waiting.poller import Poller, WaitFor, check_accepted, check_require
 from airflow_provider_minimax.waiting.rounds import Answers, Reader
+
+try:
+    from airflow.sdk.exceptions import TaskDeferralTimeout
+except ImportError:
+    # Airflow 3.1
+    from airflow.exceptions import TaskDeferralTimeout  # type: ignore[no-redef]
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -48,7 +48,12 @@ def run(dag_id: str, build: Callable[[], object], **conf: object) -> Run:
 def _store(dag: DAG) -> None:
     """Put a DAG that lies in no bundle's file where ``dag.test()`` looks for it."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+
+    try:
+        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    except ImportError:
+        # Airflow 3.1
+        from airflow.models.dagbag import DagBag, sync_bag_to_db
 
     DagBundlesManager().sync_bundles_to_db()
     bag = DagBag(dag_folder=os.devnull)

@@ -10,13 +10,18 @@ from collections.abc import Collection
 from typing import Any
 
 import pytest
-from airflow.sdk.serde import deserialize, serialize
 
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 from airflow_provider_minimax.triggers.streams import in_own_thread
 from airflow_provider_minimax.waiting import pacing
 from airflow_provider_minimax.waiting.rounds import Answers, Reader
+
+try:
+    from airflow.sdk.serde import deserialize, serialize
+except ImportError:
+    # Airflow 3.1
+    from airflow.serialization.serde import deserialize, serialize
 
 READ = "GET /images/{id}"
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, task
-from airflow.serialization.decoders import smart_decode_trigger_kwargs
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
 from airflow_provider_minimax.triggers.started import _NEVER, MiniMaxStartedJobTrigger, _UnresolvedError
+
+serialized = pytest.importorskip("airflow.serialization.serialized_objects")
+decoders = pytest.importorskip("airflow.serialization.decoders", reason="nothing starts in the triggerer before 3.3")
 
 FIRST, SECOND = "user:1-minimax:2-image:3", "user:1-minimax:2-image:4"
 
@@ -45,12 +46,12 @@ def started(build: Callable[[], Any], task_id: str = "wait", map_index: int = -1
     """Return the trigger of a task, after the way through the database, with its ids resolved."""
     with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
         build()
-    operator: Any = DagSerialization.from_dict(DagSerialization.to_dict(dag)).get_task(task_id)
+    operator: Any = serialized.DagSerialization.from_dict(serialized.DagSerialization.to_dict(dag)).get_task(task_id)
     assert operator.start_from_trigger
     arguments = operator.start_trigger_args
     assert arguments.next_method == "execute_complete"
     stored = arguments.trigger_kwargs.get("__var", arguments.trigger_kwargs)
-    kwargs = {name: smart_decode_trigger_kwargs(value) for name, value in stored.items()}
+    kwargs = {name: decoders.smart_decode_trigger_kwargs(value) for name, value in stored.items()}
     trigger = MiniMaxStartedJobTrigger(**kwargs)
     ti: Any = TaskInstance(operator, map_index)
     trigger.task_instance = ti
