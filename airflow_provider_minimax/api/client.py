@@ -128,30 +128,22 @@ class MiniMaxClient:
             raise answers.not_the_contract(call.operation, 200, "the answer holds no list of images", paid=False)
         return page  # type: ignore[no-any-return]
 
-    def iter_pages(self, account: str | None = None, page_size: int = PAGE_SIZE) -> Iterator[paging.Page]:
+    def iter_pages(
+        self, account: str | None = None, page_size: int = PAGE_SIZE, after: paging.Position | None = None
+    ) -> Iterator[paging.Page]:
         """Walk through all images of the account, newest first, page by page, each image once.
 
         A page that fails is repeated on its own. Memory does not grow with the walk.
 
         :param page_size: images asked for at a time. Where the service refuses that many, the documented
             default of 30 is used.
+        :param after: the place where an earlier walk ended, to go on from there.
         :raises MiniMaxUpstreamError: the service does not move on.
         """
         _at_least_one("page_size", page_size)
         # With one image a page, a service that repeats the cursor image would never move.
-        size = max(page_size, 2)
-
-        def fetch(cursor: str | None) -> dict[str, Any]:
-            return self.list_images(size, cursor, account)
-
-        try:
-            first = fetch(None)
-        except MiniMaxBadRequestError:
-            if size <= SAFE_PAGE_SIZE:
-                raise
-            size = SAFE_PAGE_SIZE
-            first = fetch(None)
-        return paging.walk(first, fetch)
+        fetch = _PageFetcher(self, account, max(page_size, 2)).fetch
+        return paging.walk(fetch(None), fetch) if after is None else paging.walk_on(after, fetch)
 
     def iter_images(
         self, account: str | None = None, page_size: int = PAGE_SIZE, max_images: int | None = None
@@ -359,6 +351,26 @@ class MiniMaxClient:
             found = f"the answer is {answers.message_of(None, response.content)}"
             error = answers.not_the_contract(call.operation, status, found, paid=call.paid)
             raise _FailedTryError(error, repeatable=not call.paid) from None
+
+
+class _PageFetcher:
+    """Asks for pages of one size, or of the documented size where the first one is refused."""
+
+    def __init__(self, client: MiniMaxClient, account: str | None, size: int) -> None:
+        self._client, self._account, self._size = client, account, size
+        self._is_settled = size <= SAFE_PAGE_SIZE
+
+    def fetch(self, cursor: str | None) -> dict[str, Any]:
+        try:
+            page = self._client.list_images(self._size, cursor, self._account)
+        except MiniMaxBadRequestError:
+            if self._is_settled:
+                raise
+            # Where the size was not the reason, this is refused as well.
+            page = self._client.list_images(SAFE_PAGE_SIZE, cursor, self._account)
+            self._size = SAFE_PAGE_SIZE
+        self._is_settled = True
+        return page
 
 
 def _at_least_one(parameter: str, value: int) -> None:
