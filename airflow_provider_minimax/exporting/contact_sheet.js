@@ -6,6 +6,9 @@ const $ = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat();
 const day = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const isTime = (row) => typeof row[TIME] === "number" && Number.isFinite(new Date(row[TIME]).getTime());
+const years = new Set(rows.map((row) => (isTime(row) ? new Date(row[TIME]).getFullYear() : 0)));
+const brief = years.size > 1 ? day : new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 const BATCH = 80;
 
 // Prompts are other people's words: they become text and nothing else.
@@ -17,7 +20,6 @@ function make(tag, name, text) {
 }
 
 const address = (row) => row[FILE].split("/").map(encodeURIComponent).join("/");
-const isTime = (row) => typeof row[TIME] === "number" && Number.isFinite(new Date(row[TIME]).getTime());
 
 function hole(row, why) {
   const box = make("span", "hole");
@@ -42,7 +44,8 @@ function card(row, place) {
   element.type = "button";
   element.dataset.place = place;
   element.dataset.status = row[STATUS];
-  element.style.setProperty("--r", row[RATIO]);
+  // Where there is nothing to see, a small frame will do.
+  element.style.setProperty("--r", row[FILE] ? row[RATIO] : Math.min(row[RATIO], 1));
   const frame = make("span", "pic");
   frame.append(picture(row, true));
   const text = make("span", "text", row[PROMPT] || "(no prompt)");
@@ -50,7 +53,7 @@ function card(row, place) {
   const meta = make("span", "meta");
   meta.append(make("i", "dot"), make("span", "", row[MODEL]));
   meta.title = row[STATUS];
-  if (isTime(row)) meta.append("·", make("time", "", day.format(row[TIME])));
+  if (isTime(row)) meta.append("·", make("time", "", brief.format(row[TIME])));
   element.append(frame, text, meta);
   return element;
 }
