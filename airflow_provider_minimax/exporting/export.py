@@ -12,6 +12,8 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
+
 from airflow_provider_minimax.api.jobs import is_final
 from airflow_provider_minimax.api.paging import Image, Page, Position, PositionLostError, image_key
 from airflow_provider_minimax.exporting import sync
@@ -122,7 +124,7 @@ class _Export:
             pages = self._client.iter_pages()
             first = next(pages, None)
             pages = itertools.chain([] if first is None else [first], pages)
-            reason = _change(checkpoint, first)
+            reason = checkpoint.outdated_by(first)
         if reason is not None:
             log.info("The checkpoint in %s is discarded: %s.", self._storage.folder, reason)
             if pages is not None:
@@ -187,7 +189,7 @@ class _Export:
             self._prepare()
             self._state.total = page.total
             if not self._state.scanned and not self._state.head.keys:
-                self._state.head = _head_of(page.images)
+                self._state.head = Head.of(page.images)
             yield page
 
     def _chosen(self, pages: Iterator[Page]) -> Iterator[list[tuple[Image, bool]]]:
@@ -285,6 +287,8 @@ class _Export:
                     storage.remove(name)
             forget_strays(storage, self._plan, manifest)
             storage.remove(CHECKPOINT)
+        # Files are not opened by ObjectStoragePath, which would report each draft; the manifest stands for all.
+        get_hook_lineage_collector().add_output_asset(context=storage.folder, uri=storage.url(MANIFEST))
         return self._summary(manifest)
 
     def _write_contact_sheet(self, manifest: Manifest) -> None:
@@ -319,18 +323,3 @@ class _Export:
             "newest_image_id": found.newest_image_id,
             "oldest_image_id": found.oldest_image_id,
         }
-
-
-def _head_of(images: list[Image]) -> Head:
-    times = [time for image in images if isinstance(time := image.get("createTime"), int)]
-    keys = tuple(key for image in images if (key := image_key(image)) is not None)
-    return Head(keys, max(times, default=0), min(times, default=0))
-
-
-def _change(checkpoint: Checkpoint, first: Page | None) -> str | None:
-    """Return why the checkpoint of another run is not what this run would find itself."""
-    if first is None or _head_of(first.images) != checkpoint.head or first.total != checkpoint.total:
-        return "it is of another run, and the list has changed since"
-    if checkpoint.found.unfinished:
-        return "it is of another run, and holds images that were still being made"
-    return None

@@ -171,12 +171,17 @@ def _read_gzipped_jsonl(file: IO[bytes], names: tuple[str, ...] | None) -> Itera
 def _read_csv(file: IO[bytes], _: tuple[str, ...] | None) -> Iterator[Image]:
     # A prompt of the service may be longer than the module's default of 128 KiB.
     csv.field_size_limit(2**31 - 1)
-    rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
-    for header in itertools.islice(rows, 1):
-        for cells in rows:
-            row = {name: _value(name, cell) for name, cell in zip(header, cells, strict=True) if cell}
-            others: Any = row.pop(OTHER_FIELDS, {})
-            yield row | others
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    try:
+        rows = csv.reader(text)
+        for header in itertools.islice(rows, 1):
+            for cells in rows:
+                row = {name: _value(name, cell) for name, cell in zip(header, cells, strict=True) if cell}
+                others: Any = row.pop(OTHER_FIELDS, {})
+                yield row | others
+    finally:
+        # The file is the caller's to close.
+        text.detach()
 
 
 def _value(name: str, cell: str) -> object:

@@ -159,11 +159,10 @@ class MediaFetcher:
 
     def _checked(self, url: object) -> str:
         try:
-            parts = urlsplit(url) if isinstance(url, str) else None
-            is_good = parts is not None and bool(parts.hostname) and "@" not in parts.netloc
+            parts = urlsplit(url if isinstance(url, str) else "")
         except ValueError:
-            is_good = False
-        if parts is None or not is_good:
+            parts = urlsplit("")
+        if not parts.hostname or "@" in parts.netloc:
             raise MediaError("the address is none")
         if parts.scheme not in self._schemes:
             raise MediaError(f"the address is {parts.scheme}, not {' or '.join(self._schemes)}")

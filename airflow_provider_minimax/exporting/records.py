@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.paging import Image, Position, image_key
+from airflow_provider_minimax.api.paging import Image, Page, Position, image_key
 from airflow_provider_minimax.exporting.formats import FORMATS
 from airflow_provider_minimax.exporting.storage import Storage
 
@@ -59,6 +59,13 @@ class Head(msgspec.Struct, frozen=True):
     newest: int = 0
     oldest: int = 0
 
+    @classmethod
+    def of(cls, images: list[Image]) -> Head:
+        """Return what is kept of a first page."""
+        times = [time for image in images if isinstance(time := image.get("createTime"), int)]
+        keys = tuple(key for image in images if (key := image_key(image)) is not None)
+        return cls(keys, max(times, default=0), min(times, default=0))
+
 
 class Found(msgspec.Struct):
     """What an export holds so far."""
@@ -100,6 +107,17 @@ class Checkpoint(msgspec.Struct):
     def begin(cls, plan: dict[str, Any], run: str | None, base: str | None) -> Checkpoint:
         """Return the state of an export that has just begun."""
         return cls(_VERSION, plan, run, base, Head(), Found())
+
+    def outdated_by(self, first: Page | None) -> str | None:
+        """Return why another run would not find the same itself.
+
+        :param first: the first page of the list as it is now.
+        """
+        if first is None or Head.of(first.images) != self.head or first.total != self.total:
+            return "it is of another run, and the list has changed since"
+        if self.found.unfinished:
+            return "it is of another run, and holds images that were still being made"
+        return None
 
     def place_after(self, image: Image) -> Position:
         """Return the place behind an image."""

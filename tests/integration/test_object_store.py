@@ -151,7 +151,7 @@ def test_a_store_out_of_reach_is_a_clear_error(
     extra = {"endpoint_url": "http://127.0.0.1:9", "config_kwargs": {"retries": {"max_attempts": 0}}}
     connection = {"conn_type": "aws", "login": "key", "password": "secret", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_S3_AWAY", json.dumps(connection))
-    with pytest.raises(errors.MiniMaxError, match="127.0.0.1:9"):
+    with pytest.raises(errors.MiniMaxError, match=r"127\.0\.0\.1:9"):
         export_to(f"s3://{BUCKET}/x", storage_conn_id="s3_away")
 
 
