@@ -3,6 +3,8 @@ PYTHON ?= python3
 
 VENV := .venv
 PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+EXTRA := --quiet install --no-build-isolation --constraint constraints.txt --editable
 STAMP := $(VENV)/.installed
 
 # pytest keeps the folders of its last runs; here, and not in the system's folder for such.
@@ -33,18 +35,23 @@ lint: $(STAMP) ## check style, format and types
 	@$(PY) -m ruff format --quiet --check .
 	@$(PY) -m mypy
 
-integration: $(STAMP) ## run only the tests that go through a running Airflow or sandbox
+bench: $(STAMP) ## measure the provider against what it could cost, on the sandbox (PART=export for one part)
+	@$(PIP) $(EXTRA) '.[bench]'
+	@AIRFLOW_HOME="$$PWD/.airflow/bench" $(PY) -m bench $(PART)
+
+integration: $(STAMP) ## run only the tests that go through a running Airflow, sandbox or S3 server
+	@$(PIP) $(EXTRA) '.[s3]'
 	@$(PYTEST) tests/integration
 
 constraints: $(STAMP) ## choose anew the versions in constraints.txt
-	@$(PY) -m pip --disable-pip-version-check --quiet install uv
+	@$(PIP) --quiet install uv
 	@$(PY) -m scripts constraints
 
 clean: ## remove everything that the other targets made
 	rm -rf $(VENV) .airflow dist .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test airflow lint integration constraints clean moved
+.PHONY: help demo test airflow lint integration bench constraints clean moved
 
 $(STAMP): pyproject.toml constraints.txt
 	@sh scripts/venv.sh '$(PYTHON)' $@

@@ -1,1 +1,1 @@
-"""Figures beside those of others, in one run."""
+"""What the provider costs, against what it could cost: ratios measured in one run, against the sandbox."""

@@ -1,4 +1,4 @@
-"""Every night, export the images that the day before has brought."""
+"""Every night, export the images that the day before has brought, with their files and a page to look at them."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ with DAG(
         statuses=["completed"],
         created_from="{{ data_interval_start }}",
         created_to="{{ data_interval_end }}",
+        download_media=True,
+        contact_sheet=True,
     )
 
     anything_new >> export_images

@@ -187,16 +187,18 @@ def _conclude(console: Console, reports: list[RunReport]) -> int:
         console.print(f"[bold red]{escape('; '.join(wrong))}[/]: the log of the tasks is {log}", soft_wrap=True)
         return 1
     console.print("[bold green]Done.[/] Look at:")
-    for path in [*files, LOG]:
+    # The page to look at is named last.
+    for path in [LOG, *files]:
         console.print(f"  {escape(_shorter_path(path))}", soft_wrap=True)
     return 0
 
 
 def _exported_files(reports: list[RunReport]) -> Iterator[Path]:
-    """Tell the manifest and the first part of each export that a task reported."""
+    """Tell the manifest, the first part and the contact sheet of each export that a task reported."""
     for report in reports:
         for task in report.tasks:
             if isinstance(task.result, Mapping) and "manifest" in task.result:
                 manifest = Path(str(task.result["manifest"]).removeprefix("file://"))
                 yield manifest
                 yield from sorted(manifest.parent.glob("images-*"))[:1]
+                yield manifest.parent / "index.html"

@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,16 @@ def sandbox(_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 def airflow_db() -> None:
     """The database of the private Airflow, for tests that run DAGs."""
     local_airflow.prepare_database()
+
+
+def export_to(folder: str, **options: Any) -> dict[str, Any]:
+    """Export as a task would, without one, and return the summary."""
+    from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
+
+    operator = MiniMaxExportImagesOperator(task_id="export", output_path=folder, **options)
+    # Airflow wraps `execute` so that it is not called like this by accident.
+    summary: dict[str, Any] = MiniMaxExportImagesOperator.execute.__wrapped__(operator, {})
+    return summary
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, host: str, token: str, **extra: object) -> None:

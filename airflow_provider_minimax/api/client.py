@@ -35,6 +35,7 @@ Method = Literal["GET", "POST", "DELETE"]
 PAGE_SIZE: Final = 100
 #: The documented default of ``limit``: accepted under every reading.
 SAFE_PAGE_SIZE: Final = 30
+_PIECE: Final = 2**20
 #: Fields of an account that may be shown. The rest holds a browser session.
 _ACCOUNT_FIELDS: Final = ("account", "maxJobs", "supportVideo", "supportMusic", "supportAudio", "error")
 _USER_AGENT: Final = f"airflow-provider-minimax/{__version__} apache-airflow/{version('apache-airflow-core')}"
@@ -99,6 +100,11 @@ class MiniMaxClient:
         session.auth = _BearerToken(self.settings.token)
         session.headers["Accept"] = "application/json"
         session.headers["User-Agent"] = f"{_USER_AGENT} {requests.utils.default_user_agent()}"
+        # Proxies and certificates of the environment, looked up once and not for each request: on a long walk
+        # that is felt.
+        found = session.merge_environment_settings(self.settings.base_url, {}, None, None, None)
+        session.proxies, session.verify, session.cert = found["proxies"], found["verify"], found["cert"]
+        session.trust_env = False
         return session
 
     def without_repeats(self) -> Self:
@@ -128,30 +134,22 @@ class MiniMaxClient:
             raise answers.not_the_contract(call.operation, 200, "the answer holds no list of images", paid=False)
         return page  # type: ignore[no-any-return]
 
-    def iter_pages(self, account: str | None = None, page_size: int = PAGE_SIZE) -> Iterator[paging.Page]:
+    def iter_pages(
+        self, account: str | None = None, page_size: int = PAGE_SIZE, after: paging.Position | None = None
+    ) -> Iterator[paging.Page]:
         """Walk through all images of the account, newest first, page by page, each image once.
 
         A page that fails is repeated on its own. Memory does not grow with the walk.
 
         :param page_size: images asked for at a time. Where the service refuses that many, the documented
             default of 30 is used.
+        :param after: the place where an earlier walk ended, to go on from there.
         :raises MiniMaxUpstreamError: the service does not move on.
         """
         _at_least_one("page_size", page_size)
         # With one image a page, a service that repeats the cursor image would never move.
-        size = max(page_size, 2)
-
-        def fetch(cursor: str | None) -> dict[str, Any]:
-            return self.list_images(size, cursor, account)
-
-        try:
-            first = fetch(None)
-        except MiniMaxBadRequestError:
-            if size <= SAFE_PAGE_SIZE:
-                raise
-            size = SAFE_PAGE_SIZE
-            first = fetch(None)
-        return paging.walk(first, fetch)
+        fetch = _PageFetcher(self, account, max(page_size, 2)).fetch
+        return paging.walk(fetch(None), fetch) if after is None else paging.walk_on(after, fetch)
 
     def iter_images(
         self, account: str | None = None, page_size: int = PAGE_SIZE, max_images: int | None = None
@@ -349,23 +347,24 @@ class MiniMaxClient:
                 headers={"Content-Type": call.content_type} if call.content_type else None,
                 timeout=(self.settings.connect_timeout, self.settings.read_timeout),
                 allow_redirects=False,
+                stream=True,
             )
+            # At one go: in the pieces of 10 kB that the library would read, a large page takes noticeably longer.
+            body = b"".join(response.iter_content(_PIECE))
         except requests.RequestException as error:
             no_answer = _without_answer(call, error)
         if no_answer is not None:
             raise no_answer
-        return self._read(call, response, body_matters)
+        return self._read(call, response, body, body_matters)
 
-    def _read(self, call: _Call, response: requests.Response, body_matters: bool) -> Any:
+    def _read(self, call: _Call, response: requests.Response, body: bytes, body_matters: bool) -> Any:
         status = response.status_code
-        # A service, or a proxy before it, may quote the token in its message.
-        body = response.content.replace(self.settings.token.encode(), b"***")
         if not 200 <= status < 300:
             error = answers.error_for(
                 call.operation,
                 status,
                 response.headers,
-                body,
+                self._without_token(body),
                 paid=call.paid,
                 now=datetime.now(UTC),
             )
@@ -373,11 +372,35 @@ class MiniMaxClient:
         if not body_matters:
             return None
         try:
-            return loads(response.content)
+            return loads(body)
         except ValueError:
-            found = f"the answer is {answers.message_of(None, body)}"
+            found = f"the answer is {answers.message_of(None, self._without_token(body))}"
             error = answers.not_the_contract(call.operation, status, found, paid=call.paid)
             raise _FailedTryError(error, repeatable=not call.paid) from None
+
+    def _without_token(self, body: bytes) -> bytes:
+        # A service, or a proxy before it, may quote the token in its message.
+        return body.replace(self.settings.token.encode(), b"***")
+
+
+class _PageFetcher:
+    """Asks for pages of one size, or of the documented size where the first one is refused."""
+
+    def __init__(self, client: MiniMaxClient, account: str | None, size: int) -> None:
+        self._client, self._account, self._size = client, account, size
+        self._is_settled = size <= SAFE_PAGE_SIZE
+
+    def fetch(self, cursor: str | None) -> dict[str, Any]:
+        try:
+            page = self._client.list_images(self._size, cursor, self._account)
+        except MiniMaxBadRequestError:
+            if self._is_settled:
+                raise
+            # Where the size was not the reason, this is refused as well.
+            page = self._client.list_images(SAFE_PAGE_SIZE, cursor, self._account)
+            self._size = SAFE_PAGE_SIZE
+        self._is_settled = True
+        return page
 
 
 def _at_least_one(parameter: str, value: int) -> None:

@@ -24,3 +24,18 @@ def upload_type(head: bytes) -> str | None:
     if head[4:8] == b"ftyp":
         return "video/mp4"
     return None
+
+
+def picture_extension(head: bytes) -> str | None:
+    """Return what a generated picture or video should be called; None where these bytes begin neither."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpg"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "gif"
+    if head[4:8] == b"ftyp":
+        return "avif" if head[8:12] in (b"avif", b"avis") else "mp4"
+    return None

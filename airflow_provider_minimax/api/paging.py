@@ -8,6 +8,7 @@ that arrive at the head meanwhile, and remembers two pages and two cursors, howe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from airflow_provider_minimax.api.errors import (
@@ -32,6 +33,26 @@ class Page(NamedTuple):
     total: int | None
 
 
+@dataclass(frozen=True)
+class Position:
+    """A place in a walk, from which another process can go on.
+
+    :param id: the bare id of the last image that was dealt with.
+    :param image_id: its full id.
+    :param head: ids of the first page, which a service that does not know the cursor may send again.
+    :param newest: the latest time of creation in that page.
+    """
+
+    id: str | None
+    image_id: str | None
+    head: tuple[str, ...]
+    newest: int
+
+
+class PositionLostError(MiniMaxUpstreamError):
+    """The service does not go on from a place where an earlier walk has been."""
+
+
 def walk(first: dict[str, Any], fetch: Fetch) -> Iterator[Page]:
     """Yield page after page, each image once, until the list ends.
 
@@ -43,6 +64,22 @@ def walk(first: dict[str, Any], fetch: Fetch) -> Iterator[Page]:
     """
     walker = _Walker(first, fetch)
     page: list[Image] | None = first["images"]
+    while page:
+        yield Page(page, walker.total)
+        page = walker.next_page()
+
+
+def walk_on(position: Position, fetch: Fetch) -> Iterator[Page]:
+    """Yield what comes after a place that an earlier walk has reached.
+
+    :raises PositionLostError: the service does not know the place any more.
+    """
+    last = {"id": position.id, "imageId": position.image_id}
+    walker = _Walker({"images": [last]}, fetch, frozenset(position.head), position.newest)
+    try:
+        page = walker.next_page()
+    except (MiniMaxBadRequestError, MiniMaxNotFoundError, _StuckError) as error:
+        raise PositionLostError(f"The list of images cannot be read on from image {image_key(last)}: {error}") from None
     while page:
         yield Page(page, walker.total)
         page = walker.next_page()
@@ -68,14 +105,20 @@ def _full(image: Image) -> str | None:
 _FORMS: Final = (_bare, _full)
 
 
+class _StuckError(MiniMaxUpstreamError):
+    """The cursor does not move."""
+
+
 class _Walker:
-    def __init__(self, first: dict[str, Any], fetch: Fetch) -> None:
+    def __init__(
+        self, first: dict[str, Any], fetch: Fetch, head: frozenset[str] | None = None, newest: int | None = None
+    ) -> None:
         self._fetch = fetch
         self._forms: tuple[Callable[[Image], str | None], ...] = _FORMS
         self._page = first
-        self._head = _keys(first)
-        self._known = self._head
-        self._newest = max((_created(image) for image in first["images"]), default=0)
+        self._head = _keys(first) if head is None else head
+        self._known = self._head | _keys(first)
+        self._newest = max(map(_created, first["images"]), default=0) if newest is None else newest
         self._last: Image = first["images"][-1] if first["images"] else {}
         # Brent's way to see a circle: compare with one old position, renewed at each power of two.
         self._landmark: str | None = None
@@ -134,8 +177,8 @@ class _Walker:
         if self._steps == self._renewal:
             self._landmark, self._renewal = key, self._renewal * 2
 
-    def _stuck(self, why: str) -> MiniMaxUpstreamError:
-        return MiniMaxUpstreamError(
+    def _stuck(self, why: str) -> _StuckError:
+        return _StuckError(
             f"The list of images cannot be read beyond image {image_key(self._last)}: {why}. "
             "A retry starts the walk anew."
         )

@@ -64,8 +64,10 @@ class Selection:
 
     def accepts(self, image: Job) -> bool:
         """Tell whether an image is meant. One without a time of creation lies in no window."""
-        if self.statuses is not None and status_label(image) not in self.statuses:
-            return False
+        return (self.statuses is None or status_label(image) in self.statuses) and self.covers(image)
+
+    def covers(self, image: Job) -> bool:
+        """Tell whether an image was created within the window, whatever its status."""
         if self.created_from is None and self.created_to is None:
             return True
         created = image.get("createTime")

@@ -1,13 +1,17 @@
-"""File formats: from images, as the API sends them, to bytes."""
+"""File formats: from images, as the API sends them, to bytes and back."""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import io
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.util import find_spec
+from typing import IO, Any, Final, NamedTuple, Protocol
 
-from airflow_provider_minimax.api.codec import dumps
+from airflow_provider_minimax.api.codec import dumps, loads
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.paging import Image
 
@@ -54,60 +58,171 @@ COLUMNS: Final = (
 )
 #: The last column: fields that the documentation does not know, as a JSON object, so that nothing is lost.
 OTHER_FIELDS: Final = "otherFields"
-_DOCUMENTED: Final = frozenset(COLUMNS)
+#: What an export adds to a row when it fetches the files: path below the folder, size, and checksum.
+MEDIA_FIELDS: Final = ("mediaPath", "mediaBytes", "mediaSha256")
+#: Columns that hold text as it is; any other value in a CSV file is JSON.
+_TEXTS: Final = frozenset(
+    {
+        *("imageId", "fileID", "statusLabel", "modelID", "aspectRatio", "batchID", "desc", "downloadURL"),
+        *("videoURL", "coverURL", "id", "promptImgURL", "userIDStr", "mediaPath", "mediaSha256"),
+    }
+)
+
+
+class RowWriter(Protocol):
+    """Writes one file."""
+
+    def write(self, images: list[Image]) -> None:
+        """Add rows."""
+
+    def close(self) -> None:
+        """Write what is still to be written; the sink stays open."""
+
+
+class Sink(Protocol):
+    """Where a file goes."""
+
+    def write(self, body: bytes) -> int:
+        """Add bytes."""
 
 
 class Format(NamedTuple):
-    """How images become a file.
+    """How images become a file, and a file images again.
 
-    ``header`` begins each part; ``encode`` turns images into the bytes that follow.
+    ``write`` begins a file with rows of these columns. ``read`` yields its rows, of which the given fields are
+    sure to be there, as they were written.
     """
 
     extension: str
-    header: bytes
-    encode: Callable[[Iterable[Image]], bytes]
+    write: Callable[[Sink, tuple[str, ...]], RowWriter]
+    read: Callable[[IO[bytes], tuple[str, ...] | None], Iterator[Image]]
 
 
-def _encode_jsonl(images: Iterable[Image]) -> bytes:
-    return b"".join(dumps(image) + b"\n" for image in images)
+def columns(*, media: bool) -> tuple[str, ...]:
+    """Return the columns of a table; the last one holds what the documentation does not know."""
+    return (*COLUMNS, *(MEDIA_FIELDS if media else ()), OTHER_FIELDS)
 
 
-def _encode_csv(images: Iterable[Image]) -> bytes:
-    return _csv_lines(_csv_row(image) for image in images)
+def other_fields(image: Image, known: frozenset[str]) -> str:
+    """Return the fields that have no column, as a JSON object; empty where there are none."""
+    others = {name: value for name, value in image.items() if name not in known}
+    return text_of(others) if others else ""
 
 
-def _csv_row(image: Image) -> list[str]:
-    others = {name: value for name, value in image.items() if name not in _DOCUMENTED}
-    return [_cell(image.get(name)) for name in COLUMNS] + [_cell(others) if others else ""]
-
-
-def _cell(value: object) -> str:
+def text_of(value: object) -> str:
     """Return text as it is, nothing for a missing value, and JSON for all else."""
     if value is None:
         return ""
     return value if isinstance(value, str) else dumps(value).decode()
 
 
-def _csv_lines(rows: Iterable[Iterable[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    # Half an emoji cannot be written as UTF-8; it stays readable as \udXXX.
-    return text.getvalue().encode("utf-8", "backslashreplace")
+class _JsonlWriter:
+    def __init__(self, sink: Sink, _: tuple[str, ...]) -> None:
+        self._sink = sink
+
+    def write(self, images: list[Image]) -> None:
+        self._sink.write(b"".join([dumps(image) + b"\n" for image in images]))
+
+    def close(self) -> None:
+        """Do nothing: lines need no end."""
+
+
+class _GzippedJsonlWriter(_JsonlWriter):
+    def __init__(self, sink: Sink, _: tuple[str, ...]) -> None:
+        # Neither name nor time go into the file, so that the same images give the same bytes.
+        self._gzip = gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=sink, mtime=0)  # type: ignore[call-overload]
+        super().__init__(self._gzip, _)
+
+    def close(self) -> None:
+        self._gzip.close()
+
+
+class _CsvWriter:
+    def __init__(self, sink: Sink, names: tuple[str, ...]) -> None:
+        self._sink = sink
+        self._names = names[:-1]
+        self._known = frozenset(self._names)
+        self._put([names])
+
+    def write(self, images: list[Image]) -> None:
+        self._put(
+            [*(text_of(image.get(name)) for name in self._names), other_fields(image, self._known)] for image in images
+        )
+
+    def close(self) -> None:
+        """Do nothing: lines need no end."""
+
+    def _put(self, rows: Iterable[Iterable[str]]) -> None:
+        text = io.StringIO()
+        csv.writer(text).writerows(rows)
+        # Half an emoji cannot be written as UTF-8; it stays readable as \\udXXX.
+        self._sink.write(text.getvalue().encode("utf-8", "backslashreplace"))
+
+
+def _read_jsonl(file: IO[bytes], _: tuple[str, ...] | None) -> Iterator[Image]:
+    return (loads(line) for line in file)
+
+
+def _read_gzipped_jsonl(file: IO[bytes], names: tuple[str, ...] | None) -> Iterator[Image]:
+    with gzip.open(file) as lines:
+        yield from _read_jsonl(lines, names)  # type: ignore[arg-type]
+
+
+def _read_csv(file: IO[bytes], _: tuple[str, ...] | None) -> Iterator[Image]:
+    # A prompt of the service may be longer than the module's default of 128 KiB.
+    csv.field_size_limit(2**31 - 1)
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    try:
+        rows = csv.reader(text)
+        for header in itertools.islice(rows, 1):
+            for cells in rows:
+                row = {name: _value(name, cell) for name, cell in zip(header, cells, strict=True) if cell}
+                others: Any = row.pop(OTHER_FIELDS, {})
+                yield row | others
+    finally:
+        # The file is the caller's to close.
+        text.detach()
+
+
+def _value(name: str, cell: str) -> object:
+    if name in _TEXTS:
+        return cell
+    try:
+        return json.loads(cell)
+    except ValueError:
+        # Text in a field that is documented as something else was written as it came.
+        return cell
+
+
+def _write_parquet(sink: Sink, names: tuple[str, ...]) -> RowWriter:
+    from airflow_provider_minimax.exporting.parquet import ParquetWriter
+
+    return ParquetWriter(sink, names)
+
+
+def _read_parquet(file: IO[bytes], names: tuple[str, ...] | None) -> Iterator[Image]:
+    from airflow_provider_minimax.exporting.parquet import read_parquet
+
+    return read_parquet(file, names)
 
 
 FORMATS: Final[Mapping[str, Format]] = {
-    "jsonl": Format("jsonl", b"", _encode_jsonl),
-    "csv": Format("csv", _csv_lines([[*COLUMNS, OTHER_FIELDS]]), _encode_csv),
+    "jsonl": Format("jsonl", _JsonlWriter, _read_jsonl),
+    "jsonl.gz": Format("jsonl.gz", _GzippedJsonlWriter, _read_gzipped_jsonl),
+    "csv": Format("csv", _CsvWriter, _read_csv),
+    "parquet": Format("parquet", _write_parquet, _read_parquet),
 }
-#: What the name of a part may end in.
-EXTENSIONS: Final = tuple(one.extension for one in FORMATS.values())
 
 
 def format_named(name: str) -> Format:
     """Return a format by the name that an operator takes.
 
-    :raises MiniMaxBadRequestError: there is none of this name.
+    :raises MiniMaxBadRequestError: there is none of this name, or its library is not installed.
     """
     if name not in FORMATS:
         raise MiniMaxBadRequestError(f"file_format must be one of {', '.join(FORMATS)}, not {name!r}.")
+    if name == "parquet" and find_spec("pyarrow") is None:
+        raise MiniMaxBadRequestError(
+            "file_format='parquet' needs pyarrow: pip install 'airflow-provider-minimax[parquet]'."
+        )
     return FORMATS[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -46,3 +46,12 @@ def at_least_one(parameter: str, value: object) -> None:
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise MiniMaxBadRequestError(f"{parameter} must be an integer of at least 1, not {value!r}.")
+
+
+def one_of(parameter: str, value: object, allowed: Collection[str]) -> None:
+    """Check a constant.
+
+    :raises MiniMaxBadRequestError: it is none of these.
+    """
+    if value not in allowed:
+        raise MiniMaxBadRequestError(f"{parameter} must be one of {', '.join(allowed)}, not {value!r}.")

@@ -13,8 +13,9 @@ from airflow_provider_minimax.api.jobs import compact
 from airflow_provider_minimax.api.selection import Moment, Selection, choose
 from airflow_provider_minimax.exporting.export import export_images
 from airflow_provider_minimax.exporting.formats import format_named
-from airflow_provider_minimax.exporting.parts import folder_at
-from airflow_provider_minimax.operators.base import MiniMaxBaseOperator, at_least_one
+from airflow_provider_minimax.exporting.plan import Plan
+from airflow_provider_minimax.exporting.storage import folder_at
+from airflow_provider_minimax.operators.base import MiniMaxBaseOperator, at_least_one, one_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 #: The largest page that the documentation is sure of is 30; a list of more asks for this many.
 _LARGEST_PAGE: Final = 100
 _ON_EMPTY: Final = ("return", "skip", "fail")
+_ON_MEDIA_ERROR: Final = ("fail", "skip")
+_MODES: Final = ("snapshot", "sync")
 
 
 class MiniMaxListImagesOperator(MiniMaxBaseOperator):
@@ -68,8 +71,7 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
         super().__init__(**kwargs)
         at_least_one("limit", limit)
         at_least_one("max_scanned", max_scanned)
-        if on_empty not in _ON_EMPTY:
-            raise MiniMaxBadRequestError(f"on_empty must be one of {', '.join(_ON_EMPTY)}, not {on_empty!r}.")
+        one_of("on_empty", on_empty, _ON_EMPTY)
         self.limit = limit
         self.statuses = statuses
         self.created_from = created_from
@@ -103,21 +105,29 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
 
 
 class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
-    """Exports images of an account to files: a manifest and parts of JSON lines or CSV.
+    """Exports images of an account to a folder: rows in parts, their files, a page to look at, and a manifest.
 
     The export is whole or absent: ``manifest.json`` is written last, and an older export in the same folder is
-    taken away, its manifest first, when the first page has come. The same images give the same bytes, however
-    often the task runs. Memory does not grow with the number of images.
+    taken away, its manifest first, when the first page has come. Whatever ends a try, the next one goes on after
+    the last part that was finished, and gives the same bytes as if nothing had happened. Memory does not grow with
+    the number of images.
 
     :param output_path: the folder, on any storage that ``ObjectStoragePath`` knows. Templated.
-    :param file_format: ``"jsonl"`` (every field that the API sent) or ``"csv"`` (one column for each documented
-        field, nested ones as JSON, undocumented ones in the last column).
+    :param file_format: ``"jsonl"`` (every field that the API sent), ``"jsonl.gz"``, ``"csv"`` (one column for each
+        documented field, nested ones as JSON, undocumented ones in the last column), or ``"parquet"`` (typed; needs
+        the extra ``parquet``).
     :param storage_conn_id: the Airflow connection of the storage.
     :param statuses: status labels to keep; None for all. Templated.
     :param created_from: keep images created at or after this time. Templated.
     :param created_to: keep images created before this time. Templated.
     :param max_images: stop after so many images, the newest ones.
-    :param part_rows: images in a part.
+    :param part_rows: images in a part: what a killed try loses at the most.
+    :param download_media: fetch the files into ``media/``; path, size and checksum go into the row.
+    :param on_media_error: ``"fail"``, or ``"skip"`` a file that cannot be fetched and list it in the manifest.
+    :param contact_sheet: write ``index.html``, a page to look at the newest images.
+    :param mode: ``"snapshot"`` exports anew. ``"sync"`` adds to the export that is there what has come since, and
+        brings up to date what was still being made; it does not see what was deleted from the account. Where the
+        parameters have changed since, it exports anew.
     :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account; defaults to the connection's. Templated.
     :return: (XCom) the summary: ``path``, ``manifest``, ``images``, ``parts``, ``bytes``, ``media_files``,
@@ -143,6 +153,10 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         created_to: Moment = None,
         max_images: int | None = None,
         part_rows: int = 10_000,
+        download_media: bool = False,
+        on_media_error: str = "fail",
+        contact_sheet: bool = False,
+        mode: str = "snapshot",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -150,6 +164,10 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         at_least_one("part_rows", part_rows)
         if max_images is not None:
             at_least_one("max_images", max_images)
+        one_of("on_media_error", on_media_error, _ON_MEDIA_ERROR)
+        one_of("mode", mode, _MODES)
+        if mode == "sync" and max_images is not None:
+            raise MiniMaxBadRequestError("mode='sync' mirrors an account; max_images makes no sense with it.")
         self.output_path = output_path
         self.file_format = file_format
         self.storage_conn_id = storage_conn_id
@@ -158,16 +176,31 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         self.created_to = created_to
         self.max_images = max_images
         self.part_rows = part_rows
+        self.download_media = download_media
+        self.on_media_error = on_media_error
+        self.contact_sheet = contact_sheet
+        self.mode = mode
 
-    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow passes it
+    def execute(self, context: Context) -> dict[str, Any]:
         """Walk, filter, and write."""
         selection = Selection.parse(self.statuses, self.created_from, self.created_to)
         folder = folder_at(self.output_path, self.storage_conn_id)
-        return export_images(
-            self.hook.get_conn().iter_pages(),
+        client = self.hook.get_conn()
+        plan = Plan(
             selection=selection,
-            folder=folder,
-            file_format=format_named(self.file_format),
+            file_format=self.file_format,
             part_rows=self.part_rows,
             max_images=self.max_images,
+            account=client.settings.account,
+            download_media=self.download_media,
+            skip_bad_media=self.on_media_error == "skip",
+            contact_sheet=self.contact_sheet,
+            sync=self.mode == "sync",
         )
+        return export_images(client, plan=plan, folder=folder, run=_run_of(context))
+
+
+def _run_of(context: Context) -> str | None:
+    """Name the task instance, which is the same for each of its tries."""
+    ti = context.get("ti")
+    return None if ti is None else f"{ti.dag_id}/{ti.task_id}/{ti.run_id}/{ti.map_index}"

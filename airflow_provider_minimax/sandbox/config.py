@@ -36,6 +36,8 @@ class SandboxConfig:
     step_seconds: float = 0.5
     #: Added before every answer of the API.
     latency_seconds: float = 0.0
+    #: Added before every picture and film.
+    media_latency_seconds: float = 0.0
     #: Seconds since the epoch; tests inject their own.
     clock: Callable[[], float] = time.time
     #: No history image is newer than this (epoch milliseconds); by default the moment of the start.
@@ -78,7 +80,7 @@ class SandboxConfig:
 
     def __post_init__(self) -> None:
         """Refuse what could only be misunderstood later."""
-        for name in ("images", "accounts", "step_seconds", "latency_seconds", "credits"):
+        for name in ("images", "accounts", "step_seconds", "latency_seconds", "media_latency_seconds", "credits"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)!r}")
         for name in ("page_cap", "max_jobs", "media_pixels", "spacing_seconds"):

@@ -112,8 +112,10 @@ class Gate:
         try:
             refusal = self._refusal(scope)
             visit.fault = world.faults.take(visit.operation) if refusal is None else None
-            if world.config.latency_seconds and "/media/" not in visit.operation:
-                await asyncio.sleep(world.config.latency_seconds)
+            config = world.config
+            latency = config.media_latency_seconds if "/media/" in visit.operation else config.latency_seconds
+            if latency:
+                await asyncio.sleep(latency)
             if refusal is not None:
                 await _drain(receive)
                 await refusal.send(visit.send)

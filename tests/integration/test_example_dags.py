@@ -36,7 +36,10 @@ def test_the_nightly_export_holds_the_images_of_its_interval(
     ]
     folder = tmp_path / day.to_date_string()
     assert expected
-    assert [json.loads(line) for line in (folder / "images-00000.jsonl").open(encoding="utf-8")] == expected
+    rows = [json.loads(line) for line in (folder / "images-00000.jsonl").open(encoding="utf-8")]
+    assert [{name: row[name] for name in expected[0]} for row in rows] == expected
+    assert {path.name for path in (folder / "media").iterdir()} == {Path(row["mediaPath"]).name for row in rows}
+    assert (folder / "index.html").stat().st_size > 10_000
     assert run.xcom("export_images")["images"] == len(expected)
     assert json.loads((folder / "manifest.json").read_text())["images"] == len(expected)
 

@@ -14,9 +14,9 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_minimax.api import retries
 from airflow_provider_minimax.api.paging import Page
-from airflow_provider_minimax.api.selection import Selection
+from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.exporting.export import export_images
-from airflow_provider_minimax.exporting.formats import FORMATS
+from airflow_provider_minimax.exporting.plan import Plan
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.integration.dags import run
@@ -61,14 +61,21 @@ def test_a_thousand_images_through_a_bad_night(
 def test_memory_does_not_grow_with_the_number_of_images(sandbox: Sandbox, tmp_path: Path) -> None:
     page = sandbox.all_images()[:50]
 
-    def walk(pages: int) -> Iterator[Page]:
-        for number in range(pages):
-            yield Page([{**image, "imageId": f"{number}-{image['imageId']}"} for image in page], pages * len(page))
+    class Walk:
+        settings = Settings(token="x")
+
+        def __init__(self, pages: int) -> None:
+            self.pages = pages
+
+        def iter_pages(self, *, after: object = None) -> Iterator[Page]:
+            for number in range(self.pages):
+                images = [{**image, "imageId": f"{number}-{image['imageId']}"} for image in page]
+                yield Page(images, self.pages * len(page))
 
     def peak(pages: int) -> int:
         folder = ObjectStoragePath(str(tmp_path / str(pages)))
         tracemalloc.start()
-        export_images(walk(pages), selection=Selection(), folder=folder, file_format=FORMATS["jsonl"], part_rows=1000)
+        export_images(Walk(pages), plan=Plan(part_rows=1000), folder=folder)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most

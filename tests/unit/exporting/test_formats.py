@@ -1,156 +1,143 @@
-"""Images as bytes."""
+"""Formats: what is written comes back, and the same images give the same bytes."""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.exporting.formats import COLUMNS, FORMATS, OTHER_FIELDS, format_named
+from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.exporting import formats
+from airflow_provider_minimax.exporting.formats import FORMATS, columns, format_named
+from airflow_provider_minimax.sandbox import Sandbox
+from tests.conftest import export_to
 
-#: An image with what is hard to write.
-IMAGE: dict[str, Any] = {
-    "imageId": "user:1-minimax:2-image:3",
-    "userID": 923847293472394123,
-    "desc": 'Grüße 日本語 🦊,\r\n"so"',
+HAS_PYARROW = find_spec("pyarrow") is not None
+needs_pyarrow = pytest.mark.skipif(not HAS_PYARROW, reason="needs the extra parquet")
+NAMES = [pytest.param(name, marks=needs_pyarrow if name == "parquet" else ()) for name in FORMATS]
+#: A table of text cannot tell 2 from "2".
+TYPED = [pytest.param(name, marks=needs_pyarrow if name == "parquet" else ()) for name in FORMATS if name != "csv"]
+
+AWKWARD: dict[str, Any] = {
+    "id": "7",
+    "imageId": "user:1-minimax:2-image:7",
+    "desc": 'two lines\r\nand "quotes", a comma,\ttab and 雨',
+    "status": 2,
     "statusFinal": True,
-    "hasVoice": False,
-    "message": None,
-    "extra": {"cameraMotions": [], "promptStruct": ""},
-    "tags": [{"type": "normal", "tagText": "ü"}],
-    "somethingNew": {"big": 2**70},
+    "createTime": 1_742_173_334_234,
+    "userID": 2**70,
+    "tags": [{"type": "normal", "tagIcon": "", "tagText": "image-01"}],
+    "originFiles": [{"name": "a", "size": 3}, "b"],
+    "extra": {"cameraMotions": ["left", {"pan": 1}], "promptStruct": ""},
+    "videoURLs": {"feedURL": "", "downloadURLWithWatermark": "https://x/y"},
+    "duration": 5,
+    "tomorrow": {"field": [1, 2.5, None]},
+}
+#: Values of another type than the documented one, and nested fields that nobody has documented.
+MISFITS: dict[str, Any] = {
+    **AWKWARD,
+    "status": "2",
+    "createTime": "yesterday",
+    "width": 2.5,
+    "height": 2**64,
+    "statusFinal": "yes",
+    "tags": [{"type": "normal", "weight": 1}],
+    "extra": {"promptStruct": "", "more": 1},
+    "videoURLs": "none",
+    "desc": ["no", "text"],
 }
 
-#: The item fields of GET /images/ as the vendor's page lists them.
-DOCUMENTED = set(
-    """
-    id desc coverURL videoURL status canRetry width height originFiles canAppeal downloadURL hasVoice modelID
-    useOriginPrompt isBookmarked disableGenerateSimilar createTime postStatus userID createType promptImgURL extra
-    isVisitor videoURLs priority generatorType isInFolder batchID aspectRatio fileID tags duration resolution
-    humanCheckStatus userIDStr statusLabel statusFinal imageId
-    """.split()  # noqa: SIM905 - a list of forty strings is harder to read
-)
+
+def written(name: str, images: list[dict[str, Any]], *, media: bool = False) -> bytes:
+    sink = io.BytesIO()
+    writer = format_named(name).write(sink, columns(media=media))
+    writer.write(images)
+    writer.close()
+    return sink.getvalue()
 
 
-def jsonl(*images: dict[str, Any]) -> list[bytes]:
-    return FORMATS["jsonl"].encode(images).split(b"\n")
+def read(name: str, body: bytes) -> list[dict[str, Any]]:
+    return list(format_named(name).read(io.BytesIO(body), None))
 
 
-def table(*images: dict[str, Any]) -> list[dict[str, str]]:
-    """Return the rows of a CSV file as Python's own reader sees them."""
-    body = FORMATS["csv"].header + FORMATS["csv"].encode(images)
-    return list(csv.DictReader(io.StringIO(body.decode(), newline=""), strict=True))
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_written_comes_back(name: str) -> None:
+    assert read(name, written(name, [AWKWARD, AWKWARD])) == [AWKWARD, AWKWARD]
 
 
-# JSON lines
+@pytest.mark.parametrize("name", TYPED)
+def test_a_value_of_another_type_is_not_lost(name: str) -> None:
+    assert read(name, written(name, [MISFITS])) == [MISFITS]
 
 
-def test_a_line_of_json_holds_every_field_as_it_was_sent() -> None:
-    line, rest = jsonl(IMAGE)
-    assert json.loads(line) == IMAGE
-    assert list(json.loads(line)) == list(IMAGE)
-    assert rest == b""
+@pytest.mark.parametrize("name", NAMES)
+def test_half_an_emoji_costs_no_export(name: str) -> None:
+    (row,) = read(name, written(name, [{"id": "1", "desc": "broken \ud83d", "tags": "\ud83d"}]))
+    assert row["desc"] in ("broken \ud83d", "broken \\ud83d")
 
 
-def test_each_image_is_one_line_whatever_its_text_holds() -> None:
-    images = [{"desc": text} for text in ("a\nb", "a\r\nb", "a\u2028b", "\x00", "cut \ud83e")]
-    lines = jsonl(*images)
-    assert [json.loads(line) for line in lines[:-1]] == images
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_images_give_the_same_bytes(name: str) -> None:
+    assert written(name, [AWKWARD] * 30) == written(name, [AWKWARD] * 30)
 
 
-def test_text_stays_readable() -> None:
-    assert "Grüße 日本語 🦊".encode() in jsonl(IMAGE)[0]
+@pytest.mark.parametrize("name", NAMES)
+def test_an_export_in_each_format_holds_all_images(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
+    summary = export_to(
+        str(tmp_path), file_format=name, part_rows=25, download_media=True, contact_sheet=True, mode="sync"
+    )
+    assert (summary["images"], summary["parts"]) == (60, 3)
+    rows = [row for path in sorted(tmp_path.glob("images-*")) for row in read(name, path.read_bytes())]
+    assert [row["imageId"] for row in rows] == [image["imageId"] for image in sandbox.all_images()]
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert page.count("media/") >= summary["media_files"]
+    # Sync reads rows of this format and writes them again.
+    (made,) = sandbox.create_image("a lamp")
+    sandbox.hold(made)
+    options = {"file_format": name, "part_rows": 25, "download_media": True}
+    export_to(str(tmp_path), mode="sync", **options)
+    sandbox.finish(made)
+    export_to(str(tmp_path), mode="sync", **options)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    rows = [row for part in manifest["parts"] for row in read(name, (tmp_path / part["name"]).read_bytes())]
+    assert [row["imageId"] for row in rows] == [image["imageId"] for image in sandbox.all_images()]
+    assert [row["desc"] for row in rows] == [image["desc"] for image in sandbox.all_images()]
 
 
-def test_integers_stay_exact() -> None:
-    assert b'"userID":923847293472394123' in jsonl(IMAGE)[0]
-    assert str(2**70).encode() in jsonl(IMAGE)[0]
+def test_gzipped_lines_are_lines() -> None:
+    lines = gzip.decompress(written("jsonl.gz", [AWKWARD])).splitlines()
+    assert [json.loads(line) for line in lines] == [AWKWARD]
 
 
-def test_no_images_are_no_lines() -> None:
-    assert (FORMATS["jsonl"].header, FORMATS["jsonl"].encode([])) == (b"", b"")
+def test_a_csv_file_names_its_columns() -> None:
+    (row,) = csv.DictReader(io.StringIO(written("csv", [AWKWARD], media=True).decode(), newline=""))
+    assert list(row)[-4:] == ["mediaPath", "mediaBytes", "mediaSha256", "otherFields"]
+    assert json.loads(row["otherFields"]) == {"tomorrow": {"field": [1, 2.5, None]}}
 
 
-# CSV
+@needs_pyarrow
+def test_a_parquet_file_has_types_and_row_groups() -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(io.BytesIO(written("parquet", [AWKWARD] * 4_100)))
+    assert [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)] == [2000, 2000, 100]
+    types = {field.name: field.type for field in file.schema_arrow}
+    assert types["createTime"] == pa.timestamp("ms", tz="UTC")
+    assert types["userID"] == pa.decimal128(38, 0)
+    assert types["tags"].value_type.field("tagText").type == pa.string()
+    assert types["originFiles"] == pa.list_(pa.string())
+    assert types["statusFinal"] == pa.bool_()
+    assert types["otherFields"] == pa.string()
 
 
-def test_every_documented_field_has_a_column_of_its_own_and_the_last_takes_the_rest() -> None:
-    header = next(csv.reader(io.StringIO(FORMATS["csv"].header.decode(), newline="")))
-    assert sorted(header[:-1]) == sorted(DOCUMENTED), "each once"
-    assert header[0] == "imageId"
-    assert header == [*COLUMNS, OTHER_FIELDS]
-
-
-def test_a_row_holds_text_as_it_is_and_json_for_all_else() -> None:
-    (row,) = table(IMAGE)
-    assert row["desc"] == IMAGE["desc"]
-    assert (row["statusFinal"], row["hasVoice"], row["userID"]) == ("true", "false", "923847293472394123")
-    assert json.loads(row["extra"]) == IMAGE["extra"]
-    assert json.loads(row["tags"]) == IMAGE["tags"]
-    assert json.loads(row[OTHER_FIELDS]) == {"message": None, "somethingNew": {"big": 2**70}}
-
-
-def test_what_is_missing_or_none_is_an_empty_cell() -> None:
-    (row,) = table({"imageId": "x", "desc": None})
-    assert {value for name, value in row.items() if name != "imageId"} == {""}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a\nb",
-        "a\rb",
-        "a\r\nb",
-        "\r",
-        "\n",
-        'say "a"',
-        '"',
-        "a,b",
-        ";",
-        "\t",
-        " padded ",
-        "'",
-        "\u2028",
-        "\x00",
-        "=1+1",
-        "",
-    ],
-    ids=repr,
-)
-def test_any_text_comes_back_from_a_csv_reader(text: str) -> None:
-    rows = table({"imageId": text, "desc": text, "unknown": text}, {"imageId": "next"})
-    assert [row["imageId"] for row in rows] == [text, "next"]
-    assert rows[0]["desc"] == text
-    assert json.loads(rows[0][OTHER_FIELDS]) == {"unknown": text}
-
-
-def test_half_an_emoji_does_not_cost_the_row() -> None:
-    (row,) = table({"desc": "cut \ud83e", "tags": ["\ud83e"], "unknown": "\ud83e"})
-    assert row["desc"] == r"cut \ud83e"
-    assert json.loads(row["tags"]) == ["\ud83e"]
-    assert json.loads(row[OTHER_FIELDS]) == {"unknown": "\ud83e"}
-
-
-def test_the_same_images_are_the_same_bytes() -> None:
-    for form in FORMATS.values():
-        assert form.encode([IMAGE, IMAGE]) == form.encode([dict(IMAGE)]) * 2
-
-
-# By name
-
-
-@pytest.mark.parametrize("name", ["jsonl", "csv"])
-def test_a_format_is_found_by_its_name(name: str) -> None:
-    assert format_named(name).extension == name
-
-
-@pytest.mark.parametrize("name", ["json", "JSONL", "", "xml"])
-def test_an_unknown_format_is_refused_with_the_known_ones(name: str) -> None:
-    with pytest.raises(MiniMaxBadRequestError) as caught:
-        format_named(name)
-    assert repr(name) in str(caught.value)
-    assert "jsonl, csv" in str(caught.value)
+def test_without_pyarrow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "find_spec", lambda _: None)
+    with pytest.raises(errors.MiniMaxBadRequestError, match=r"airflow-provider-minimax\[parquet\]"):
+        format_named("parquet")

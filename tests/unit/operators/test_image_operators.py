@@ -163,11 +163,11 @@ def test_an_account_without_images_gives_an_empty_export(sandbox: Sandbox, tmp_p
     assert list(files(tmp_path)) == ["manifest.json"]
 
 
-def test_an_export_that_fails_half_way_leaves_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_an_export_that_fails_before_its_first_part_leaves_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, images=500))
     sandbox.fail("401", operation=LIST, skip=2)
     with pytest.raises(errors.MiniMaxAuthError):
-        export(tmp_path, part_rows=50)
+        export(tmp_path)
     assert files(tmp_path) == {}
 
 
@@ -192,6 +192,12 @@ def test_an_older_export_stays_until_the_first_page_has_come(sandbox: Sandbox, t
         (lambda: MiniMaxListImagesOperator(task_id="t", on_empty="shrug"), "on_empty must be"),
         (lambda: MiniMaxExportImagesOperator(task_id="t", output_path="x", file_format="xls"), "file_format must be"),
         (lambda: MiniMaxExportImagesOperator(task_id="t", output_path="x", part_rows=0), "part_rows must be"),
+        (lambda: MiniMaxExportImagesOperator(task_id="t", output_path="x", mode="mirror"), "mode must be"),
+        (lambda: MiniMaxExportImagesOperator(task_id="t", output_path="x", on_media_error=None), "on_media_error must"),
+        (
+            lambda: MiniMaxExportImagesOperator(task_id="t", output_path="x", mode="sync", max_images=1),
+            "max_images makes no sense",
+        ),
         (lambda: MiniMaxExportImagesOperator(task_id="t", output_path="x", max_images=0), "max_images must be"),
     ],
 )

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import errno
-import io
-from pathlib import Path
-from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
-from airflow_provider_minimax.exporting.formats import FORMATS
-from airflow_provider_minimax.exporting.parts import PartWriter, folder_at, storage_errors
+from airflow_provider_minimax.exporting.storage import folder_at, storage_errors
 
 FOLDER = ObjectStoragePath("/some/folder")
 
@@ -43,7 +39,7 @@ def test_a_fault_of_the_storage_that_passes_may_be_retried(code: int) -> None:
         raise OSError(code, "what the system says")
     assert not isinstance(caught.value, AirflowFailException)
     assert "what the system says" in str(caught.value)
-    assert "a retry begins anew" in str(caught.value)
+    assert "a retry goes on after the last whole part" in str(caught.value)
     assert caught.value.__cause__ is None
 
 
@@ -69,30 +65,3 @@ def test_a_refusal_of_the_storage_fails_the_task_in_one_line(error: OSError) -> 
 def test_an_error_that_is_none_of_the_storage_goes_through() -> None:
     with pytest.raises(KeyError), storage_errors(FOLDER):
         raise KeyError("x")
-
-
-class FullDisk(io.BytesIO):
-    """A file on a disk that is full: nothing can be written, nor flushed when it is closed."""
-
-    def write(self, _: Any) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def test_parts_are_removed_though_the_open_one_cannot_even_be_closed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fill(writer: PartWriter) -> None:
-        with writer:
-            writer.write([{"id": "1"}, {"id": "2"}])
-            (tmp_path / "images-00001.jsonl").touch()
-            monkeypatch.setattr(ObjectStoragePath, "open", lambda *_, **__: FullDisk())
-            writer.write([{"id": "3"}])
-
-    with pytest.raises(MiniMaxError, match="No space left"):
-        fill(PartWriter(ObjectStoragePath(str(tmp_path)), FORMATS["jsonl"], 2))
-    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,206 @@
+"use strict";
+// A row: [file or null, prompt, status, model, time in ms or null, width by height, id].
+const { rows, total } = JSON.parse(document.getElementById("data").textContent);
+const [FILE, PROMPT, STATUS, MODEL, TIME, RATIO, ID] = [0, 1, 2, 3, 4, 5, 6];
+const $ = (id) => document.getElementById(id);
+const number = new Intl.NumberFormat();
+const day = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" });
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const isTime = (row) => typeof row[TIME] === "number" && Number.isFinite(new Date(row[TIME]).getTime());
+const years = new Set(rows.map((row) => (isTime(row) ? new Date(row[TIME]).getFullYear() : 0)));
+const brief = years.size > 1 ? day : new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+const BATCH = 80;
+
+// Prompts are other people's words: they become text and nothing else.
+function make(tag, name, text) {
+  const element = document.createElement(tag);
+  if (name) element.className = name;
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+const address = (row) => row[FILE].split("/").map(encodeURIComponent).join("/");
+
+function hole(row, why) {
+  const box = make("span", "hole");
+  box.dataset.status = row[STATUS];
+  box.append(make("i", "dot"), make("span", "", why));
+  return box;
+}
+
+function picture(row, isLazy) {
+  if (!row[FILE]) return hole(row, row[STATUS] === "completed" ? "not downloaded" : row[STATUS]);
+  const image = make("img");
+  if (isLazy) image.loading = "lazy";
+  image.decoding = "async";
+  image.alt = "";
+  image.addEventListener("error", () => image.replaceWith(hole(row, "file is missing")), { once: true });
+  image.src = address(row);
+  return image;
+}
+
+function card(row, place) {
+  const element = make("button", "card");
+  element.type = "button";
+  element.dataset.place = place;
+  element.dataset.status = row[STATUS];
+  // Where there is nothing to see, a small frame will do.
+  element.style.setProperty("--r", row[FILE] ? row[RATIO] : Math.min(row[RATIO], 1));
+  const frame = make("span", "pic");
+  frame.append(picture(row, true));
+  const text = make("span", "text", row[PROMPT] || "(no prompt)");
+  text.dir = "auto";
+  const meta = make("span", "meta");
+  meta.append(make("i", "dot"), make("span", "", row[MODEL]));
+  meta.title = row[STATUS];
+  if (isTime(row)) meta.append("·", make("time", "", brief.format(row[TIME])));
+  element.append(frame, text, meta);
+  return element;
+}
+
+// What is shown: places of rows, of which the first `drawn` have a card.
+let shown = [];
+let drawn = 0;
+let status = null;
+
+function draw() {
+  const batch = document.createDocumentFragment();
+  for (const end = Math.min(drawn + BATCH, shown.length); drawn < end; drawn++) batch.append(card(rows[shown[drawn]], drawn));
+  $("grid").append(batch);
+}
+
+const haystack = rows.map((row) => `${row[PROMPT]}\n${row[MODEL]}`.toLowerCase());
+
+function choose() {
+  const words = $("find").value.toLowerCase().split(/\s+/).filter(Boolean);
+  shown = [];
+  const counts = new Map();
+  rows.forEach((row, place) => {
+    if (!words.every((word) => haystack[place].includes(word))) return;
+    counts.set(row[STATUS], (counts.get(row[STATUS]) || 0) + 1);
+    if (status === null || row[STATUS] === status) shown.push(place);
+  });
+  for (const chip of $("chips").children) {
+    const own = chip.dataset.status;
+    chip.setAttribute("aria-pressed", String((own ?? null) === status));
+    const count = own === undefined ? [...counts.values()].reduce((sum, one) => sum + one, 0) : counts.get(own) || 0;
+    chip.lastChild.textContent = number.format(count);
+  }
+  const all = shown.length === rows.length;
+  $("sum").textContent = all ? `${number.format(rows.length)} images${span()}` : `${number.format(shown.length)} of ${number.format(rows.length)} images`;
+  $("none").hidden = shown.length > 0;
+  $("grid").replaceChildren();
+  drawn = 0;
+  draw();
+}
+
+function span() {
+  let [first, last] = [Infinity, -Infinity];
+  for (const row of rows) if (isTime(row)) [first, last] = [Math.min(first, row[TIME]), Math.max(last, row[TIME])];
+  if (first > last) return "";
+  const [from, to] = [day.format(first), day.format(last)];
+  return from === to ? `, ${from}` : `, ${from} – ${to}`;
+}
+
+function chips() {
+  const names = [...new Set(rows.map((row) => row[STATUS]))].sort((a, b) => (b === "completed") - (a === "completed") || a.localeCompare(b));
+  for (const name of [undefined, ...names]) {
+    const chip = make("button");
+    chip.type = "button";
+    if (name === undefined) chip.append("All ");
+    else {
+      chip.dataset.status = name;
+      chip.append(make("i", "dot"), name);
+    }
+    chip.append(make("b"));
+    chip.addEventListener("click", () => {
+      status = name === undefined || status === name ? null : name;
+      scrollTo(0, 0);
+      choose();
+    });
+    $("chips").append(chip);
+  }
+}
+
+// One image at a time.
+let at = 0;
+
+function open(place) {
+  at = place;
+  const row = rows[shown[at]];
+  $("stage").replaceChildren(picture(row, false));
+  $("prompt").textContent = row[PROMPT] || "(no prompt)";
+  $("prompt").scrollTop = 0;
+  const facts = [["Status", row[STATUS]], ["Model", row[MODEL]], ["Created", isTime(row) ? moment.format(row[TIME]) : ""], ["Id", row[ID]]];
+  $("facts").replaceChildren();
+  for (const [name, value] of facts) {
+    if (!value) continue;
+    const said = make("dd");
+    if (name === "Status") {
+      said.dataset.status = value;
+      said.append(make("i", "dot"));
+    }
+    said.append(value);
+    $("facts").append(make("dt", "", name), said);
+  }
+  $("open").hidden = !row[FILE];
+  if (row[FILE]) $("open").href = address(row);
+  $("copy").textContent = "Copy prompt";
+  $("prev").disabled = at === 0;
+  $("next").disabled = at === shown.length - 1;
+  if (!$("view").open) $("view").showModal();
+}
+
+const go = (steps) => {
+  const place = at + steps;
+  if (place < 0 || place >= shown.length) return;
+  while (drawn <= place) draw();
+  open(place);
+};
+
+$("grid").addEventListener("click", (event) => {
+  const chosen = event.target.closest(".card");
+  if (chosen) open(Number(chosen.dataset.place));
+});
+$("view").addEventListener("close", () => {
+  const chosen = $("grid").children[at];
+  if (chosen) {
+    chosen.scrollIntoView({ block: "nearest" });
+    chosen.focus({ preventScroll: true });
+  }
+});
+$("prev").addEventListener("click", () => go(-1));
+$("next").addEventListener("click", () => go(1));
+$("close").addEventListener("click", () => $("view").close());
+$("copy").addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText(rows[shown[at]][PROMPT]);
+    $("copy").textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren($("prompt"));
+    $("copy").textContent = "Selected";
+  }
+});
+addEventListener("keydown", (event) => {
+  if ($("view").open && event.key === "ArrowLeft") go(-1);
+  else if ($("view").open && event.key === "ArrowRight") go(1);
+  else if (event.key === "/" && !$("view").open && document.activeElement !== $("find")) {
+    event.preventDefault();
+    $("find").focus();
+  }
+});
+let waiting = 0;
+$("find").addEventListener("input", () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(choose, 120);
+});
+new IntersectionObserver((entries) => {
+  if (entries.some((entry) => entry.isIntersecting)) draw();
+}, { rootMargin: "1200px" }).observe($("more"));
+
+if (total > rows.length) {
+  $("note").hidden = false;
+  $("note").textContent = `These are the newest ${number.format(rows.length)} of ${number.format(total)} images of this export.`;
+}
+chips();
+choose();

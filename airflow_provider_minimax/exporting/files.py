@@ -1,0 +1,153 @@
+"""The files of images beside their rows: their names, and how they join the rows in order."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any, Final, NamedTuple, Protocol
+
+from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
+from airflow_provider_minimax.api.jobs import is_final, media_url
+from airflow_provider_minimax.api.paging import Image, image_key
+from airflow_provider_minimax.exporting.formats import MEDIA_FIELDS
+from airflow_provider_minimax.exporting.plan import Plan
+from airflow_provider_minimax.exporting.records import Manifest, MediaFailure
+from airflow_provider_minimax.exporting.storage import Storage
+
+#: The folder of the files, below that of the export.
+MEDIA: Final = "media"
+#: Images that may wait for a file while the walk goes on.
+_WINDOW: Final = 64
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST_STEM: Final = 80
+#: Digits of the checksum that stand in a name, so that each file can be checked by itself.
+_DIGITS: Final = 16
+_NAME = re.compile(rf"([A-Za-z0-9_-]+)-([0-9a-f]{{{_DIGITS}}})\.[a-z0-9]{{3,4}}")
+
+
+class Saved(NamedTuple):
+    """A file that lies in the folder, whole."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class MediaError(Exception):
+    """A file that could not be fetched, and why."""
+
+
+class MediaSource(Protocol):
+    """What fetches files in the background."""
+
+    def submit(self, image: Image) -> Future[Saved]:
+        """Begin to fetch the file of an image; the future may raise a ``MediaError``."""
+
+
+class Fate(NamedTuple):
+    """What becomes of an image: its row, if it is meant, and its file, if there is one."""
+
+    image: Image
+    row: Image | None
+    saved: Saved | None = None
+    failure: MediaFailure | None = None
+
+
+def stem_of(key: str) -> str:
+    """Return what the file of an image is called before its checksum: safe on any storage, and its own.
+
+    :param key: the id of the image, as the service sent it.
+    """
+    bare = key.rpartition(":")[2]
+    safe = _UNSAFE.sub("_", bare)[:_LONGEST_STEM]
+    if safe == bare and safe:
+        return safe
+    return f"{safe or 'image'}-{hashlib.sha256(key.encode(errors='backslashreplace')).hexdigest()[:8]}"
+
+
+def file_name(stem: str, sha256: str, extension: str) -> str:
+    """Return the name of a file."""
+    return f"{stem}-{sha256[:_DIGITS]}.{extension}"
+
+
+def stem_and_digits(name: str) -> tuple[str, str] | None:
+    """Return the parts of such a name; None for another file."""
+    match = _NAME.fullmatch(name)
+    return (match[1], match[2]) if match else None
+
+
+def settle(pages: Iterator[list[tuple[Image, bool]]], media: MediaSource | None, *, skip: bool) -> Iterator[list[Fate]]:
+    """Turn images into rows, in their order, while files are fetched several at a time.
+
+    :param pages: images, and whether they are meant.
+    :param skip: a file that cannot be fetched is noted; otherwise it is an error.
+    """
+    if media is None:
+        for page in pages:
+            yield [Fate(image, image if is_meant else None) for image, is_meant in page]
+        return
+    waiting: deque[tuple[Image, bool, Future[Saved] | None]] = deque()
+    for page in pages:
+        waiting.extend((image, is_meant, begin(image, media) if is_meant else None) for image, is_meant in page)
+        ready = []
+        while waiting and (len(waiting) > _WINDOW or _is_done(waiting[0][2])):
+            ready.append(_fate(*waiting.popleft(), skip=skip))
+        yield ready
+    yield [_fate(*one, skip=skip) for one in waiting]
+
+
+def begin(image: Image, media: MediaSource) -> Future[Saved] | None:
+    """Begin to fetch the file of an image; None where it has none (yet)."""
+    return media.submit(image) if is_final(image) and media_url(image) else None
+
+
+def row_with_file(image: Image, file: Future[Saved] | None, *, skip: bool) -> Fate:
+    """Wait for the file of an image and return its row.
+
+    :raises MiniMaxUpstreamError: it could not be fetched, and that is not to be skipped.
+    """
+    saved: Saved | None = None
+    failure: MediaFailure | None = None
+    try:
+        saved = file.result() if file is not None else None
+    except MediaError as error:
+        failure = MediaFailure(image_key(image) or "", str(error))
+    if failure is not None and not skip:
+        raise MiniMaxUpstreamError(
+            f"The file of image {failure.image_id} cannot be fetched: {failure.reason}. A retry will try again and "
+            "keeps what was fetched; on_media_error='skip' exports the image without its file."
+        )
+    values: tuple[Any, ...] = saved if saved is not None else (None, None, None)
+    return Fate(image, image | dict(zip(MEDIA_FIELDS, values, strict=True)), saved, failure)
+
+
+def _fate(image: Image, is_meant: bool, file: Future[Saved] | None, *, skip: bool) -> Fate:
+    return row_with_file(image, file, skip=skip) if is_meant else Fate(image, None)
+
+
+def _is_done(file: Future[Saved] | None) -> bool:
+    return file is None or file.done()
+
+
+def forget_strays(storage: Storage, plan: Plan, manifest: Manifest) -> None:
+    """Remove files that an older export has left, if there are any."""
+    stray = {name for name, _ in storage.files(MEDIA) if stem_and_digits(name)}
+    if len(stray) == manifest.found.media_files:
+        return
+    if plan.download_media:
+        for row in rows_of(storage, plan, manifest, (MEDIA_FIELDS[0],)):
+            stray.discard((row.get(MEDIA_FIELDS[0]) or "").rpartition("/")[2])
+    for name in stray:
+        storage.remove(f"{MEDIA}/{name}")
+    if not plan.download_media:
+        storage.remove_folder(MEDIA)
+
+
+def rows_of(storage: Storage, plan: Plan, manifest: Manifest, names: tuple[str, ...]) -> Iterator[Image]:
+    """Yield the rows of an export, newest first, with at least these fields."""
+    for part in manifest.parts:
+        with storage.open(part.name) as file:
+            yield from plan.format.read(file, names)

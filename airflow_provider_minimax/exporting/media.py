@@ -1,0 +1,223 @@
+"""Fetching the files of images: many at a time, each checked before it appears.
+
+An address comes from the service and is trusted with nothing: no token, no cookie, no ``~/.netrc`` entry is sent to
+it, it must be https unless the service itself is on http, and it has no say in what the file is called.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from airflow_provider_minimax.api import answers, media_types, retries
+from airflow_provider_minimax.api.jobs import media_url
+from airflow_provider_minimax.api.paging import Image, image_key
+from airflow_provider_minimax.api.settings import Settings
+from airflow_provider_minimax.exporting.files import MEDIA, MediaError, Saved, file_name, stem_and_digits, stem_of
+from airflow_provider_minimax.exporting.storage import Draft, Storage, storage_errors
+
+log = logging.getLogger(__name__)
+
+#: Files fetched at a time.
+WORKERS: Final = 16
+_CHUNK: Final = 64 * 1024
+_REDIRECTS: Final = 3
+#: No image or video of the service comes near this size; something else might never end.
+LARGEST: Final = 2 * 2**30
+#: Seconds for one file, however steadily it trickles.
+_PATIENCE: Final = 900.0
+
+
+class _FailedTryError(Exception):
+    """A try that failed, whether another one may help, and when the server wants it."""
+
+    def __init__(self, reason: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class MediaFetcher:
+    """Fetches files into the ``media`` folder of an export; a context.
+
+    What is there already and is what its name says is not fetched again.
+
+    :param settings: the patience of the connection. Its token is not used.
+    :param storage: the folder of the export.
+    """
+
+    def __init__(self, settings: Settings, storage: Storage) -> None:
+        self._storage = storage
+        self._timeout = (settings.connect_timeout, settings.read_timeout)
+        self._max_attempts = settings.max_attempts
+        self._schemes = ("https",) if settings.base_url.startswith("https:") else ("https", "http")
+        self._pool = ThreadPoolExecutor(WORKERS, "minimax-media")
+        self._own = threading.local()
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._there: dict[str, list[str]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def submit(self, image: Image) -> Future[Saved]:
+        """Begin to fetch the file of an image; the future may raise a ``MediaError``."""
+        return self._pool.submit(self._fetch, image_key(image), media_url(image))
+
+    def _fetch(self, key: str | None, url: object) -> Saved:
+        if key is None:
+            raise MediaError("the image has no id to name its file after")
+        stem = stem_of(key)
+        saved = self._known(stem)
+        if saved is not None:
+            return saved
+        failures = 0
+        started = time.monotonic()
+        while True:
+            try:
+                return self._try(stem, url)
+            except _FailedTryError as error:
+                failures += 1
+                failed = error
+            pause = retries.pause(failures, status=failed.status, retry_after=failed.retry_after)
+            late = time.monotonic() - started + pause > retries.READ_BUDGET
+            if failures >= self._max_attempts or late or self._ended.wait(pause):
+                raise MediaError(str(failed))
+
+    # What is there
+
+    def _known(self, stem: str) -> Saved | None:
+        """Return the file of an image, if an earlier try has left it and it is whole."""
+        with self._lock:
+            if self._there is None:
+                self._there = self._listed()
+        for name in self._there.get(stem, ()):
+            path = f"{MEDIA}/{name}"
+            with storage_errors(self._storage.folder):
+                size, sha256 = self._storage.measure(path)
+                if name == file_name(stem, sha256, name.rpartition(".")[2]):
+                    return Saved(path, size, sha256)
+                self._storage.remove(path)
+        return None
+
+    def _listed(self) -> dict[str, list[str]]:
+        there: dict[str, list[str]] = {}
+        with storage_errors(self._storage.folder):
+            for name, _ in self._storage.files(MEDIA):
+                if (found := stem_and_digits(name)) is not None:
+                    there.setdefault(found[0], []).append(name)
+        return there
+
+    # Fetching
+
+    def _try(self, stem: str, url: object) -> Saved:
+        response = self._open(url)
+        with response:
+            with storage_errors(self._storage.folder):
+                draft = self._storage.draft(MEDIA)
+            try:
+                extension = self._receive(response, draft)
+                path = f"{MEDIA}/{file_name(stem, draft.sha256, extension)}"
+                with storage_errors(self._storage.folder):
+                    # Not durable: a file that a loss of power has spoilt does not match its name.
+                    draft.commit(path, durable=False)
+                return Saved(path, draft.bytes, draft.sha256)
+            finally:
+                draft.abort()
+
+    def _open(self, url: object) -> requests.Response:
+        """Ask for an address, and for those that it refers to."""
+        for _ in range(_REDIRECTS + 1):
+            address = self._checked(url)
+            try:
+                response = self._session.get(
+                    address, stream=True, timeout=self._timeout, allow_redirects=False, headers={"Referer": None}
+                )
+            except requests.RequestException as error:
+                raise _FailedTryError(f"no answer ({type(error).__name__})") from None
+            if not response.is_redirect:
+                return self._refused(response)
+            url = urljoin(address, response.headers["Location"])
+            response.close()
+        raise MediaError(f"more than {_REDIRECTS} redirects")
+
+    def _checked(self, url: object) -> str:
+        try:
+            parts = urlsplit(url if isinstance(url, str) else "")
+        except ValueError:
+            parts = urlsplit("")
+        if not parts.hostname or "@" in parts.netloc:
+            raise MediaError("the address is none")
+        if parts.scheme not in self._schemes:
+            raise MediaError(f"the address is {parts.scheme}, not {' or '.join(self._schemes)}")
+        return parts.geturl()
+
+    @staticmethod
+    def _refused(response: requests.Response) -> requests.Response:
+        status = response.status_code
+        if status == 200:
+            return response
+        response.close()
+        if not retries.may_repeat(status=status, sent=True, paid=False):
+            raise MediaError(f"answered {status}")
+        pause = answers.retry_after(response.headers, None, datetime.now(UTC))
+        raise _FailedTryError(f"answered {status}", status=status, retry_after=pause)
+
+    def _receive(self, response: requests.Response, draft: Draft) -> str:
+        """Write the body into a draft and return what its first bytes say that it is."""
+        deadline = time.monotonic() + _PATIENCE
+        extension: str | None = None
+        while chunk := self._read(response):
+            if extension is None:
+                extension = media_types.picture_extension(chunk)
+                if extension is None:
+                    raise MediaError("what came is no picture that is known")
+            with storage_errors(self._storage.folder):
+                draft.write(chunk)
+            if draft.bytes > LARGEST or time.monotonic() > deadline or self._ended.is_set():
+                raise MediaError("it is too large, or too slow")
+        length = response.headers.get("Content-Length")
+        if extension is None or (length is not None and length != str(draft.bytes)):
+            raise _FailedTryError(f"{draft.bytes} bytes came instead of {length}")
+        return extension
+
+    @staticmethod
+    def _read(response: requests.Response) -> bytes:
+        try:
+            chunk: bytes = response.raw.read(_CHUNK, decode_content=False)
+        except (HTTPError, OSError) as error:
+            raise _FailedTryError(f"the connection broke ({type(error).__name__})") from None
+        return chunk
+
+    @property
+    def _session(self) -> requests.Session:
+        """A session of this thread: the library does not promise that several can share one."""
+        session: requests.Session | None = getattr(self._own, "session", None)
+        if session is None:
+            session = requests.Session()
+            # An `auth` of its own keeps entries of ~/.netrc out; proxies of the environment are honoured.
+            session.auth = _no_auth
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            session.headers["Accept-Encoding"] = "identity"
+            self._own.session = session
+        return session
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request

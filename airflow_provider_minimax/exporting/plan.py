@@ -1,0 +1,56 @@
+"""What an export is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_minimax.api.selection import Selection
+from airflow_provider_minimax.exporting.formats import FORMATS, Format, columns
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The parameters of an export, after their templates are rendered.
+
+    :param selection: the images that are meant.
+    :param file_format: a name of ``FORMATS``.
+    :param part_rows: images in each part but the last.
+    :param max_images: stop after so many images, the newest ones.
+    :param account: the Hailuo account; None where the service chooses.
+    :param download_media: fetch the files, too.
+    :param skip_bad_media: go on where a file cannot be fetched.
+    :param contact_sheet: write a page to look at the images.
+    :param sync: add to the export that is there, where it fits.
+    """
+
+    selection: Selection = field(default_factory=Selection)
+    file_format: str = "jsonl"
+    part_rows: int = 10_000
+    max_images: int | None = None
+    account: str | None = None
+    download_media: bool = False
+    skip_bad_media: bool = False
+    contact_sheet: bool = False
+    sync: bool = False
+
+    @property
+    def format(self) -> Format:
+        """How the rows are written."""
+        return FORMATS[self.file_format]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a table."""
+        return columns(media=self.download_media)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what shapes the files, as plain JSON: two exports may be joined where this is equal."""
+        return {
+            "format": self.file_format,
+            "selection": self.selection.describe(),
+            "max_images": self.max_images,
+            "part_rows": self.part_rows,
+            "account": self.account,
+            "media": self.download_media,
+        }

@@ -1,0 +1,240 @@
+"""What an export writes about itself: the manifest of a whole one, the checkpoint of an unfinished one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.paging import Image, Page, Position, image_key
+from airflow_provider_minimax.exporting.formats import FORMATS
+from airflow_provider_minimax.exporting.storage import Storage
+
+log = logging.getLogger(__name__)
+
+MANIFEST: Final = "manifest.json"
+CHECKPOINT: Final = "checkpoint.json"
+#: Marks a manifest as one of ours; another file of this name is not overwritten.
+KIND: Final = "airflow-provider-minimax/images"
+#: Of the checkpoint. One of another version is discarded, never guessed at.
+_VERSION: Final = 1
+_PART_NAME: Final = re.compile(rf"images-(\d{{5,}})\.({'|'.join(map(re.escape, FORMATS))})")
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One file of an export."""
+
+    name: str
+    images: int
+    bytes: int
+    sha256: str
+
+
+class Unfinished(msgspec.Struct, frozen=True):
+    """An image that was still being made; ``part`` is None where the selection left it out."""
+
+    image_id: str
+    part: str | None
+
+
+class MediaFailure(msgspec.Struct, frozen=True):
+    """A file that could not be fetched."""
+
+    image_id: str
+    reason: str
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The first page of the list when the export began: what a later sync recognises.
+
+    ``newest`` and ``oldest`` are times of creation.
+    """
+
+    keys: tuple[str, ...] = ()
+    newest: int = 0
+    oldest: int = 0
+
+    @classmethod
+    def of(cls, images: list[Image]) -> Head:
+        """Return what is kept of a first page."""
+        times = [time for image in images if isinstance(time := image.get("createTime"), int)]
+        keys = tuple(key for image in images if (key := image_key(image)) is not None)
+        return cls(keys, max(times, default=0), min(times, default=0))
+
+
+class Found(msgspec.Struct):
+    """What an export holds so far."""
+
+    images: int = 0
+    newest_image_id: str | None = None
+    oldest_image_id: str | None = None
+    media_files: int = 0
+    media_bytes: int = 0
+    media_failed: list[MediaFailure] = []
+    unfinished: list[Unfinished] = []
+
+
+class Checkpoint(msgspec.Struct):
+    """What of an unfinished export is certain, and where to go on.
+
+    :param plan: the parameters that shape the files.
+    :param run: the task instance that wrote it; None outside of Airflow.
+    :param base: the hash of the manifest that this export adds to; None where it starts from nothing.
+    :param scanned: images whose fate (written, or left out) is certain.
+    :param total: images of the account, as the service counted them.
+    :param after: the place behind the last of them.
+    :param is_complete: the walk is at its end.
+    """
+
+    version: int
+    plan: dict[str, Any]
+    run: str | None
+    base: str | None
+    head: Head
+    found: Found
+    parts: list[Part] = []
+    scanned: int = 0
+    total: int | None = None
+    after: Position | None = None
+    is_complete: bool = False
+
+    @classmethod
+    def begin(cls, plan: dict[str, Any], run: str | None, base: str | None) -> Checkpoint:
+        """Return the state of an export that has just begun."""
+        return cls(_VERSION, plan, run, base, Head(), Found())
+
+    def outdated_by(self, first: Page | None) -> str | None:
+        """Return why another run would not find the same itself.
+
+        :param first: the first page of the list as it is now.
+        """
+        if first is None or Head.of(first.images) != self.head or first.total != self.total:
+            return "it is of another run, and the list has changed since"
+        if self.found.unfinished:
+            return "it is of another run, and holds images that were still being made"
+        return None
+
+    def place_after(self, image: Image) -> Position:
+        """Return the place behind an image."""
+        keys, key = self.head.keys, image_key(image)
+        # What follows in the first page itself has not been dealt with.
+        met = keys[: keys.index(key) + 1] if key in keys else keys
+        return Position(_text(image.get("id")), _text(image.get("imageId")), met, self.head.newest)
+
+    def save(self, storage: Storage) -> None:
+        """Write it, in place of an older one."""
+        storage.put(CHECKPOINT, msgspec.json.encode(self))
+
+
+def load_checkpoint(storage: Storage) -> Checkpoint | None:
+    """Return the checkpoint of a folder; None where there is none that can be read."""
+    body = storage.get(CHECKPOINT)
+    if body is None:
+        return None
+    try:
+        checkpoint = msgspec.json.decode(body, type=Checkpoint)
+    except msgspec.DecodeError as error:
+        log.warning("The checkpoint in %s cannot be read (%s); the export begins anew.", storage.folder, error)
+        return None
+    if checkpoint.version != _VERSION:
+        log.warning("The checkpoint in %s is of another version; the export begins anew.", storage.folder)
+        return None
+    return checkpoint
+
+
+class Manifest(msgspec.Struct):
+    """What a whole export consists of.
+
+    Nothing in it depends on when or how often the export ran: the same images give the same bytes.
+
+    :param unfinished: images that were still being made.
+    :param head: what a sync needs to tell news from what it knows.
+    :param parts: newest images first.
+    """
+
+    plan: dict[str, Any]
+    found: Found
+    head: Head
+    parts: list[Part]
+
+    def write(self, storage: Storage) -> None:
+        """Make the export a whole one."""
+        document = {
+            "kind": KIND,
+            "version": 1,
+            **self.plan,
+            "images": self.found.images,
+            "newest_image_id": self.found.newest_image_id,
+            "oldest_image_id": self.found.oldest_image_id,
+            "media_files": self.found.media_files,
+            "media_bytes": self.found.media_bytes,
+            "media_failed": msgspec.to_builtins(self.found.media_failed),
+            "unfinished": msgspec.to_builtins(self.found.unfinished),
+            "head": msgspec.to_builtins(self.head),
+            "parts": msgspec.to_builtins(self.parts),
+        }
+        storage.put(MANIFEST, (json.dumps(document, indent=2) + "\n").encode())
+
+
+class StoredManifest(NamedTuple):
+    """A manifest as it lies in a folder.
+
+    ``manifest`` is None where it is ours and cannot be built upon.
+    """
+
+    sha256: str
+    manifest: Manifest | None
+
+
+def load_manifest(storage: Storage) -> StoredManifest | None:
+    """Return the manifest of a folder; None where there is none.
+
+    :raises MiniMaxBadRequestError: the file is somebody else's.
+    """
+    body = storage.get(MANIFEST)
+    if body is None:
+        return None
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or document.get("kind") != KIND:
+        raise MiniMaxBadRequestError(
+            f"{storage.url(MANIFEST)} is not the manifest of an image export. Choose another output_path, or remove it."
+        )
+    return StoredManifest(hashlib.sha256(body).hexdigest(), _manifest(document))
+
+
+def _manifest(document: dict[str, Any]) -> Manifest | None:
+    del document["kind"]
+    if document.pop("version", None) != 1:
+        return None
+    try:
+        found, head, parts = (
+            msgspec.convert({name: document.pop(name) for name in Found.__struct_fields__}, Found),
+            msgspec.convert(document.pop("head"), Head),
+            msgspec.convert(document.pop("parts"), list[Part]),
+        )
+    except (KeyError, msgspec.ValidationError):
+        return None
+    return Manifest(document, found, head, parts)
+
+
+def part_name(number: int, extension: str) -> str:
+    """Return what a part is called."""
+    return f"images-{number:05d}.{extension}"
+
+
+def part_number(name: str) -> int | None:
+    """Return the number of a part; None for a file of another kind."""
+    match = _PART_NAME.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,25 @@
+"""``python -m bench [part ...]``: run all parts, or those named."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+
+import bench
+
+
+def main(wanted: list[str]) -> int:
+    """Run the parts; 0 when every bound was kept."""
+    parts = sorted(module.name for module in pkgutil.iter_modules(bench.__path__) if not module.name.startswith("_"))
+    unknown = set(wanted) - set(parts)
+    if unknown:
+        print(f"There is no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}.", file=sys.stderr)
+        return 2
+    # Not a generator: each part runs, also after one that broke a bound.
+    kept = [importlib.import_module(f"bench.{part}").main() for part in wanted or parts]
+    return 0 if all(kept) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

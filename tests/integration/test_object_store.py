@@ -1,0 +1,167 @@
+"""Exports to an object store: the real API of S3, spoken by moto's server on loopback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.exporting import storage
+from airflow_provider_minimax.sandbox import Sandbox
+from tests.conftest import export_to
+
+moto_server = pytest.importorskip("moto.server", reason="needs moto[server]: make integration installs it")
+pytest.importorskip("s3fs", reason="needs s3fs: make integration installs it")
+
+LIST = "GET /images/"
+BUCKET = "exports"
+
+
+@pytest.fixture(scope="module")
+def _s3() -> Iterator[str]:
+    server = moto_server.ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+class Bucket:
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def files(self, prefix: str) -> dict[str, bytes]:
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{prefix}/")
+        keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+        return {
+            key.removeprefix(f"{prefix}/"): self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+            for key in keys
+        }
+
+    def uploads(self) -> list[Any]:
+        return list(self.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", ()))
+
+
+@pytest.fixture
+def bucket(_s3: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    import boto3
+
+    extra = {"endpoint_url": _s3, "region_name": "us-east-1", "config_kwargs": {"retries": {"max_attempts": 1}}}
+    connection = {"conn_type": "aws", "login": "key", "password": "secret", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_S3_TEST", json.dumps(connection))
+    client = boto3.client(
+        "s3", endpoint_url=_s3, region_name="us-east-1", aws_access_key_id="key", aws_secret_access_key="secret"
+    )
+    client.create_bucket(Bucket=BUCKET)
+    return Bucket(client)
+
+
+def export(prefix: str, **options: Any) -> dict[str, Any]:
+    return export_to(f"s3://{BUCKET}/{prefix}", storage_conn_id="s3_test", **options)
+
+
+EVERYTHING = {"part_rows": 25, "download_media": True, "contact_sheet": True}
+
+
+def local(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_bucket_holds_what_a_folder_would(sandbox: Sandbox, bucket: Bucket, tmp_path: Path) -> None:
+    summary = export("night", **EVERYTHING)
+    export_to(str(tmp_path), **EVERYTHING)
+    assert bucket.files("night") == local(tmp_path)
+    # Airflow's way to write it: an ``ObjectStoragePath`` made of this finds its connection again.
+    assert summary["path"] == f"s3://s3_test@{BUCKET}/night"
+    assert summary["manifest"] == f"s3://s3_test@{BUCKET}/night/manifest.json"
+    fetched = sandbox.stats.count("GET /media/{name}")
+    export("night", **EVERYTHING)
+    assert bucket.files("night") == local(tmp_path)
+    assert sandbox.stats.count("GET /media/{name}") == fetched
+
+
+def test_a_part_larger_than_a_block_is_sent_in_several(
+    sandbox: Sandbox, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "_BLOCK", 5 * 2**20)
+    sandbox.reset(replace(sandbox.config, images=9_000))
+    export("large")
+    export_to(str(tmp_path))
+    (name, body), *_ = sorted(bucket.files("large").items())
+    assert name == "images-00000.jsonl"
+    assert len(body) > 10 * 2**20
+    # The store itself says how it came.
+    assert bucket.client.head_object(Bucket=BUCKET, Key=f"large/{name}")["ETag"].strip('"').endswith("-3")
+    assert bucket.files("large") == local(tmp_path)
+    assert bucket.uploads() == []
+
+
+def test_a_failed_try_shows_no_half_part_and_the_next_goes_on(sandbox: Sandbox, bucket: Bucket, tmp_path: Path) -> None:
+    sandbox.reset(replace(sandbox.config, images=300, page_cap=20))
+    export_to(str(tmp_path), part_rows=70)
+    sandbox.fail("401", operation=LIST, skip=10)
+    with pytest.raises(errors.MiniMaxAuthError):
+        export("broken", part_rows=70)
+    there = bucket.files("broken")
+    assert set(there) == {"checkpoint.json", "images-00000.jsonl", "images-00001.jsonl"}
+    assert there["images-00001.jsonl"] == local(tmp_path)["images-00001.jsonl"]
+    before = sandbox.stats.requests[LIST]
+    export("broken", part_rows=70)
+    assert bucket.files("broken") == local(tmp_path)
+    assert sandbox.stats.requests[LIST] - before <= 15 - 7 + 1
+
+
+def test_a_store_that_fails_while_a_part_is_sent_keeps_the_older_parts(
+    sandbox: Sandbox, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The upload that broke off is not finished by accident, not even by the garbage collector."""
+    import gc
+
+    sandbox.reset(replace(sandbox.config, images=300))
+    real, calls = storage.shutil.copyfileobj, iter(range(100))
+
+    def break_off(source: Any, target: Any, length: int) -> None:
+        # Two parts and two checkpoints first.
+        if next(calls) == 4:
+            target.write(source.read(1000))
+            raise OSError(5, "Input/output error")
+        real(source, target, length)
+
+    monkeypatch.setattr(storage.shutil, "copyfileobj", break_off)
+    with pytest.raises(errors.MiniMaxError, match=r"Input/output error.*a retry goes on after the last whole part"):
+        export("cut", part_rows=70)
+    gc.collect()
+    assert set(bucket.files("cut")) == {"checkpoint.json", "images-00000.jsonl", "images-00001.jsonl"}
+    assert bucket.uploads() == []
+
+
+def test_a_bucket_that_is_not_there_is_a_clear_error(sandbox: Sandbox, bucket: Bucket) -> None:
+    with pytest.raises(errors.MiniMaxBadRequestError, match=r"cannot be written: .*bucket"):
+        export_to("s3://no-such-bucket/x", storage_conn_id="s3_test")
+
+
+def test_a_store_out_of_reach_is_a_clear_error(
+    sandbox: Sandbox, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = {"endpoint_url": "http://127.0.0.1:9", "config_kwargs": {"retries": {"max_attempts": 0}}}
+    connection = {"conn_type": "aws", "login": "key", "password": "secret", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_S3_AWAY", json.dumps(connection))
+    with pytest.raises(errors.MiniMaxError, match=r"127\.0\.0\.1:9"):
+        export_to(f"s3://{BUCKET}/x", storage_conn_id="s3_away")
+
+
+def test_a_sync_adds_to_a_bucket(sandbox: Sandbox, bucket: Bucket) -> None:
+    export("mirror", mode="sync", **EVERYTHING)
+    first = bucket.files("mirror")
+    sandbox.arrive(10)
+    assert export("mirror", mode="sync", **EVERYTHING)["images"] == 70
+    second = bucket.files("mirror")
+    assert {name: second[name] for name in first if name.startswith("images-")} == {
+        name: body for name, body in first.items() if name.startswith("images-")
+    }
+    assert set(second) - set(first) > {"images-00003.jsonl"}
