@@ -28,7 +28,7 @@ def main() -> bool:
     """Measure and print; tell whether every bound was kept."""
     with tempfile.TemporaryDirectory(prefix="bench-export-") as folder:
         rows = [*waiting_for_pages(Path(folder)), *as_fast_as_it_goes(Path(folder))]
-        rows += [memory(Path(folder)), downloads(Path(folder)), formats(Path(folder))]
+        rows += [mirror(Path(folder)), memory(Path(folder)), downloads(Path(folder)), formats(Path(folder))]
     return show("Export", rows)
 
 
@@ -103,6 +103,30 @@ def as_fast_as_it_goes(folder: Path) -> list[Row]:
     share = ratio(found, 2, 1)
     what = f"{median(found, 2):.2f} s, export {median(found, 1):.2f} s: {share:.2f}"
     return [*rows, Row("20,000 images at 0 ms, HttpOperator / export", what, ">= 2", share >= 2)]
+
+
+def mirror(folder: Path) -> Row:
+    """What a sync costs after ten new images on 100,000."""
+    with sandbox(images=100_000) as service:
+        client = MiniMaxClient(Settings(service.token, service.base_url))
+        path = ObjectStoragePath(str(folder / "s"))
+
+        def asked() -> int:
+            stats = requests.get(f"{service.url}/_sandbox/stats", timeout=60).json()
+            return sum(stats["requests"].values())
+
+        def sync() -> int:
+            images: int = export_images(client, plan=Plan(sync=True), folder=path)["images"]
+            return images
+
+        sync()
+        requests.post(f"{service.url}/_sandbox/images", json={"count": 10}, timeout=60).raise_for_status()
+        before = asked()
+        ((seconds,),) = times(1, sync)
+        cost = asked() - before
+        if sync() != 100_010:
+            raise RuntimeError("the mirror does not hold all images")
+    return Row("sync, 10 new images on 100,000", f"{cost} requests, {seconds:.2f} s", "<= 3", cost <= 3)
 
 
 def memory(folder: Path) -> Row:

@@ -44,8 +44,8 @@ _ESCAPES: Final = (
 _BATCH: Final = 200
 
 
-def write(storage: Storage, plan: Plan, manifest: Manifest) -> None:
-    """Write the page of an export whose parts are all there.
+def check(storage: Storage) -> None:
+    """Refuse to take the place of another page.
 
     :raises MiniMaxBadRequestError: there is a page of somebody else.
     """
@@ -53,6 +53,10 @@ def write(storage: Storage, plan: Plan, manifest: Manifest) -> None:
         raise MiniMaxBadRequestError(
             f"{storage.url(NAME)} is not a contact sheet of ours. Choose another output_path, or remove it."
         )
+
+
+def write(storage: Storage, plan: Plan, manifest: Manifest) -> None:
+    """Write the page of an export whose parts are all there."""
     rows = islice(rows_of(storage, plan, manifest, _names(plan)), LONGEST)
     draft = storage.draft()
     try:

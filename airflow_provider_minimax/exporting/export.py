@@ -16,7 +16,7 @@ from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collec
 
 from airflow_provider_minimax.api.jobs import is_final
 from airflow_provider_minimax.api.paging import Image, Page, Position, PositionLostError, image_key
-from airflow_provider_minimax.exporting import sync
+from airflow_provider_minimax.exporting import contact_sheet, sync
 from airflow_provider_minimax.exporting.ahead import ahead
 from airflow_provider_minimax.exporting.files import Fate, MediaSource, forget_strays, settle
 from airflow_provider_minimax.exporting.parts import PartWriter
@@ -99,6 +99,9 @@ class _Export:
         with storage_errors(self._storage.folder):
             self._stored = load_manifest(self._storage)
             checkpoint = load_checkpoint(self._storage)
+            if self._plan.contact_sheet:
+                # Now, and not after a long walk.
+                contact_sheet.check(self._storage)
         if self._plan.sync and self._stored is not None:
             self._base = sync.base_of(self._stored, self._plan)
         try:
@@ -171,7 +174,7 @@ class _Export:
         number = 0 if self._base is None else 1 + max((part_number(p.name) or 0 for p in self._base.parts), default=-1)
         plan = self._plan
         self._writer = PartWriter(self._storage, plan.format, plan.columns, number + len(self._state.parts))
-        progress = Progress()
+        progress = Progress(self._state.scanned)
         try:
             chosen = self._chosen(self._noted(ahead(pages)))
             for fates in settle(chosen, self._media, skip=plan.skip_bad_media):
@@ -285,16 +288,15 @@ class _Export:
             for name, _ in list(storage.files()):
                 if part_number(name) is not None and name not in kept:
                     storage.remove(name)
-            forget_strays(storage, self._plan, manifest)
+            if self._base is None:
+                # A sync leaves none, and does not list a large folder to find that out.
+                forget_strays(storage, self._plan, manifest)
             storage.remove(CHECKPOINT)
         # Files are not opened by ObjectStoragePath, which would report each draft; the manifest stands for all.
         get_hook_lineage_collector().add_output_asset(context=storage.folder, uri=storage.url(MANIFEST))
         return self._summary(manifest)
 
     def _write_contact_sheet(self, manifest: Manifest) -> None:
-        # Here, so that an export without one does not read its template.
-        from airflow_provider_minimax.exporting import contact_sheet
-
         if self._plan.contact_sheet:
             contact_sheet.write(self._storage, self._plan, manifest)
         else:

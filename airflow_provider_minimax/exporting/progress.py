@@ -16,11 +16,13 @@ _EVERY: Final = 5.0
 class Progress:
     """Logs how far a walk has come, every few seconds and no more often.
 
+    :param before: images that an earlier try has seen.
     :param clock: seconds, never going back.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, before: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._before = before
         self._begun = self._told = clock()
 
     def update(self, scanned: int, chosen: int, total: int | None) -> None:
@@ -34,12 +36,12 @@ class Progress:
         if now - self._told < _EVERY:
             return
         self._told = now
-        log.info("%s", describe(scanned, chosen, total, now - self._begun))
+        log.info("%s", describe(scanned, chosen, total, now - self._begun, self._before))
 
 
-def describe(scanned: int, chosen: int, total: int | None, seconds: float) -> str:
+def describe(scanned: int, chosen: int, total: int | None, seconds: float, before: int = 0) -> str:
     """Return one line: done of total, rate, and the time left at the most (a window may end the walk sooner)."""
-    rate = scanned / seconds if seconds > 0 else 0.0
+    rate = (scanned - before) / seconds if seconds > 0 else 0.0
     line = f"{scanned:,} images read, {chosen:,} exported, {rate:,.0f}/s"
     if not total or total < scanned or not rate:
         return line

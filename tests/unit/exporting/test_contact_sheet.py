@@ -89,6 +89,7 @@ def test_a_page_of_somebody_else_is_not_overwritten(sandbox: Sandbox, tmp_path: 
     (tmp_path / "index.html").write_text("<h1>my site</h1>")
     with pytest.raises(MiniMaxBadRequestError, match="not a contact sheet of ours"):
         export_to(str(tmp_path), contact_sheet=True)
+    assert not sandbox.calls
     export_to(str(tmp_path))
     assert (tmp_path / "index.html").read_text() == "<h1>my site</h1>"
 
