@@ -1,4 +1,4 @@
-"""A sandbox in a process of its own, so that what it costs is not counted as ours; and the table of figures."""
+"""The sandbox as a process of its own, steered through its control calls while waits run against it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import requests
-from rich.console import Console
-from rich.table import Table as RichTable
 
 _API = "/v1/minimax"
 
@@ -84,18 +82,3 @@ class SandboxProcess:
         answer = self._session.post(self.url + path, json=body, headers=headers, timeout=30)
         answer.raise_for_status()
         return answer.json() if answer.content else None
-
-
-class Table:
-    """Figures beside their bounds."""
-
-    def __init__(self, title: str) -> None:
-        self._table = RichTable("what", "seen", "bound", title=title, title_justify="left")
-
-    def row(self, what: str, seen: float, bound: str) -> None:
-        """Add a figure."""
-        self._table.add_row(what, f"{seen:,.1f}" if isinstance(seen, float) else f"{seen:,}", bound)
-
-    def print(self) -> None:
-        """Show all figures."""
-        Console(width=110).print(self._table)
