@@ -176,7 +176,8 @@ class _Export:
         self._writer = PartWriter(self._storage, plan.format, plan.columns, number + len(self._state.parts))
         progress = Progress(self._state.scanned)
         try:
-            chosen = self._chosen(self._noted(ahead(pages)))
+            # What ends the walk is seen where it is read, so that no page is asked for in vain.
+            chosen = ahead(self._chosen(self._noted(pages)))
             for fates in settle(chosen, self._media, skip=plan.skip_bad_media):
                 self._take(fates)
                 progress.update(self._state.scanned, self._state.found.images, self._state.total)

@@ -157,6 +157,12 @@ def test_filters_and_max_images_apply(sandbox: Sandbox, tmp_path: Path) -> None:
     assert rows(tmp_path) == completed[:7]
 
 
+def test_no_page_is_asked_for_in_vain(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.reset(replace(sandbox.config, images=1000))
+    export(tmp_path, max_images=150)
+    assert sandbox.stats.requests == {LIST: 2}
+
+
 def test_an_account_without_images_gives_an_empty_export(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, images=0))
     assert export(tmp_path)["images"] == 0
