@@ -65,7 +65,7 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
 @contextmanager
 def _local_copy(source: str, conn_id: str | None) -> Iterator[Path]:
     """Give the file as one on this machine: a request that is repeated reads it again."""
-    if not isinstance(source, str) or not source.strip():
+    if not str(source or "").strip():
         raise errors.MiniMaxBadRequestError(f"source_path must name a file, not {source!r}.")
     if "://" not in source and conn_id is None:
         yield Path(source)
