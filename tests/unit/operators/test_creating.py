@@ -18,7 +18,7 @@ from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 from airflow_provider_minimax.ordering import ledger, orders
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.waiting import pacing
-from tests.conftest import connect
+from tests.conftest import ROOT, connect
 from tests.unit.operators.support import CREATE, IMAGES, VIDEOS, MemoryStore, Task
 
 KINDS = ("image", "video")
@@ -540,3 +540,59 @@ def test_a_store_that_breaks_after_the_create_loses_nothing(sandbox: Sandbox, ca
     assert "could not be stored" in caplog.text
     assert task.run(image(prompt="a boat")) == first
     assert posts(sandbox, "image") == 1
+
+
+# The time that Airflow gives a task
+
+
+def test_an_execution_timeout_leaves_the_video_to_the_retry(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = Task()
+    operator = video(prompt="a boat [hold]")
+    with monkeypatch.context() as patch:
+        die(patch, creating.JobWait, "until")
+        with pytest.raises(KeyboardInterrupt):
+            task.run(operator)
+    # As Airflow's task runner does then: to Airflow the task is still running.
+    operator.on_kill()
+    (video_id,) = task.store.get(ledger.KEY)["ids"]
+    assert sandbox.stats.count("POST /videos/cancel") == 0
+    assert f"the task is not: {video_id} goes on and is paid for" in caplog.text
+    sandbox.release(video_id)
+    assert task.run(video(prompt="a boat [hold]"))["videoId"] == video_id
+    assert posts(sandbox, "video") == 1
+
+
+def test_a_worker_that_is_ending_orders_nothing(sandbox: Sandbox) -> None:
+    operator = video()
+    operator.on_kill()
+    with pytest.raises(errors.MiniMaxUpstreamError, match="Nothing was created"):
+        Task().run(operator)
+    assert posts(sandbox, "video") == 0
+
+
+# The table of the README
+
+POSTS = [
+    ("400", 1), ("401", 1), ("402", 1), ("403", 1), ("412", 1), ("422", 1), ("429", 5),
+    ("500", 1), ("502", 1), ("503", 1), ("504", 1), ("596", 1), ("reset", 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("fault", "count"), POSTS)
+def test_how_many_creates_one_try_sends(sandbox: Sandbox, kind: str, fault: str, count: int) -> None:
+    sandbox.fail(fault, CREATE[kind], times=0)
+    with pytest.raises((errors.MiniMaxError, AirflowRescheduleException)):
+        Task().run(make(kind))
+    assert posts(sandbox, kind) == count
+    assert made(sandbox, kind) == 0
+
+
+def test_the_table_says_so() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for status, count in POSTS:
+        if status.isdigit():
+            row = next(line for line in readme.splitlines() if line.startswith(f"| {status} |"))
+            assert row.split("|")[2].strip().split()[0] == str(count)
