@@ -1,13 +1,18 @@
-"""From a prompt to a video: create an image, animate it. Each is paid for once, however often Airflow retries."""
+"""From a prompt to a file: create an image, animate it, keep both. Each is paid for once, whatever is retried."""
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, Param
 
+from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
+
+# Any storage that Airflow knows; name its connection with storage_conn_id.
+EXPORTS = os.environ.get("MINIMAX_EXPORTS", "s3://my-bucket/minimax")
 
 with DAG(
     dag_id="example_minimax_prompt_to_video",
@@ -35,4 +40,14 @@ with DAG(
         file_id="{{ ti.xcom_pull(task_ids='create_image')[0].fileID }}",
     )
 
-    create_image >> create_video
+    # Nobody documents how long the links live: fetched in the same run.
+    download = MiniMaxDownloadOperator(
+        task_id="download",
+        ids=[
+            "{{ ti.xcom_pull(task_ids='create_image')[0].imageId }}",
+            "{{ ti.xcom_pull(task_ids='create_video').videoId }}",
+        ],
+        output_path=EXPORTS + "/{{ run_id }}",
+    )
+
+    create_image >> create_video >> download

@@ -72,13 +72,19 @@ def test_an_image_is_waited_for_and_its_file_id_becomes_a_video(sandbox: Sandbox
     assert sandbox.stats.count("POST /images/create") == 1
 
 
-def test_a_prompt_becomes_an_image_and_then_a_video(sandbox: Sandbox) -> None:
+def test_a_prompt_becomes_an_image_and_then_a_video(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIMAX_EXPORTS", str(tmp_path))
     run = Run(example("example_minimax_prompt_to_video").dag)
     assert set(run.states.values()) == {"success"}
     (image,) = run.xcom("create_image")
     video = run.xcom("create_video")
     assert image["desc"] == "A lighthouse made of paper, at dawn"
     assert video["statusLabel"] == "completed"
+    files = run.xcom("download")
+    assert [row["id"] for row in files] == [image["imageId"], video["videoId"]]
+    assert all(Path(row["path"].removeprefix("file://")).stat().st_size == row["bytes"] for row in files)
     assert paid(sandbox) == {"images": 1, "videos": 1}
 
 
