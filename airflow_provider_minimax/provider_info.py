@@ -22,9 +22,9 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [_modules("hooks.minimax")],
-        "operators": [_modules("operators.images")],
+        "operators": [_modules("operators.files", "operators.images", "operators.videos")],
         "sensors": [_modules("sensors.images", "sensors.videos")],
-        "triggers": [_modules("triggers.jobs", "triggers.started")],
+        "triggers": [_modules("triggers.jobs", "triggers.started", "triggers.timer")],
         "connection-types": [
             {
                 "connection-type": "minimax",

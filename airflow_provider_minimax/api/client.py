@@ -21,7 +21,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 from urllib3.exceptions import SSLError as TLSError
 
 from airflow_provider_minimax import __version__
-from airflow_provider_minimax.api import answers, bodies, media_types, paging, retries
+from airflow_provider_minimax.api import answers, bodies, media_types, paging, retries, rules
 from airflow_provider_minimax.api.codec import loads
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
 from airflow_provider_minimax.api.ids import Kind, parse_id
@@ -111,6 +111,11 @@ class MiniMaxClient:
         """Return a client that tries each request once, for callers that pace themselves."""
         return type(self)(replace(self.settings, max_attempts=1), sleep=self._sleep)
 
+    def in_a_hurry(self, connect_timeout: float, read_timeout: float) -> Self:
+        """Return a client that tries each request once and does not wait long, for a task that is being killed."""
+        settings = replace(self.settings, max_attempts=1, connect_timeout=connect_timeout, read_timeout=read_timeout)
+        return type(self)(settings, sleep=self._sleep)
+
     def close(self) -> None:
         """Close the connections that are kept open."""
         self._session.close()
@@ -179,6 +184,7 @@ class MiniMaxClient:
         :raises MiniMaxUnknownOutcomeError: the answer was lost; the images may have been created.
         """
         body = bodies.image_body(prompt, account or self.settings.account, fields)
+        rules.check_image(body)
         call = _Call("POST", "/images/create", json=body, paid=True)
         answer = self._object(call)
         ids = answer.get("imageIds")
@@ -214,6 +220,7 @@ class MiniMaxClient:
         :raises MiniMaxUnknownOutcomeError: the answer was lost; the video may have been created.
         """
         body = bodies.video_body(prompt, account or self.settings.account, fields)
+        rules.check_video(body)
         call = _Call("POST", "/videos/create", json=body, paid=True)
         video_id = self._object(call).get("videoId")
         if not isinstance(video_id, str) or not video_id:
@@ -282,6 +289,20 @@ class MiniMaxClient:
             for name, config in accounts.items()
             if isinstance(config, dict)
         }
+
+    def list_running(self) -> list[dict[str, Any]]:
+        """Return the running jobs of all accounts that were started over this API (GET /scheduler/).
+
+        Each names its job under ``videoId`` or ``imageId`` (an image's id is seen under both) and the
+        ``replyRef`` that its create was sent with.
+        """
+        call = _Call("GET", "/scheduler/")
+        return _objects(call, self._send(call), "running jobs")
+
+    def list_available(self) -> list[dict[str, Any]]:
+        """Return the accounts that have room for a video (GET /scheduler/available)."""
+        call = _Call("GET", "/scheduler/available")
+        return _objects(call, self._object(call).get("available"), "accounts")
 
     def get_features(self, account: str | None = None) -> dict[str, Any]:
         """Return credits and limits of an account (GET /features/)."""
@@ -401,6 +422,12 @@ class _PageFetcher:
             self._size = SAFE_PAGE_SIZE
         self._is_settled = True
         return page
+
+
+def _objects(call: _Call, found: object, what: str) -> list[dict[str, Any]]:
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise answers.not_the_contract(call.operation, 200, f"the answer holds no list of {what}", paid=False)
+    return found
 
 
 def _at_least_one(parameter: str, value: int) -> None:

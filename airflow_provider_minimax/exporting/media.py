@@ -48,16 +48,18 @@ class _FailedTryError(Exception):
 
 
 class MediaFetcher:
-    """Fetches files into the ``media`` folder of an export; a context.
+    """Fetches files into a folder; a context.
 
     What is there already and is what its name says is not fetched again.
 
     :param settings: the patience of the connection. Its token is not used.
     :param storage: the folder of the export.
+    :param below: the folder of the files, below that one; may be empty.
     """
 
-    def __init__(self, settings: Settings, storage: Storage) -> None:
+    def __init__(self, settings: Settings, storage: Storage, below: str = MEDIA) -> None:
         self._storage = storage
+        self._below = below
         self._timeout = (settings.connect_timeout, settings.read_timeout)
         self._max_attempts = settings.max_attempts
         self._schemes = ("https",) if settings.base_url.startswith("https:") else ("https", "http")
@@ -108,7 +110,7 @@ class MediaFetcher:
             if self._there is None:
                 self._there = self._listed()
         for name in self._there.get(stem, ()):
-            path = f"{MEDIA}/{name}"
+            path = self._path(name)
             with storage_errors(self._storage.folder):
                 size, sha256 = self._storage.measure(path)
                 if name == file_name(stem, sha256, name.rpartition(".")[2]):
@@ -116,10 +118,13 @@ class MediaFetcher:
                 self._storage.remove(path)
         return None
 
+    def _path(self, name: str) -> str:
+        return f"{self._below}/{name}" if self._below else name
+
     def _listed(self) -> dict[str, list[str]]:
         there: dict[str, list[str]] = {}
         with storage_errors(self._storage.folder):
-            for name, _ in self._storage.files(MEDIA):
+            for name, _ in self._storage.files(self._below):
                 if (found := stem_and_digits(name)) is not None:
                     there.setdefault(found[0], []).append(name)
         return there
@@ -130,10 +135,10 @@ class MediaFetcher:
         response = self._open(url)
         with response:
             with storage_errors(self._storage.folder):
-                draft = self._storage.draft(MEDIA)
+                draft = self._storage.draft(self._below)
             try:
                 extension = self._receive(response, draft)
-                path = f"{MEDIA}/{file_name(stem, draft.sha256, extension)}"
+                path = self._path(file_name(stem, draft.sha256, extension))
                 with storage_errors(self._storage.folder):
                     # Not durable: a file that a loss of power has spoilt does not match its name.
                     draft.commit(path, durable=False)

@@ -114,8 +114,11 @@ class Storage(ABC):
         return size, digest.hexdigest()
 
     @abstractmethod
-    def prepare(self, *folders: str) -> None:
-        """Make the folder and these within it where that needs doing, and remove what a killed process left."""
+    def prepare(self, *folders: str, is_ours: bool = True) -> None:
+        """Make the folder and these within it where that needs doing, and remove what a killed process left.
+
+        :param is_ours: whether nobody else writes there at the same time; otherwise nothing is removed.
+        """
 
     @abstractmethod
     def draft(self, folder: str = "") -> Draft:
@@ -146,11 +149,11 @@ class _LocalStorage(Storage):
         super().__init__(folder)
         self._root = Path(folder.path)
 
-    def prepare(self, *folders: str) -> None:
+    def prepare(self, *folders: str, is_ours: bool = True) -> None:
         for folder in ("", *folders):
             path = self._root / folder
             path.mkdir(parents=True, exist_ok=True)
-            for draft in path.glob(f"{_DRAFT_PREFIX}*{_DRAFT_SUFFIX}"):
+            for draft in path.glob(f"{_DRAFT_PREFIX}*{_DRAFT_SUFFIX}") if is_ours else ():
                 draft.unlink(missing_ok=True)
 
     def draft(self, folder: str = "") -> Draft:
@@ -210,7 +213,7 @@ class _ObjectStorage(Storage):
         self._fs: Any = folder.fs
         self._root = folder.path.rstrip("/")
 
-    def prepare(self, *folders: str) -> None:
+    def prepare(self, *folders: str, is_ours: bool = True) -> None:
         """Do nothing: keys need no folder, and on some stores making one would make a bucket."""
 
     def draft(self, folder: str = "") -> Draft:  # noqa: ARG002 - it lies on the worker's disk

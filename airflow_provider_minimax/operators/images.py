@@ -1,9 +1,10 @@
-"""Operators for images: list them, export them."""
+"""Operators for images: list them, export them, create them."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
@@ -16,6 +17,9 @@ from airflow_provider_minimax.exporting.formats import format_named
 from airflow_provider_minimax.exporting.plan import Plan
 from airflow_provider_minimax.exporting.storage import folder_at
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator, at_least_one, one_of
+from airflow_provider_minimax.operators.creating import MiniMaxCreateOperator
+from airflow_provider_minimax.ordering.orders import Request
+from airflow_provider_minimax.waiting.poller import check_require
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -27,6 +31,19 @@ _LARGEST_PAGE: Final = 100
 _ON_EMPTY: Final = ("return", "skip", "fail")
 _ON_MEDIA_ERROR: Final = ("fail", "skip")
 _MODES: Final = ("snapshot", "sync")
+#: The optional fields of a create, by the names that the client takes them under.
+_CREATE_FIELDS: Final = (
+    "model",
+    "aspect_ratio",
+    "quantity",
+    "resolution",
+    "quality",
+    "character_file_id",
+    "reference_file_ids",
+    "prompt_optimization",
+    "reply_url",
+    "reply_ref",
+)
 
 
 class MiniMaxListImagesOperator(MiniMaxBaseOperator):
@@ -204,3 +221,74 @@ def _run_of(context: Context) -> str | None:
     """Name the task instance, which is the same for each of its tries."""
     ti = context.get("ti")
     return None if ti is None else f"{ti.dag_id}/{ti.task_id}/{ti.run_id}/{ti.map_index}"
+
+
+class MiniMaxCreateImageOperator(MiniMaxCreateOperator):
+    """Creates images, paid for once, and waits until they are completed.
+
+    :param prompt: what is to be seen. Templated.
+    :param model: as the service names it; None for its default, ``image-01``. Templated, like every field below
+        but ``quantity`` and ``prompt_optimization``.
+    :param aspect_ratio: such as ``"16:9"``.
+    :param quantity: 1 to 4 images; None leaves it to the service (1; midjourney models always make 4).
+    :param require: succeed when ``"all"`` images are completed, or ``"any"``.
+    :param resolution: such as ``"2K"``; what there is depends on the model.
+    :param quality: for ``gpt-image-2``: ``"low"``, ``"medium"``, ``"high"``.
+    :param character_file_id: for ``image-01``: a face to keep to.
+    :param reference_file_ids: references (``referenceFileId1``, ...). Files belong to one account, on which the
+        images are then made.
+    :param prompt_optimization: let the service reword the prompt.
+    :param reply_url: called by the service on progress.
+    :param reply_ref: sent along to ``reply_url``. Left out, one is made up, to find a lost create by; one of your
+        own should be unique.
+    :return: (XCom) the compact images; with ``require="any"`` those that are completed; without waiting the ids.
+    """
+
+    kind = "image"
+    template_fields: Sequence[str] = (
+        "prompt",
+        *(field for field in _CREATE_FIELDS if field not in ("quantity", "prompt_optimization")),
+        *MiniMaxCreateOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        prompt: str,
+        model: str | None = None,
+        aspect_ratio: str | None = None,
+        quantity: int | None = None,
+        require: str = "all",
+        resolution: str | None = None,
+        quality: str | None = None,
+        character_file_id: str | None = None,
+        reference_file_ids: Sequence[str] | None = None,
+        prompt_optimization: bool | None = None,
+        reply_url: str | None = None,
+        reply_ref: str | None = None,
+        poke_interval: timedelta | float = 10.0,
+        timeout: timedelta | float = 1800.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
+        self.require = check_require(require)
+        self.prompt = prompt
+        self.model = model
+        self.aspect_ratio = aspect_ratio
+        self.quantity = quantity
+        self.resolution = resolution
+        self.quality = quality
+        self.character_file_id = character_file_id
+        self.reference_file_ids = reference_file_ids
+        self.prompt_optimization = prompt_optimization
+        self.reply_url = reply_url
+        self.reply_ref = reply_ref
+
+    def _request(self) -> Request:
+        return Request("image", self.prompt, self.account, {name: getattr(self, name) for name in _CREATE_FIELDS})
+
+    def _result(self, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return jobs
+
+    def _result_without_waiting(self, ids: tuple[str, ...]) -> list[str]:
+        return list(ids)

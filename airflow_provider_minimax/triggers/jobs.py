@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Hashable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.triggers import streams
@@ -29,9 +30,9 @@ log = logging.getLogger(__name__)
 class MiniMaxJobTrigger(BaseEventTrigger):
     """Waits until jobs are final, the deadline passes, or the wait ends badly; fires one event.
 
-    All triggers on the same connection, account and interval share one poll. It only asks: it never creates and
-    never cancels anything. Requests run in a thread, since the event loop and its default executor belong to all
-    triggers.
+    All triggers on the same connection, account and interval share one poll. It asks, and never creates anything; it
+    cancels only when a person ends the task, and only if told to (Airflow 3.3 and newer). Requests run in a thread,
+    since the event loop and its default executor belong to all triggers.
 
     :param ids: full ids.
     :param deadline: seconds since the epoch. Absolute, so that a restarted triggerer does not begin anew.
@@ -45,6 +46,8 @@ class MiniMaxJobTrigger(BaseEventTrigger):
     :param failures: rounds that have failed in a row before the deferral.
     :param single: the result is one job and not a list.
     :param ends: end a successful wait here, with the XCom that the task would have returned, and start no worker.
+    :param fresh_until: seconds since the epoch until which "not found" may only mean "not yet".
+    :param cancel_on_kill: cancel the jobs (videos; images cannot be) when a person marks or clears the task.
     """
 
     def __init__(
@@ -61,6 +64,8 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         failures: int = 0,
         single: bool = False,
         ends: bool = False,
+        fresh_until: float = 0.0,
+        cancel_on_kill: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ids = list(ids)
@@ -75,6 +80,8 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         self.failures = failures
         self.single = single
         self.ends = ends
+        self.fresh_until = fresh_until
+        self.cancel_on_kill = cancel_on_kill
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the parameters. They are stored, so a name, once used, stays."""
@@ -91,6 +98,8 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             "failures": self.failures,
             "single": self.single,
             "ends": self.ends,
+            "fresh_until": self.fresh_until,
+            "cancel_on_kill": self.cancel_on_kill,
         }
 
     def shared_stream_key(self) -> Hashable | None:
@@ -139,6 +148,19 @@ class MiniMaxJobTrigger(BaseEventTrigger):
                 await driver
             streams.forget_if_idle(key, stream)
 
+    async def on_kill(self) -> None:
+        """Cancel the jobs: a person has ended the task. Airflow does not call this for anything less."""
+        if not self.cancel_on_kill:
+            return
+        settings = await MiniMaxHook(self.minimax_conn_id, self.account).aget_settings()
+        for job_id in self.ids:
+            try:
+                await streams.in_own_thread(_cancel, settings, job_id)
+            except MiniMaxError as error:
+                log.error("The video %s was not cancelled and goes on. %s", job_id, error)
+            else:
+                log.warning("The task was ended by a person: asked the service to cancel %s.", job_id)
+
     def _make_stream(self) -> Stream:
         return Stream(self.kind, self.poke_interval, self._get_settings)
 
@@ -156,9 +178,10 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             )
         except MiniMaxBadRequestError as error:
             return TriggerEvent(ended_badly(error))
+        poller = Poller(wait_for, self.failures, silent=self.silent, is_fresh=lambda: time.time() < self.fresh_until)
         until = datetime.fromtimestamp(self.deadline, UTC).isoformat(timespec="seconds")
         log.info("Waiting for %d %s(s), until %s at the latest.", len(wait_for.ids), self.kind, until)
-        wait = stream.join(Poller(wait_for, failures=self.failures, silent=self.silent), self.deadline)
+        wait = stream.join(poller, self.deadline)
         try:
             payload = await wait.end
         finally:
@@ -166,3 +189,10 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         if self.ends and self.task_instance is not None and payload["end"] == "completed":
             return await end_here(self.task_instance, payload["jobs"], single=self.single)
         return TriggerEvent(payload)
+
+
+def _cancel(settings: Settings, video_id: str) -> None:
+    # Imported here, in a thread: the HTTP stack takes its time.
+    from airflow_provider_minimax.api.client import MiniMaxClient
+
+    MiniMaxClient(settings).cancel_video(video_id)

@@ -104,11 +104,14 @@ class Poller:
     :param wait: what is waited for.
     :param failures: rounds that have failed in a row so far.
     :param silent: stand any failure that a retry could mend, for ever (a sensor's ``silent_fail``).
+    :param is_fresh: tells whether the jobs are so new that the service may not know them yet: "not found" is then
+        no end.
     """
 
     wait: WaitFor
     failures: int = 0
     silent: bool = False
+    is_fresh: Callable[[], bool] = lambda: False
     retry_after: float | None = field(default=None, init=False)
     last_failure: str | None = field(default=None, init=False)
     _settled: dict[str, Job | MiniMaxNotFoundError] = field(default_factory=dict, init=False)
@@ -184,6 +187,9 @@ class Poller:
 
     def _settle(self, job_id: str, found: Job | MiniMaxNotFoundError) -> None:
         if isinstance(found, MiniMaxNotFoundError):
+            if self.is_fresh():
+                self._seen[job_id] = "not found yet"
+                return
             self._settled[job_id] = found
             self._seen[job_id] = "not found"
             return

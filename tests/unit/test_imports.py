@@ -16,6 +16,7 @@ base = time.perf_counter() - begun
 before = set(sys.modules)
 begun = time.perf_counter()
 import airflow_provider_minimax.operators.images
+import airflow_provider_minimax.operators.videos
 import airflow_provider_minimax.sensors.images
 import airflow_provider_minimax.hooks.minimax
 print(json.dumps({"ratio": (time.perf_counter() - begun) / base, "new": sorted(set(sys.modules) - before)}))

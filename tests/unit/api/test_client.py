@@ -397,3 +397,41 @@ def test_a_file_that_cannot_be_read_is_refused_before_any_request(
         client().upload_file(tmp_path / name)
     assert str(tmp_path) in str(caught.value)
     assert requests_mock.call_count == 0
+
+
+# The scheduler
+
+
+def test_the_running_jobs_and_the_accounts_with_room_are_read(requests_mock: Mocker) -> None:
+    running = [{"videoId": VIDEO, "replyRef": "ref"}]
+    requests_mock.get(f"{BASE}/scheduler/", json=running)
+    requests_mock.get(f"{BASE}/scheduler/available", json={"executing": [], "available": [{"account": "42"}]})
+    assert client().list_running() == running
+    assert client().list_available() == [{"account": "42"}]
+
+
+@pytest.mark.parametrize("answer", [{}, [1], {"available": 1}, {"available": [1]}])
+def test_a_scheduler_that_answers_something_else(requests_mock: Mocker, answer: Any) -> None:
+    answer_all(requests_mock, json=answer)
+    for ask in (client().list_running, client().list_available):
+        with pytest.raises(errors.MiniMaxUpstreamError):
+            ask()
+
+
+def test_a_client_in_a_hurry_tries_once_and_briefly(requests_mock: Mocker) -> None:
+    answer_all(requests_mock, status_code=500)
+    with pytest.raises(errors.MiniMaxUpstreamError):
+        client().in_a_hurry(1.0, 1.5).list_running()
+    assert last(requests_mock).timeout == (1.0, 1.5)
+    assert requests_mock.call_count == 1
+
+
+# What a model takes
+
+
+def test_nothing_is_sent_that_a_model_is_documented_not_to_take(requests_mock: Mocker) -> None:
+    with pytest.raises(errors.MiniMaxBadRequestError, match="Nothing was sent"):
+        client().create_image("p", quality="low")
+    with pytest.raises(errors.MiniMaxBadRequestError, match="Nothing was sent"):
+        client().create_video("p", options="768p-6sec")
+    assert not requests_mock.called

@@ -59,13 +59,13 @@ def trigger(image_id: str, seconds: float = 30.0, **options: Any) -> MiniMaxJobT
 def test_what_version_0_1_0_stored_is_read() -> None:
     assert MiniMaxJobTrigger(**STORED_BY_0_1_0).serialize() == (
         "airflow_provider_minimax.triggers.jobs.MiniMaxJobTrigger",
-        STORED_BY_0_1_0,
+        {**STORED_BY_0_1_0, "fresh_until": 0.0, "cancel_on_kill": False},
     )
 
 
 def test_a_trigger_survives_the_way_through_the_database() -> None:
     _, kwargs = MiniMaxJobTrigger(**STORED_BY_0_1_0).serialize()
-    assert deserialize(serialize(kwargs)) == STORED_BY_0_1_0
+    assert deserialize(serialize(kwargs)) == kwargs
 
 
 def test_all_but_ids_and_deadline_have_defaults_for_triggers_stored_without_them() -> None:
@@ -148,3 +148,29 @@ def test_an_error_in_the_thread_is_raised_where_it_is_awaited() -> None:
 
     with pytest.raises(LookupError, match="here"):
         asyncio.run(in_own_thread(fail))
+
+
+# When a person ends the task
+
+
+@pytest.mark.parametrize("cancel_on_kill", [True, False])
+def test_a_video_is_cancelled_only_when_told_to(sandbox: Sandbox, cancel_on_kill: bool) -> None:
+    video_id = sandbox.create_video("a lamp [hold]")
+    waiting = trigger(video_id, kind="video", cancel_on_kill=cancel_on_kill)
+    asyncio.run(waiting.on_kill())
+    assert sandbox.stats.count("POST /videos/cancel") == int(cancel_on_kill)
+
+
+def test_a_cancel_that_fails_does_not_break_the_triggerer(sandbox: Sandbox) -> None:
+    video_id = sandbox.create_video("a lamp [hold]")
+    sandbox.fail("400", "POST /videos/cancel")
+    asyncio.run(trigger(video_id, kind="video", cancel_on_kill=True).on_kill())
+    assert sandbox.stats.statuses[400] == 1
+
+
+def test_a_job_that_is_not_found_right_after_its_create_is_waited_for(sandbox: Sandbox) -> None:
+    (image_id,) = sandbox.create_image("a lamp")
+    sandbox.fail("404", READ, times=2)
+    sandbox.fail("400", "GET /images/", times=0)
+    (event,) = asyncio.run(fire(trigger(image_id, fresh_until=time.time() + 30)))
+    assert event["end"] == "completed"

@@ -1,0 +1,235 @@
+"""What each model takes, as far as it is documented: checked before credits are spent.
+
+The tables hold what the vendor's pages of May 2026 and the vendor's own collection of mid-2026 agree on. Models
+come and go faster than releases of this package, so a model that is not in a table passes, with a warning.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+
+log = logging.getLogger(__name__)
+
+#: Characters of ``replyUrl`` and ``replyRef``.
+_LONGEST_REPLY: Final = 1024
+_MENTION: Final = re.compile(r"@image\d+", re.IGNORECASE)
+_NOTHING: Final[frozenset[str]] = frozenset()
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_TEN_RATIOS: Final = _words("16:9 21:9 5:4 4:3 3:2 1:1 2:3 3:4 4:5 9:16")
+
+
+@dataclass(frozen=True)
+class ImageModel:
+    """What a model of POST /images/create takes.
+
+    :param prompt: the longest prompt, in characters.
+    :param batch: how many images it always makes; None where ``quantity`` says.
+    :param mentions: whether the prompt may speak of references as ``@Image1``.
+    """
+
+    prompt: int
+    ratios: frozenset[str] = _TEN_RATIOS | {"auto"}
+    resolutions: frozenset[str] = _NOTHING
+    qualities: frozenset[str] = _NOTHING
+    references: int = 14
+    batch: int | None = None
+    mentions: bool = False
+    character: bool = False
+
+
+@dataclass(frozen=True)
+class VideoModel:
+    """What a model of POST /videos/create takes.
+
+    :param prompt: the longest prompt, in characters.
+    :param references: how many files may follow the first one (``fileID2``, ...).
+    :param end_frame: the options with which an end frame may be given; None for none.
+    :param media: whether it takes videos and sounds as references.
+    """
+
+    prompt: int = 2000
+    options: frozenset[str] = _NOTHING
+    resolutions: frozenset[str] = _NOTHING
+    durations: range = range(0)
+    ratios: frozenset[str] = _NOTHING
+    references: int = 0
+    end_frame: frozenset[str] | None = None
+    media: bool = False
+
+
+_MIDJOURNEY: Final = ImageModel(5000, batch=4)
+DEFAULT_IMAGE_MODEL: Final = "image-01"
+IMAGE_MODELS: Final[Mapping[str, ImageModel]] = {
+    DEFAULT_IMAGE_MODEL: ImageModel(
+        2000, _words("16:9 4:3 1:1 3:4 9:16 21:9"), _words("HD"), references=0, character=True
+    ),
+    "nano-banana-2": ImageModel(7500, resolutions=_words("512P 1K 2K 4K"), mentions=True),
+    "nano-banana-pro": ImageModel(7500, resolutions=_words("1K 2K 4K"), mentions=True),
+    "gpt-image-1.5": ImageModel(2000, _words("auto 1:1 3:2 2:3"), _words("Low Medium High"), references=3),
+    "gpt-image-2": ImageModel(
+        7500, _TEN_RATIOS, _words("1K 2K 4K"), _words("low medium high"), references=16, mentions=True
+    ),
+    "seedream-4.5": ImageModel(2000, resolutions=_words("2K 4K"), mentions=True),
+    "seedream-5.0": ImageModel(2000, resolutions=_words("2K 3K"), mentions=True),
+    "midjourney-v7": _MIDJOURNEY,
+    "midjourney-niji7": _MIDJOURNEY,
+}
+
+_LARGE: Final = _words("768p-6sec 768p-10sec 1080p-6sec")
+_01: Final = VideoModel()
+_23: Final = VideoModel(options=_LARGE)
+_WIDE_OR_TALL: Final = _words("16:9 9:16")
+_VEO_OPTIONS: Final = _words("veo-720p-8sec veo-1080p-8sec veo-4k-8sec")
+_VEO: Final = VideoModel(options=_VEO_OPTIONS, ratios=_WIDE_OR_TALL, end_frame=_VEO_OPTIONS)
+_VEO_S2V: Final = VideoModel(options=_VEO_OPTIONS, ratios=_WIDE_OR_TALL, references=13)
+
+
+def _seedance(resolutions: str) -> VideoModel:
+    return VideoModel(
+        prompt=7500,
+        resolutions=_words(resolutions),
+        durations=range(4, 16),
+        ratios=_words("Auto 21:9 16:9 4:3 1:1 3:4 9:16"),
+        references=8,
+        end_frame=_NOTHING,
+        media=True,
+    )
+
+
+VIDEO_MODELS: Final[Mapping[str, VideoModel]] = {
+    **dict.fromkeys(("T2V-01", "I2V-01", "I2V-01-live", "S2V-01", "T2V-01-Director", "I2V-01-Director"), _01),
+    "02": VideoModel(options=_LARGE | _words("512p-6sec 512p-10sec"), end_frame=_LARGE),
+    **dict.fromkeys(("T2V-2.3", "I2V-2.3", "I2V-2.3-Fast"), _23),
+    "Sora-2": VideoModel(options=_words("720p-4sec 720p-8sec 720p-12sec"), ratios=_WIDE_OR_TALL),
+    **dict.fromkeys(("Veo-3.1", "Veo-3.1-Fast"), _VEO),
+    **dict.fromkeys(("Veo-3.1-S2V", "Veo-3.1-S2V-Fast"), _VEO_S2V),
+    "Seedance-2.0": _seedance("480 720 1080 4K"),
+    **dict.fromkeys(("Seedance-2.0-Fast", "Seedance-2.0-Mini"), _seedance("480 720")),
+}
+
+
+def images_made(body: Mapping[str, Any]) -> int:
+    """Return how many images a create makes."""
+    model = IMAGE_MODELS.get(body.get("model") or DEFAULT_IMAGE_MODEL)
+    return (model.batch if model else None) or int(body.get("quantity") or 1)
+
+
+def check_image(body: Mapping[str, Any]) -> None:
+    """Check the body of POST /images/create.
+
+    :raises MiniMaxBadRequestError: the model is documented not to take it.
+    """
+    _check_replies(body)
+    name = body.get("model") or DEFAULT_IMAGE_MODEL
+    model = IMAGE_MODELS.get(name)
+    if model is None:
+        return _pass_unknown(name, IMAGE_MODELS)
+    _check_prompt(name, body, model.prompt)
+    _one_of(name, "aspect_ratio", body.get("aspectRatio"), model.ratios)
+    _one_of(name, "resolution", body.get("resolution"), model.resolutions)
+    _one_of(name, "quality", body.get("quality"), model.qualities)
+    _at_most(name, "reference_file_ids", _count(body, "referenceFileId"), model.references)
+    if body.get("characterFileId") and not model.character:
+        raise _refused(name, "character_file_id is not taken")
+    if model.batch and body.get("quantity") not in (None, model.batch):
+        raise _refused(name, f"it always makes, and costs, {model.batch} images: leave quantity out")
+    if not model.mentions and _MENTION.search(body["prompt"]):
+        raise _refused(name, "the prompt may not speak of @Image1 and the like")
+    return None
+
+
+def check_video(body: Mapping[str, Any]) -> None:
+    """Check the body of POST /videos/create.
+
+    :raises MiniMaxBadRequestError: the model is documented not to take it.
+    """
+    _check_replies(body)
+    name = body.get("model") or ("I2V-01" if body.get("fileID") else "T2V-01")
+    model = VIDEO_MODELS.get(name)
+    if model is None:
+        return _pass_unknown(name, VIDEO_MODELS)
+    _check_prompt(name, body, model.prompt)
+    _one_of(name, "options", body.get("options"), model.options)
+    _one_of(name, "resolution", body.get("resolution"), model.resolutions)
+    duration = body.get("duration")
+    if duration is not None and duration not in model.durations:
+        bounds = f"{model.durations[0]} to {model.durations[-1]} seconds" if model.durations else "set by its options"
+        raise _refused(name, f"duration is {bounds}, not {duration!r}")
+    if model.ratios:
+        _one_of(name, "aspect_ratio", body.get("aspectRatio"), model.ratios)
+    elif body.get("aspectRatio"):
+        log.warning("Model %s is not documented to take an aspect_ratio; it may be ignored.", name)
+    _at_most(name, "reference_file_ids", sum(f"fileID{number}" in body for number in range(2, 20)), model.references)
+    _check_media(name, model, body)
+    return None
+
+
+def _check_media(name: str, model: VideoModel, body: Mapping[str, Any]) -> None:
+    most = 3 if model.media else 0
+    videos, sounds = _count(body, "videoFileID"), _count(body, "audioFileID")
+    _at_most(name, "video_file_ids", videos, most)
+    _at_most(name, "audio_file_ids", sounds, most)
+    last = body.get("end_frame_fileID")
+    if last is None:
+        return
+    if model.end_frame is None:
+        raise _refused(name, "end_frame_file_id is not taken")
+    if model.end_frame and body.get("options") not in (None, *model.end_frame):
+        raise _refused(name, f"end_frame_file_id is taken only with options {_join(model.end_frame)}")
+    if videos or sounds:
+        raise _refused(name, "end_frame_file_id is not taken beside video_file_ids or audio_file_ids")
+    if last == body.get("fileID"):
+        raise _refused(name, "end_frame_file_id must differ from file_id")
+
+
+def _check_prompt(name: str, body: Mapping[str, Any], longest: int) -> None:
+    length = len(body.get("prompt") or "")
+    if length > longest:
+        raise _refused(name, f"the prompt has {length} characters; {longest} are taken")
+
+
+def _check_replies(body: Mapping[str, Any]) -> None:
+    for parameter, field in (("reply_url", "replyUrl"), ("reply_ref", "replyRef")):
+        if len(body.get(field) or "") > _LONGEST_REPLY:
+            raise MiniMaxBadRequestError(f"{parameter} is longer than {_LONGEST_REPLY} characters.")
+
+
+def _one_of(name: str, parameter: str, value: object, known: Collection[str]) -> None:
+    if value is None:
+        return
+    if not known:
+        raise _refused(name, f"{parameter} is not taken")
+    if str(value).casefold() not in {word.casefold() for word in known}:
+        raise _refused(name, f"{parameter} is one of {_join(known)}, not {value!r}")
+
+
+def _at_most(name: str, parameter: str, given: int, most: int) -> None:
+    if given > most:
+        raise _refused(name, f"{parameter}: {f'at most {most} are' if most else 'none is'} taken, not {given}")
+
+
+def _count(body: Mapping[str, Any], prefix: str) -> int:
+    return sum(field.startswith(prefix) for field in body)
+
+
+def _join(words: Collection[str]) -> str:
+    return ", ".join(sorted(words))
+
+
+def _refused(name: str, what: str) -> MiniMaxBadRequestError:
+    return MiniMaxBadRequestError(f"Model {name}: {what}. Nothing was sent.")
+
+
+def _pass_unknown(name: object, known: Mapping[str, object]) -> None:
+    log.warning("Model %r is not known here, so its fields are not checked. Known: %s.", name, ", ".join(known))

@@ -1,0 +1,297 @@
+"""What the operators that create have in common: an order that is paid once, whatever dies and whenever."""
+
+from __future__ import annotations
+
+import logging
+import time
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
+
+from airflow.providers.common.compat.sdk import AirflowFailException, conf
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowRuntimeError, TaskDeferralTimeout
+
+from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.api.accounts import AUTO
+from airflow_provider_minimax.api.ids import Kind, parse_id
+from airflow_provider_minimax.hooks.minimax import MiniMaxHook
+from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
+from airflow_provider_minimax.operators.killing import is_given_up, within_patience
+from airflow_provider_minimax.operators.waiting import BACKSTOP, JobWait, overdue
+from airflow_provider_minimax.ordering.ledger import Ledger, Record
+from airflow_provider_minimax.ordering.orders import Orders, Request
+from airflow_provider_minimax.triggers.events import result_of, timeout_error
+from airflow_provider_minimax.waiting import pacing
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+_ON_UNKNOWN_OUTCOME: Final = ("fail", "resubmit")
+#: Seconds until a task without room asks again, where the service does not say.
+NO_ROOM_PAUSE: Final = 60.0
+#: Seconds for a connection and for an answer when the worker is being killed.
+_LAST_CONNECT: Final = 1.0
+_LAST_READ: Final = 1.5
+
+
+class MiniMaxCreateOperator(MiniMaxBaseOperator):
+    """Creates jobs, each paid for once, and waits for them.
+
+    A record of what was ordered lies in Airflow's ``task_state_store`` (3.3 and newer): written before the create
+    is sent, and again when the ids are known. A retry reads it and takes up what was ordered: jobs that run or
+    are completed are waited for, a create whose answer was lost is looked for. A new job is ordered when the
+    inputs have changed, when the earlier job has failed, was moderated, was cancelled or is gone, or when a person
+    has cleared the task; the log says so. A trigger never creates anything.
+
+    Before Airflow 3.3 there is no such store. A lost answer is still never sent again, and an error after the
+    create is final there; but a worker that dies takes its knowledge along, and a retry would pay again: use
+    ``retries=0``.
+
+    Only a person's kill (mark, clear) gives a job up. An evicted pod, a lost worker, ``execution_timeout`` and
+    ``timeout`` do not: what is paid for goes on, and a retry takes it up.
+
+    :param on_unknown_outcome: what to do when a create's answer was lost and its job is not found: ``"fail"``
+        with ``MiniMaxUnknownOutcomeError``, after which each retry looks again and none creates; or
+        ``"resubmit"``, at the risk of paying twice.
+    :param wait_for_completion: wait until the jobs are final.
+    :param deferrable: wait in the triggerer, holding no worker.
+    :param poke_interval: seconds between two rounds of the wait; not less than 1, and a little jitter on top.
+    :param timeout: seconds of the wait, and likewise of the time that a task without room (429) goes on asking.
+    :param minimax_conn_id: the Airflow connection. Templated.
+    :param account: the Hailuo account to work on, or ``"auto"`` for one that has room and credits. Templated.
+    """
+
+    kind: ClassVar[Kind]
+    require: str = "all"
+    cancel_on_kill: bool = False
+
+    def __init__(
+        self,
+        *,
+        wait_for_completion: bool = True,
+        on_unknown_outcome: str = "fail",
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: timedelta | float,
+        timeout: timedelta | float,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if on_unknown_outcome not in _ON_UNKNOWN_OUTCOME:
+            raise errors.MiniMaxBadRequestError(
+                f"on_unknown_outcome must be one of {', '.join(_ON_UNKNOWN_OUTCOME)}, not {on_unknown_outcome!r}."
+            )
+        self.wait_for_completion = wait_for_completion
+        self.on_unknown_outcome = on_unknown_outcome
+        self.deferrable = deferrable
+        self.poke_interval = pacing.floor(_seconds("poke_interval", poke_interval))
+        self.timeout = _seconds("timeout", timeout)
+        self._context: Context | None = None
+        self._ids: tuple[str, ...] = ()
+        self._killed = False
+        self._given_up = False
+        self._cancelled = False
+
+    # What a subclass says
+
+    @abstractmethod
+    def _request(self) -> Request:
+        """Return what is asked for, from the rendered fields."""
+
+    @abstractmethod
+    def _result(self, jobs: list[dict[str, Any]]) -> Any:
+        """Return what goes into the XCom."""
+
+    @abstractmethod
+    def _result_without_waiting(self, ids: tuple[str, ...]) -> Any:
+        """Return what goes into the XCom when the jobs are not waited for."""
+
+    # What Airflow calls
+
+    def execute(self, context: Context) -> Any:
+        """Order, unless an earlier try has, and wait."""
+        return self._order_and_wait(context, time.time())
+
+    def ask_again(self, context: Context, event: dict[str, Any]) -> Any:
+        """Go on after a deferral in which nothing happened but time: the service had no room."""
+        return self._order_and_wait(context, float(event["since"]))
+
+    def execute_complete(self, context: Context, event: object) -> Any:
+        """Return what the trigger found, or raise the error that it met."""
+        with self._guarded(Ledger.of(context)):
+            return self._result(result_of(event, self.timeout))
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a deferral."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout:
+            raise overdue(timeout_error(self.timeout, "the trigger gave no answer.")) from None
+
+    def on_kill(self) -> None:
+        """Give the job up, if it was a person who ended the task; see the class."""
+        self._killed = True
+        within_patience(self._give_up)
+
+    # Order
+
+    def _order_and_wait(self, context: Context, since: float) -> Any:
+        self._context = context
+        ledger = Ledger.of(context)
+        if not ledger.lasts:
+            log.warning(
+                "This Airflow keeps no state for a task (3.3 does). If the worker dies now, a retry pays again."
+            )
+        with self._guarded(ledger):
+            try:
+                return self._go(context, ledger)
+            except errors.MiniMaxCapacityError as error:
+                if self._ids:
+                    raise
+                self._come_back(context, ledger, since, error)
+
+    def _go(self, context: Context, ledger: Ledger) -> Any:
+        request = self._request()
+        orders = Orders(
+            request,
+            ledger,
+            MiniMaxHook(self.minimax_conn_id, None if request.account == AUTO else request.account).get_conn(),
+            max_tries=context["ti"].max_tries,
+            on_unknown_outcome=self.on_unknown_outcome,
+            before_create=self._stop_if_killed,
+            pause=self.poke_interval,
+        )
+        record, is_earlier = orders.place()
+        wait = self._wait_for(record)
+        found = None
+        if is_earlier:
+            try:
+                found = wait.look()
+            except (errors.MiniMaxModeratedError, errors.MiniMaxJobFailedError, errors.MiniMaxNotFoundError) as error:
+                log.warning("What an earlier try has ordered cannot succeed any more: a new job is ordered. %s", error)
+                wait = self._wait_for(orders.place_anew())
+        if self._killed:
+            self._stop_waiting()
+        if not self.wait_for_completion:
+            return self._result_without_waiting(self._ids)
+        deadline = time.time() + self.timeout
+        if found is None and self.deferrable:
+            self._defer(wait, deadline)
+        return self._result(wait.until(deadline, self._stop_waiting) if found is None else found)
+
+    def _wait_for(self, record: Record) -> JobWait:
+        self._ids = record.ids
+        # The jobs may lie on another account than the one asked for: they are paid for all the same.
+        self._jobs_hook = MiniMaxHook(self.minimax_conn_id, parse_id(record.ids[0], record.kind).account)
+        return JobWait(
+            self.kind,
+            record.ids,
+            self.require,
+            self._jobs_hook,
+            created=record.until / 1000,
+            interval=self.poke_interval,
+        )
+
+    def _defer(self, wait: JobWait, deadline: float) -> NoReturn:
+        self.defer(
+            trigger=wait.trigger(deadline, cancel_on_kill=self.cancel_on_kill),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=max(0.0, deadline - time.time()) + self.poke_interval + BACKSTOP),
+        )
+
+    def _come_back(self, context: Context, ledger: Ledger, since: float, error: errors.MiniMaxError) -> NoReturn:
+        """Let go of the worker until there may be room again.
+
+        Without a triggerer the task is rescheduled. Before Airflow 3.3 only sensors are rescheduled to a time, so
+        there the error is left to the task's own retries.
+        """
+        moment = time.time() + pacing.pause(NO_ROOM_PAUSE, retry_after=error.retry_after)
+        if not self.deferrable:
+            since = ledger.waiting_since(context["ti"].try_number, since)
+        can_wait = self.deferrable or ledger.lasts
+        if not can_wait or moment > since + self.timeout:
+            raise error
+        at = datetime.fromtimestamp(moment, UTC)
+        log.info("%s Asking again at %s, without a worker until then.", error, at.isoformat(timespec="seconds"))
+        if self.deferrable:
+            from airflow_provider_minimax.triggers.timer import MiniMaxTimerTrigger
+
+            self.defer(trigger=MiniMaxTimerTrigger(moment, {"since": since}), method_name="ask_again")
+        raise AirflowRescheduleException(at)
+
+    @contextmanager
+    def _guarded(self, ledger: Ledger) -> Iterator[None]:
+        """Where no later try can know of a paid job, keep Airflow from retrying."""
+        try:
+            yield
+        except errors.MiniMaxError as error:
+            is_paid = bool(self._ids) or isinstance(error, errors.MiniMaxUnknownOutcomeError)
+            if ledger.lasts or not is_paid or isinstance(error, AirflowFailException):
+                raise
+            raise _final(error) from None
+
+    # Kill
+
+    def _stop_if_killed(self) -> None:
+        if self._killed:
+            raise errors.MiniMaxUpstreamError("The worker was told to stop. Nothing was created; a retry creates it.")
+
+    def _stop_waiting(self) -> None:
+        if self._given_up:
+            self._cancel()
+            raise AirflowFailException("The task was ended by a person.")
+
+    def _give_up(self) -> None:
+        """See whether the task was given up, and if so its jobs, too. In a thread, with little time."""
+        if self._context is None:
+            return
+        try:
+            self._given_up = is_given_up(self._context["ti"])
+        except AirflowRuntimeError as error:
+            log.warning("Airflow does not say what became of the task: %s", error)
+        if self._given_up:
+            self._cancel()
+        elif self._ids:
+            log.warning(
+                "The worker is ending, the task is not: %s goes on and is paid for; a retry takes it up.",
+                ", ".join(self._ids),
+            )
+
+    def _cancel(self) -> None:
+        if self._cancelled or not self._ids:
+            return
+        ids = ", ".join(self._ids)
+        if self.kind == "image":
+            log.warning("The service cannot cancel images. These go on and are paid for: %s", ids)
+        elif not self.cancel_on_kill:
+            log.warning("cancel_on_kill is off. This video goes on and is paid for: %s", ids)
+        else:
+            client = self._jobs_hook.get_conn().in_a_hurry(_LAST_CONNECT, _LAST_READ)
+            try:
+                client.cancel_video(self._ids[0])
+            except errors.MiniMaxError as error:
+                log.error("The video %s was not cancelled and goes on. %s", ids, error)
+                return
+            log.warning("Asked the service to cancel %s.", ids)
+        self._cancelled = True
+
+
+def _final(error: errors.MiniMaxError) -> errors.MiniMaxError:
+    """Return the same error as one that Airflow does not retry."""
+    kind = type(type(error).__name__, (type(error), AirflowFailException), {})
+    message = f"{error} This Airflow keeps no state for a task, so a retry would pay again: it is not retried."
+    final: errors.MiniMaxError = kind(message, status=error.status, retry_after=error.retry_after)
+    return final
+
+
+def _seconds(parameter: str, value: timedelta | float) -> float:
+    try:
+        seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if not seconds > 0:
+        raise errors.MiniMaxBadRequestError(f"{parameter} must be a number of seconds above 0, not {value!r}.")
+    return seconds

@@ -1,0 +1,159 @@
+"""Operators for files: give the service one, fetch what it has made."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.api.accounts import AUTO
+from airflow_provider_minimax.api.ids import Kind, ids_given, parse_id
+from airflow_provider_minimax.api.jobs import COMPLETED, Job, outcome, status_label
+from airflow_provider_minimax.exporting.files import MediaError
+from airflow_provider_minimax.exporting.storage import folder_at, storage_at, storage_errors
+from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from airflow.sdk import Context
+
+_CHUNK: Final = 1024 * 1024
+
+
+class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
+    """Uploads a picture, a sound or a video, for a create to refer to.
+
+    It costs nothing, so a retry just uploads again. The file belongs to one account, and whatever is made with it is
+    made on that account.
+
+    :param source_path: a png, jpeg, webp, mp3, wav or mp4 file, on the worker or on any storage that
+        ``ObjectStoragePath`` knows. Templated.
+    :param storage_conn_id: the Airflow connection of that storage.
+    :param minimax_conn_id: the Airflow connection. Templated.
+    :param account: the Hailuo account to upload to; required by the service where several are configured. Templated.
+    :return: (XCom) the file id.
+    """
+
+    template_fields: Sequence[str] = ("source_path", *MiniMaxBaseOperator.template_fields)
+
+    def __init__(self, *, source_path: str, storage_conn_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.source_path = source_path
+        self.storage_conn_id = storage_conn_id
+
+    def execute(self, context: Context) -> str:  # noqa: ARG002 - Airflow passes it
+        """Upload."""
+        if self.account == AUTO:
+            raise errors.MiniMaxBadRequestError(
+                "A file is of use to one account only: name it. (A create with account='auto' follows its files.)"
+            )
+        with _local_copy(self.source_path, self.storage_conn_id) as path:
+            file_id = self.hook.upload_file(path)
+        wanted = self.hook.get_conn().settings.account
+        owner = parse_id(file_id, "file").account
+        if wanted not in (None, owner):
+            # Nothing was paid, and a create on the account that was asked for would refuse it.
+            raise errors.MiniMaxUpstreamError(
+                f"{file_id} was uploaded to account {owner} instead of {wanted}. A retry uploads again."
+            )
+        self.log.info("Uploaded %s as %s", self.source_path, file_id)
+        return file_id
+
+
+class MiniMaxDownloadOperator(MiniMaxBaseOperator):
+    """Downloads the files of images and videos that are completed.
+
+    The links that the service gives may not live for long, so they are asked for here and now. No token is sent to
+    where they point. A file appears when it is whole, under a name that holds its id and the start of its checksum;
+    what an earlier try has fetched is checked and not fetched again.
+
+    :param ids: full ids of images and videos, one or a list. Templated.
+    :param output_path: the folder, on any storage that ``ObjectStoragePath`` knows. Templated.
+    :param storage_conn_id: the Airflow connection of the storage.
+    :param minimax_conn_id: the Airflow connection. Templated.
+    :param account: the Hailuo account that the ids have to belong to; defaults to the connection's. Templated.
+    :return: (XCom) a list of ``id``, ``path``, ``bytes``, ``sha256``, in the order asked.
+    :raises MiniMaxJobFailedError: there is no file, and there will be none.
+    """
+
+    template_fields: Sequence[str] = ("ids", "output_path", *MiniMaxBaseOperator.template_fields)
+
+    def __init__(
+        self, *, ids: str | Sequence[str], output_path: str, storage_conn_id: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.ids = ids
+        self.output_path = output_path
+        self.storage_conn_id = storage_conn_id
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
+        """Fetch, several at a time."""
+        from airflow_provider_minimax.exporting.media import MediaFetcher
+
+        ids, _ = ids_given(self.ids, "ids")
+        if not ids:
+            raise errors.MiniMaxBadRequestError("ids is an empty list: there is nothing to download.")
+        kinds = [self._kind(job_id) for job_id in ids]
+        storage = storage_at(folder_at(self.output_path, self.storage_conn_id))
+        with storage_errors(storage.folder):
+            # Mapped tasks may share the folder.
+            storage.prepare(is_ours=False)
+        client = self.hook.get_conn()
+        jobs = [client.get_job(kind, job_id) for kind, job_id in zip(kinds, ids, strict=True)]
+        for job_id, job in zip(ids, jobs, strict=True):
+            _check_finished(job_id, job)
+        found = []
+        with MediaFetcher(client.settings, storage, below="") as fetcher:
+            for job_id, coming in zip(ids, [fetcher.submit(job) for job in jobs], strict=True):
+                try:
+                    saved = coming.result()
+                except MediaError as error:
+                    raise errors.MiniMaxUpstreamError(
+                        f"The file of {job_id} was not fetched: {error}. A retry fetches what is missing."
+                    ) from None
+                found.append(
+                    {"id": job_id, "path": storage.url(saved.path), "bytes": saved.bytes, "sha256": saved.sha256}
+                )
+        self.log.info("%d files, %d bytes", len(found), sum(row["bytes"] for row in found))
+        return found
+
+    def _kind(self, job_id: object) -> Kind:
+        try:
+            parse_id(job_id, "video", account=self.account)
+        except errors.MiniMaxBadRequestError:
+            parse_id(job_id, "image", account=self.account)
+            return "image"
+        return "video"
+
+
+def _check_finished(job_id: str, job: Job) -> None:
+    end = outcome(job)
+    if end is None:
+        raise errors.MiniMaxUpstreamError(f"{job_id} is {status_label(job)}: it has no file yet. A retry asks again.")
+    if end != COMPLETED:
+        raise errors.MiniMaxJobFailedError(f"{job_id} is {status_label(job)}: it has no file, and a retry finds none.")
+
+
+@contextmanager
+def _local_copy(source: str, conn_id: str | None) -> Iterator[Path]:
+    """Give the file as one on this machine: a request that is repeated reads it again."""
+    if not str(source or "").strip():
+        raise errors.MiniMaxBadRequestError(f"source_path must name a file, not {source!r}.")
+    if "://" not in source and conn_id is None:
+        yield Path(source)
+        return
+    from airflow.sdk import ObjectStoragePath
+
+    with tempfile.TemporaryDirectory(prefix="minimax-") as folder:
+        copy = Path(folder) / "upload"
+        try:
+            with ObjectStoragePath(source, conn_id=conn_id).open("rb") as remote, copy.open("wb") as local:
+                shutil.copyfileobj(remote, local, _CHUNK)
+        except (OSError, ValueError, ImportError) as error:
+            raise errors.MiniMaxBadRequestError(f"source_path: {source} cannot be read: {error}.") from None
+        yield copy

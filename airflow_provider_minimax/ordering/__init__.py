@@ -1,0 +1,1 @@
+"""Ordering what is paid for, once: whatever dies, whenever."""

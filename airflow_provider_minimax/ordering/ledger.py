@@ -1,0 +1,185 @@
+"""What a task has ordered and paid for, kept across its tries, and what the next try makes of it.
+
+The service has no idempotency key and Airflow retries, so a create leaves a record before it is sent (the
+intent) and once more when its ids are known. The next try reads it and goes on from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, Self
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_minimax.api.ids import Kind
+
+#: Where the record lies in the store of the task.
+KEY: Final = "minimax_create"
+#: Where it lies since when a rescheduled try has been waiting for room.
+_WAITING_KEY: Final = "minimax_waiting"
+#: Milliseconds by which our clock and the service's may differ.
+CLOCK_SKEW: Final = 120_000
+#: The shape of the record; one of another shape is not read.
+_VERSION: Final = 1
+#: Parts of a request that do not change what is generated.
+_NOT_GENERATING: Final = frozenset({"replyUrl", "replyRef", "maxJobs"})
+
+#: ``intent``: a create was about to be sent, and perhaps was. ``refused``: it was sent and made nothing.
+#: ``created``: its ids are known.
+Phase = Literal["intent", "refused", "created"]
+
+
+class Store(Protocol):
+    """The part of Airflow's ``task_state_store`` (3.3) that is used here."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return what was stored."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Store a value that JSON can hold."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One create, as far as it is known to have got.
+
+    :param fingerprint: of what was asked for; see ``fingerprint``.
+    :param reply_ref: the ``replyRef`` sent along: what the scheduler lists a running job under.
+    :param shared_ref: whether it is the user's own, which other creates may bear too.
+    :param prompt: as sent; a list shows it as ``desc``.
+    :param account: the account asked for; None where the service was left to choose.
+    :param quantity: how many jobs the create makes.
+    :param since: epoch milliseconds, just before the create was sent.
+    :param until: epoch milliseconds, just after its answer, or when there can no longer be one.
+    :param max_tries: of the task at that time. A person who clears the task raises it; a retry does not.
+    :param seen: ids of videos that the list showed before, since a list of videos names no times; None where
+        that could not be asked.
+    :param ids: of the jobs.
+    """
+
+    kind: Kind
+    fingerprint: str
+    reply_ref: str
+    shared_ref: bool
+    prompt: str
+    account: str | None
+    quantity: int
+    since: int
+    until: int
+    max_tries: int
+    seen: tuple[str, ...] | None = None
+    phase: Phase = "intent"
+    ids: tuple[str, ...] = ()
+
+    def window(self) -> tuple[int, int]:
+        """Return the first and the last moment, in epoch milliseconds, at which the jobs can have been made."""
+        return self.since - CLOCK_SKEW, self.until + CLOCK_SKEW
+
+    def dump(self) -> dict[str, Any]:
+        """Return the record as the store takes it."""
+        return {"version": _VERSION} | {name: _plain(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def load(cls, value: object) -> Self | None:
+        """Read a record; None when there is none, or none that this version can read."""
+        if not isinstance(value, dict) or value.get("version") != _VERSION:
+            return None
+        fields = {name: _frozen(value[name]) for name in cls.__dataclass_fields__ if name in value}
+        try:
+            return cls(**fields)
+        except TypeError:
+            return None
+
+
+def _plain(value: Any) -> Any:
+    # Airflow's store takes what JSON knows by its own name, and no tuples.
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class Decision(NamedTuple):
+    """What a try does first: create, look for what an earlier create has made, or take its jobs up again.
+
+    :param reason: for the log.
+    """
+
+    act: Literal["create", "look", "attach"]
+    reason: str
+
+
+def decide(record: Record | None, wanted: str, max_tries: int) -> Decision:
+    """Decide what a try of the task does first.
+
+    :param record: what earlier tries have left.
+    :param wanted: the fingerprint of what this try asks for.
+    :param max_tries: of the task now.
+    """
+    if record is None:
+        return Decision("create", "Nothing was ordered by an earlier try.")
+    earlier = ", ".join(record.ids) or f"replyRef {record.reply_ref}"
+    if max_tries > record.max_tries:
+        return Decision("create", f"The task was cleared: a new job is ordered. The earlier one was {earlier}.")
+    if record.fingerprint != wanted:
+        return Decision(
+            "create",
+            f"The inputs are not those of the earlier try: a new job is ordered. The earlier one ({earlier}) goes on.",
+        )
+    if record.phase == "refused":
+        return Decision("create", "The earlier try was refused and nothing was created.")
+    if record.phase == "intent":
+        return Decision("look", f"An earlier try may have created a job ({earlier}): looking for it.")
+    return Decision("attach", f"An earlier try has created {earlier}: nothing is ordered again.")
+
+
+def fingerprint(kind: Kind, body: Mapping[str, Any], account: str | None) -> str:
+    """Return a digest of what a create asks for.
+
+    :param body: as it is sent.
+    :param account: as the task names it: an account that was chosen for it is no input.
+    """
+    inputs = {name: value for name, value in body.items() if name not in _NOT_GENERATING | {"account"}}
+    text = json.dumps([kind, account, inputs], sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Ledger:
+    """Keeps the record of a task, where this Airflow (3.3 or newer) can.
+
+    Elsewhere it is kept for the present try only.
+    """
+
+    def __init__(self, store: Store | None) -> None:
+        self._store = store
+        self.record = Record.load(store.get(KEY)) if store is not None else None
+
+    @classmethod
+    def of(cls, context: Context) -> Self:
+        """Return the ledger of a task."""
+        return cls(context.get("task_state_store"))
+
+    @property
+    def lasts(self) -> bool:
+        """Whether a later try will see the record."""
+        return self._store is not None
+
+    def waiting_since(self, try_number: int, now: float) -> float:
+        """Return since when this try has been waiting for room at the service; it begins now if it has not."""
+        found = self._store.get(_WAITING_KEY) if self._store is not None else None
+        if isinstance(found, dict) and found.get("try_number") == try_number:
+            return float(found["since"])
+        if self._store is not None:
+            self._store.set(_WAITING_KEY, {"try_number": try_number, "since": now})
+        return now
+
+    def write(self, record: Record) -> None:
+        """Keep a record in place of the former."""
+        self.record = record
+        if self._store is not None:
+            self._store.set(KEY, record.dump())

@@ -1,0 +1,53 @@
+"""From a prompt to a file: create an image, animate it, keep both. Each is paid for once, whatever is retried."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG, Param
+
+from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator
+from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
+from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
+
+# Any storage that Airflow knows; name its connection with storage_conn_id.
+EXPORTS = os.environ.get("MINIMAX_EXPORTS", "s3://my-bucket/minimax")
+
+with DAG(
+    dag_id="example_minimax_prompt_to_video",
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    params={
+        "prompt": Param("A lighthouse made of paper, at dawn", type="string"),
+        "motion": Param("The light begins to turn", type="string"),
+    },
+    # Both wait in the triggerer, and hold no worker meanwhile.
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=1), "deferrable": True},
+    tags=["minimax"],
+    doc_md=__doc__,
+) as dag:
+    create_image = MiniMaxCreateImageOperator(
+        task_id="create_image",
+        prompt="{{ params.prompt }}",
+        aspect_ratio="16:9",
+    )
+
+    # The fileID of the image is the first frame; the video is made on the image's account.
+    create_video = MiniMaxCreateVideoOperator(
+        task_id="create_video",
+        prompt="{{ params.motion }}",
+        file_id="{{ ti.xcom_pull(task_ids='create_image')[0].fileID }}",
+    )
+
+    # Nobody documents how long the links live: fetched in the same run.
+    download = MiniMaxDownloadOperator(
+        task_id="download",
+        ids=[
+            "{{ ti.xcom_pull(task_ids='create_image')[0].imageId }}",
+            "{{ ti.xcom_pull(task_ids='create_video').videoId }}",
+        ],
+        output_path=EXPORTS + "/{{ run_id }}",
+    )
+
+    create_image >> create_video >> download

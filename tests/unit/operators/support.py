@@ -1,0 +1,85 @@
+"""A task as Airflow would run it, without Airflow: a store that outlives tries, and tries."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from airflow.sdk.exceptions import TaskDeferred
+from pydantic import JsonValue, TypeAdapter
+
+IMAGES = "POST /images/create"
+VIDEOS = "POST /videos/create"
+CREATE = {"image": IMAGES, "video": VIDEOS}
+
+
+#: As strict as Airflow's own store: no tuples, for one.
+JSON: TypeAdapter[Any] = TypeAdapter(JsonValue)
+
+
+class MemoryStore:
+    """What Airflow 3.3 gives a task as ``task_state_store``."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.values[key]) if key in self.values else default
+
+    def set(self, key: str, value: Any) -> None:
+        self.values[key] = json.dumps(JSON.validate_python(value))
+
+
+class FileStore:
+    """The same in a file, for tries that are processes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def _read(self) -> dict[str, Any]:
+        return json.loads(self.path.read_text()) if self.path.exists() else {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._read().get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        unfinished = self.path.with_suffix(".new")
+        unfinished.write_text(json.dumps({**self._read(), key: value}))
+        unfinished.replace(self.path)
+
+
+@dataclass
+class Task:
+    """A task instance: its tries share a store and a number of tries."""
+
+    store: Any = field(default_factory=MemoryStore)
+    max_tries: int = 3
+    state: str | None = "running"
+    try_number: int = 0
+
+    def context(self) -> dict[str, Any]:
+        ti = SimpleNamespace(
+            dag_id="dag", task_id="task", run_id="run", map_index=-1,
+            max_tries=self.max_tries, try_number=self.try_number,
+            get_task_states=lambda *_, **__: {"run": {"task": self.state}},
+        )  # fmt: skip
+        return {"ti": ti} | ({"task_state_store": self.store} if self.store is not None else {})
+
+    def clear(self) -> None:
+        self.max_tries = self.try_number + 3
+
+    def run(self, operator: Any) -> Any:
+        """Run one try, from its start."""
+        self.try_number += 1
+        return type(operator).execute.__wrapped__(operator, self.context())
+
+    def deferral(self, operator: Any) -> TaskDeferred:
+        """Run one try that has to end in a deferral."""
+        try:
+            result = self.run(operator)
+        except TaskDeferred as deferred:
+            return deferred
+        raise AssertionError(f"it did not defer but returned {result!r}")

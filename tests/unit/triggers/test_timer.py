@@ -1,0 +1,31 @@
+"""The trigger that lets time pass."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from airflow.sdk.serde import deserialize, serialize
+
+from airflow_provider_minimax.triggers.timer import MiniMaxTimerTrigger
+
+
+async def fire(trigger: MiniMaxTimerTrigger) -> Any:
+    return [event.payload async for event in trigger.run()]
+
+
+def test_it_fires_at_the_moment_with_what_it_was_given() -> None:
+    begun = time.time()
+    assert asyncio.run(fire(MiniMaxTimerTrigger(begun + 0.1, {"since": 5.0}))) == [{"since": 5.0}]
+    assert time.time() - begun >= 0.1
+
+
+def test_a_moment_that_has_passed_is_no_wait() -> None:
+    assert asyncio.run(asyncio.wait_for(fire(MiniMaxTimerTrigger(0.0)), 1)) == [{}]
+
+
+def test_it_survives_the_way_through_the_database() -> None:
+    path, kwargs = MiniMaxTimerTrigger(1.5, {"since": 1.0}).serialize()
+    assert path == "airflow_provider_minimax.triggers.timer.MiniMaxTimerTrigger"
+    assert deserialize(serialize(kwargs)) == {"moment": 1.5, "carry": {"since": 1.0}}
