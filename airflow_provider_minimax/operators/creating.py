@@ -11,22 +11,25 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowFailException, conf
-from airflow.sdk.exceptions import AirflowRescheduleException, AirflowRuntimeError, TaskDeferralTimeout
+from airflow.sdk.exceptions import AirflowRuntimeError
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind, parse_id
+from airflow_provider_minimax.compat import AirflowRescheduleException, TaskDeferralTimeout
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
-from airflow_provider_minimax.operators.killing import is_given_up, within_patience
-from airflow_provider_minimax.operators.waiting import BACKSTOP, JobWait, overdue
-from airflow_provider_minimax.ordering.ledger import Ledger, Record
-from airflow_provider_minimax.ordering.orders import Orders, Request
 from airflow_provider_minimax.triggers.events import result_of, timeout_error
 from airflow_provider_minimax.waiting import pacing
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider_minimax.operators.waiting import JobWait
+    from airflow_provider_minimax.ordering.ledger import Ledger, Record
+    from airflow_provider_minimax.ordering.orders import Request
+
+# What only a running task needs is imported where it runs: reading a DAG file shall cost little.
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +124,8 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
 
     def execute_complete(self, context: Context, event: object) -> Any:
         """Return what the trigger found, or raise the error that it met."""
+        from airflow_provider_minimax.ordering.ledger import Ledger
+
         with self._guarded(Ledger.of(context)):
             return self._result(result_of(event, self.timeout))
 
@@ -129,16 +134,22 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout:
+            from airflow_provider_minimax.operators.waiting import overdue
+
             raise overdue(timeout_error(self.timeout, "the trigger gave no answer.")) from None
 
     def on_kill(self) -> None:
         """Give the job up, if it was a person who ended the task; see the class."""
+        from airflow_provider_minimax.operators.killing import within_patience
+
         self._killed = True
         within_patience(self._give_up)
 
     # Order
 
     def _order_and_wait(self, context: Context, since: float) -> Any:
+        from airflow_provider_minimax.ordering.ledger import Ledger
+
         self._context = context
         ledger = Ledger.of(context)
         if not ledger.lasts:
@@ -154,6 +165,8 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
                 self._come_back(context, ledger, since, error)
 
     def _go(self, context: Context, ledger: Ledger) -> Any:
+        from airflow_provider_minimax.ordering.orders import Orders
+
         request = self._request()
         orders = Orders(
             request,
@@ -183,6 +196,8 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         return self._result(wait.until(deadline, self._stop_waiting) if found is None else found)
 
     def _wait_for(self, record: Record) -> JobWait:
+        from airflow_provider_minimax.operators.waiting import JobWait
+
         self._ids = record.ids
         # The jobs may lie on another account than the one asked for: they are paid for all the same.
         self._jobs_hook = MiniMaxHook(self.minimax_conn_id, parse_id(record.ids[0], record.kind).account)
@@ -196,6 +211,8 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         )
 
     def _defer(self, wait: JobWait, deadline: float) -> NoReturn:
+        from airflow_provider_minimax.operators.waiting import BACKSTOP
+
         self.defer(
             trigger=wait.trigger(deadline, cancel_on_kill=self.cancel_on_kill),
             method_name="execute_complete",
@@ -246,6 +263,8 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
 
     def _give_up(self) -> None:
         """See whether the task was given up, and if so its jobs, too. In a thread, with little time."""
+        from airflow_provider_minimax.operators.killing import is_given_up
+
         if self._context is None:
             return
         try:

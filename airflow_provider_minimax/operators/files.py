@@ -13,8 +13,6 @@ from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind, ids_given, parse_id
 from airflow_provider_minimax.api.jobs import COMPLETED, Job, outcome, status_label
-from airflow_provider_minimax.exporting.files import MediaError
-from airflow_provider_minimax.exporting.storage import folder_at, storage_at, storage_errors
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 
 if TYPE_CHECKING:
@@ -93,7 +91,10 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
         """Fetch, several at a time."""
+        # Here, so that reading a DAG file does not import what only a running download needs.
+        from airflow_provider_minimax.exporting.files import MediaError
         from airflow_provider_minimax.exporting.media import MediaFetcher
+        from airflow_provider_minimax.exporting.storage import folder_at, storage_at, storage_errors
 
         ids, _ = ids_given(self.ids, "ids")
         if not ids:

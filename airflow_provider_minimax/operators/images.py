@@ -10,19 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
-from airflow_provider_minimax.api.jobs import compact
-from airflow_provider_minimax.api.selection import Moment, Selection, choose
-from airflow_provider_minimax.exporting.export import export_images
-from airflow_provider_minimax.exporting.formats import format_named
-from airflow_provider_minimax.exporting.plan import Plan
-from airflow_provider_minimax.exporting.storage import folder_at
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator, at_least_one, one_of
 from airflow_provider_minimax.operators.creating import MiniMaxCreateOperator
-from airflow_provider_minimax.ordering.orders import Request
 from airflow_provider_minimax.waiting.poller import check_require
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider_minimax.api.selection import Moment
+    from airflow_provider_minimax.ordering.orders import Request
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +94,9 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
         """Walk, filter, and return what matches."""
+        from airflow_provider_minimax.api.jobs import compact
+        from airflow_provider_minimax.api.selection import Selection, choose
+
         selection = Selection.parse(self.statuses, self.created_from, self.created_to)
         page_size = _LARGEST_PAGE if selection != Selection() else min(self.limit, _LARGEST_PAGE)
         found: list[dict[str, Any]] = []
@@ -177,6 +176,8 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        from airflow_provider_minimax.exporting.formats import format_named
+
         format_named(file_format)
         at_least_one("part_rows", part_rows)
         if max_images is not None:
@@ -200,6 +201,12 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Walk, filter, and write."""
+        # Here, so that reading a DAG file does not import what only a running export needs.
+        from airflow_provider_minimax.api.selection import Selection
+        from airflow_provider_minimax.exporting.export import export_images
+        from airflow_provider_minimax.exporting.plan import Plan
+        from airflow_provider_minimax.exporting.storage import folder_at
+
         selection = Selection.parse(self.statuses, self.created_from, self.created_to)
         folder = folder_at(self.output_path, self.storage_conn_id)
         client = self.hook.get_conn()
@@ -285,6 +292,8 @@ class MiniMaxCreateImageOperator(MiniMaxCreateOperator):
         self.reply_ref = reply_ref
 
     def _request(self) -> Request:
+        from airflow_provider_minimax.ordering.orders import Request
+
         return Request("image", self.prompt, self.account, {name: getattr(self, name) for name in _CREATE_FIELDS})
 
     def _result(self, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:

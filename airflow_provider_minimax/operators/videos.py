@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.api.jobs import compact
 from airflow_provider_minimax.operators.creating import MiniMaxCreateOperator
-from airflow_provider_minimax.ordering.orders import Request
 
 #: The optional fields of the create, by the names that the client takes them under.
 _FIELDS: Final = (
@@ -27,6 +26,10 @@ _FIELDS: Final = (
     "reply_ref",
     "max_jobs",
 )
+
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.ordering.orders import Request
 
 
 class MiniMaxCreateVideoOperator(MiniMaxCreateOperator):
@@ -103,6 +106,8 @@ class MiniMaxCreateVideoOperator(MiniMaxCreateOperator):
         self.cancel_on_kill = cancel_on_kill
 
     def _request(self) -> Request:
+        from airflow_provider_minimax.ordering.orders import Request
+
         return Request("video", self.prompt, self.account, {name: getattr(self, name) for name in _FIELDS})
 
     def _result(self, jobs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -21,21 +21,16 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_minimax.api.ids import Kind, ids_given, parse_id
+from airflow_provider_minimax.compat import TaskDeferralTimeout
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.triggers.events import is_ended_already, is_left_to_a_worker, result_of, timeout_error
-from airflow_provider_minimax.triggers.started import start_args
 from airflow_provider_minimax.waiting import pacing
 from airflow_provider_minimax.waiting.poller import Poller, WaitFor, check_accepted, check_require
 from airflow_provider_minimax.waiting.rounds import Answers, Reader
 
-try:
-    from airflow.sdk.exceptions import TaskDeferralTimeout
-except ImportError:
-    # Airflow 3.1
-    from airflow.exceptions import TaskDeferralTimeout  # type: ignore[no-redef]
-
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.triggers.base import StartTriggerArgs
 
 #: Seconds by which our own check of the time-out comes before Airflow's, which knows no ``never_fail`` and does
 #: not say what was awaited.
@@ -46,17 +41,26 @@ _FAILURES_KEY: Final = "minimax_failures"
 _BACKSTOP: Final = 60.0
 
 
+class _StartArgs:
+    """What a mapped sensor starts in the triggerer, asked of its class; imported when it is asked for."""
+
+    def __get__(self, sensor: object, owner: type[MiniMaxJobSensor]) -> StartTriggerArgs:
+        from airflow_provider_minimax.triggers.started import start_args
+
+        return start_args(kind=owner.kind)
+
+
 class MiniMaxJobSensor(BaseSensorOperator):
     """Waits until jobs of a kind are completed, and returns them; see the sensors that derive from it.
 
-    A subclass names its ``kind`` and what starts in the triggerer, and sets the attribute ``<kind>_id`` in its
-    constructor.
+    A subclass names its ``kind``, and sets the attribute ``<kind>_id`` in its constructor.
     """
 
     #: What is waited for.
     kind: ClassVar[Kind]
 
     ui_color = "#f2e6ff"
+    start_trigger_args: StartTriggerArgs | None = _StartArgs()  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -100,6 +104,8 @@ class MiniMaxJobSensor(BaseSensorOperator):
         if not self.start_from_trigger:
             self.start_trigger_args = None
             return
+        from airflow_provider_minimax.triggers.started import start_args
+
         self.start_trigger_args = start_args(
             kind=self.kind,
             **{f"{self.kind}_id": self._given},

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_minimax.sensors.base import MiniMaxJobSensor
-from airflow_provider_minimax.triggers.started import start_args
 
 
 class MiniMaxImageSensor(MiniMaxJobSensor):
@@ -39,7 +38,6 @@ class MiniMaxImageSensor(MiniMaxJobSensor):
     """
 
     kind = "image"
-    start_trigger_args = start_args(kind=kind)
     template_fields: Sequence[str] = ("image_id", "minimax_conn_id", "account")
 
     def __init__(self, *, image_id: str | Sequence[str], **kwargs: Any) -> None:

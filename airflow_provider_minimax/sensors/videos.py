@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_minimax.sensors.base import MiniMaxJobSensor
-from airflow_provider_minimax.triggers.started import start_args
 
 
 class MiniMaxVideoSensor(MiniMaxJobSensor):
@@ -22,7 +21,6 @@ class MiniMaxVideoSensor(MiniMaxJobSensor):
     """
 
     kind = "video"
-    start_trigger_args = start_args(kind=kind)
     template_fields: Sequence[str] = ("video_id", "minimax_conn_id", "account")
 
     def __init__(self, *, video_id: str | Sequence[str], **kwargs: Any) -> None:

@@ -17,6 +17,9 @@ before = set(sys.modules)
 begun = time.perf_counter()
 import airflow_provider_minimax.operators.images
 import airflow_provider_minimax.operators.videos
+import airflow_provider_minimax.operators.files
+import airflow_provider_minimax.sensors.videos
+import airflow_provider_minimax.operators.videos
 import airflow_provider_minimax.sensors.images
 import airflow_provider_minimax.hooks.minimax
 print(json.dumps({"ratio": (time.perf_counter() - begun) / base, "new": sorted(set(sys.modules) - before)}))
@@ -34,7 +37,7 @@ def probe() -> dict[str, object]:
 
 
 def test_the_http_stack_is_not_imported(probe: dict[str, list[str]]) -> None:
-    heavy = {"requests", "urllib3", "aiohttp", "httpx", "fastapi", "uvicorn"}
+    heavy = {"requests", "urllib3", "aiohttp", "httpx", "fastapi", "uvicorn", "pyarrow", "airflow.triggers.base"}
     assert heavy.isdisjoint(probe["new"])
 
 

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from airflow_provider_minimax.api import errors, retries
-from airflow_provider_minimax.operators import creating
+from airflow_provider_minimax.operators import waiting
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 from airflow_provider_minimax.ordering import ledger, orders
@@ -187,7 +187,7 @@ def test_templates_are_checked_before_anything_is_sent(sandbox: Sandbox, build: 
 def test_a_retry_takes_up_a_job_that_runs(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     task = Task()
     with monkeypatch.context() as patch:
-        die(patch, creating.JobWait, "until")
+        die(patch, waiting.JobWait, "until")
         with pytest.raises(KeyboardInterrupt):
             task.run(make(kind))
     assert len(jobs(task.run(make(kind)))) == 1
@@ -228,7 +228,7 @@ def test_what_cannot_succeed_any_more_is_ordered_anew(
 ) -> None:
     task = Task()
     with monkeypatch.context() as patch:
-        die(patch, creating.JobWait, "until")
+        die(patch, waiting.JobWait, "until")
         with pytest.raises(KeyboardInterrupt):
             task.run(make(kind, prompt=f"a boat {marker}"))
     (job_id,) = task.store.get(ledger.KEY)["ids"]
@@ -551,7 +551,7 @@ def test_an_execution_timeout_leaves_the_video_to_the_retry(
     task = Task()
     operator = video(prompt="a boat [hold]")
     with monkeypatch.context() as patch:
-        die(patch, creating.JobWait, "until")
+        die(patch, waiting.JobWait, "until")
         with pytest.raises(KeyboardInterrupt):
             task.run(operator)
     # As Airflow's task runner does then: to Airflow the task is still running.
