@@ -161,6 +161,9 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             else:
                 log.warning("The task was ended by a person: asked the service to cancel %s.", job_id)
 
+    def _is_fresh(self) -> bool:
+        return time.time() < self.fresh_until
+
     def _make_stream(self) -> Stream:
         return Stream(self.kind, self.poke_interval, self._get_settings)
 
@@ -178,7 +181,9 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             )
         except MiniMaxBadRequestError as error:
             return TriggerEvent(ended_badly(error))
-        poller = Poller(wait_for, self.failures, silent=self.silent, is_fresh=lambda: time.time() < self.fresh_until)
+        poller = Poller(wait_for, self.failures, silent=self.silent)
+        if self.fresh_until:
+            poller.is_fresh = self._is_fresh
         until = datetime.fromtimestamp(self.deadline, UTC).isoformat(timespec="seconds")
         log.info("Waiting for %d %s(s), until %s at the latest.", len(wait_for.ids), self.kind, until)
         wait = stream.join(poller, self.deadline)

@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 Require = Literal["all", "any"]
 REQUIREMENTS: Final = ("all", "any")
 
+#: One object for the thousands of waits that accept nothing else.
+_NO_LABELS: Final[frozenset[str]] = frozenset()
 #: Asks for jobs by their ids.
 Read = Callable[[Collection[str]], Answers]
 
@@ -94,7 +96,7 @@ def check_accepted(labels: Sequence[str]) -> frozenset[str]:
 
     :raises MiniMaxBadRequestError: one of them is not the label of a final status.
     """
-    return check_labels("accept_statuses", labels, FINAL_LABELS)
+    return check_labels("accept_statuses", labels, FINAL_LABELS) or _NO_LABELS
 
 
 @dataclass(slots=True)
