@@ -211,12 +211,10 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         )
 
     def _defer(self, wait: JobWait, deadline: float) -> NoReturn:
-        from airflow_provider_minimax.operators.waiting import BACKSTOP
-
         self.defer(
             trigger=wait.trigger(deadline, cancel_on_kill=self.cancel_on_kill),
             method_name="execute_complete",
-            timeout=timedelta(seconds=max(0.0, deadline - time.time()) + self.poke_interval + BACKSTOP),
+            timeout=pacing.backstop(deadline - time.time(), self.poke_interval),
         )
 
     def _come_back(self, context: Context, ledger: Ledger, since: float, error: errors.MiniMaxError) -> NoReturn:

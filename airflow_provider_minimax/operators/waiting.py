@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 #: Seconds after a create in which "not found" may only mean "not yet".
 GRACE: Final = 60.0
-#: Seconds that Airflow waits longer than the trigger's own deadline before it ends a trigger that says nothing.
-BACKSTOP: Final = 60.0
 
 
 class JobWait:

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 _HEAD_START: Final = 0.05
 #: Where a rescheduled sensor, which starts as a new process at each poke, keeps its count of failures.
 _FAILURES_KEY: Final = "minimax_failures"
-#: Seconds that Airflow waits longer than the trigger's own deadline before it ends a trigger that says nothing.
-_BACKSTOP: Final = 60.0
 
 
 class _StartArgs:
@@ -205,7 +203,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
                 ends=self.end_from_trigger and not self.outlets,
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=max(0.0, deadline - time.time()) + self.poke_interval + _BACKSTOP),
+            timeout=pacing.backstop(deadline - time.time(), self.poke_interval),
         )
 
     @property

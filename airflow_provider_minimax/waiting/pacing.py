@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 from airflow_provider_minimax.api.ids import Kind
@@ -15,6 +16,8 @@ SHORTEST_INTERVAL: Final = 1.0
 MOST_FAILURES: Final = 10
 #: Failing rounds are stretched up to this many seconds (or to the interval, where that is longer).
 LONGEST_STRETCH: Final = 60.0
+#: Seconds that Airflow waits longer than a trigger's own deadline before it ends a trigger that says nothing.
+_BACKSTOP: Final = 60.0
 #: What is added at random, so that waits that began together drift apart: a tenth of the interval, but no
 #: more than half a second, since it also delays the end of the wait.
 _JITTER: Final = 0.1
@@ -53,6 +56,15 @@ def pause(
     if retry_after is not None:
         seconds = max(seconds, min(retry_after, longest))
     return seconds + uniform(0.0, min(_JITTER * seconds, _LONGEST_JITTER))
+
+
+def backstop(left: float, interval: float) -> timedelta:
+    """Return the time-out of a deferral, which is Airflow's own and only strikes where the trigger is silent.
+
+    :param left: seconds until the trigger's deadline.
+    :param interval: seconds between two rounds.
+    """
+    return timedelta(seconds=max(0.0, left) + interval + _BACKSTOP)
 
 
 def phase(interval: float, uniform: Uniform = random.uniform) -> float:
