@@ -21,7 +21,7 @@ unexport PYTHONPATH
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: $(STAMP) ## list, export and wait for images through real Airflow tasks, on the sandbox
+demo: $(STAMP) ## from a prompt to images, a video and an export, through real Airflow tasks on the sandbox
 	@$(PY) -m scripts demo
 
 test: $(STAMP) ## run the tests
@@ -39,6 +39,9 @@ bench: $(STAMP) ## measure the provider against what it could cost, on the sandb
 	@$(PIP) $(EXTRA) '.[bench]'
 	@AIRFLOW_HOME="$$PWD/.airflow/bench" $(PY) -m bench $(PART)
 
+browser: $(STAMP) ## look at the contact sheet through Chromium or Chrome (CHROMIUM=/path/to/it)
+	@$(PYTEST) tests/browser
+
 integration: $(STAMP) ## run only the tests that go through a running Airflow, sandbox or S3 server
 	@$(PIP) $(EXTRA) '.[s3]'
 	@$(PYTEST) tests/integration
@@ -51,7 +54,7 @@ clean: ## remove everything that the other targets made
 	rm -rf $(VENV) .airflow dist .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test airflow lint integration bench constraints clean moved
+.PHONY: help demo test airflow lint browser integration bench constraints clean moved
 
 $(STAMP): pyproject.toml constraints.txt
 	@sh scripts/venv.sh '$(PYTHON)' $@

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 try:
-    from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferralTimeout
+    from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferralError, TaskDeferralTimeout
 except ImportError:
-    from airflow.exceptions import AirflowRescheduleException, TaskDeferralTimeout  # type: ignore[no-redef]
+    from airflow.exceptions import (  # type: ignore[no-redef]
+        AirflowRescheduleException,
+        TaskDeferralError,
+        TaskDeferralTimeout,
+    )
 
-__all__ = ["AirflowRescheduleException", "TaskDeferralTimeout"]
+__all__ = ["AirflowRescheduleException", "TaskDeferralError", "TaskDeferralTimeout"]

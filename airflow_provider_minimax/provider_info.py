@@ -25,6 +25,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [_modules("operators.files", "operators.images", "operators.videos")],
         "sensors": [_modules("sensors.images", "sensors.videos")],
         "triggers": [_modules("triggers.jobs", "triggers.started", "triggers.timer")],
+        "extra-links": [f"{_PACKAGE}.links.MiniMaxMediaLink"],
         "connection-types": [
             {
                 "connection-type": "minimax",

@@ -1,38 +1,14 @@
-"""A sandbox in a process of its own, times of several runs, and a table of what came of them."""
+"""Times of several runs, and a table of what came of them."""
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
-
-_SERVE = """
-import json, sys
-from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig
-with Sandbox(SandboxConfig(**json.loads(sys.argv[1]))) as sandbox:
-    print(sandbox.url, sandbox.token, flush=True)
-    sys.stdin.read()
-"""
-
-
-class Service(NamedTuple):
-    """A running sandbox."""
-
-    url: str
-    token: str
-
-    @property
-    def base_url(self) -> str:
-        """What the API's paths are appended to."""
-        return f"{self.url}/v1/minimax"
 
 
 class Row(NamedTuple):
@@ -42,17 +18,6 @@ class Row(NamedTuple):
     found: str
     bound: str
     is_kept: bool | None
-
-
-@contextmanager
-def sandbox(**config: Any) -> Iterator[Service]:
-    """Serve a sandbox from another process, so that it does not compete for this one's interpreter."""
-    command = [sys.executable, "-c", _SERVE, json.dumps(config)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        if process.stdout is None:
-            raise RuntimeError("the sandbox has no output")
-        yield Service(*process.stdout.readline().split())
-        process.kill()
 
 
 def times(runs: int, *acts: Callable[[], object]) -> list[tuple[float, ...]]:

@@ -6,7 +6,7 @@ import resource
 import sys
 from pathlib import Path
 
-from bench._measuring import Service
+from bench._sandbox import Service
 from bench.export import export
 
 

@@ -1,70 +1,76 @@
-"""The sandbox as a process of its own, steered through its control calls while waits run against it."""
+"""The sandbox in a process of its own, steered through its control calls while something runs against it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import requests
 
-_API = "/v1/minimax"
+_SERVE = """
+import json, sys
+from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig
+with Sandbox(SandboxConfig(**json.loads(sys.argv[1]))) as sandbox:
+    print(sandbox.url, sandbox.token, flush=True)
+    sys.stdin.read()
+"""
 
 
-class SandboxProcess:
-    """Starts the sandbox, defines the connection ``minimax_default`` to it, and ends it."""
+class Service:
+    """A running sandbox.
 
-    def __init__(self, *, images: int, page_cap: int = 100) -> None:
-        self._config = {"images": images, "page_cap": page_cap}
-        self.token = "user:1000-sandbox-token"
+    :param url: where it listens.
+    :param token: what it lets in.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url
+        self.token = token
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.headers["Authorization"] = f"Bearer {token}"
 
-    def __enter__(self) -> Self:
-        options = [f"--{name.replace('_', '-')}={value}" for name, value in self._config.items()]
-        command = [sys.executable, "-m", "airflow_provider_minimax.sandbox", "--port=0", "--quiet", *options]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        self.url = next(line for line in self._process.stdout if "http://" in line).split("http://")[1].split()[0]
-        self.url = f"http://{self.url.rstrip('/')}"
-        os.environ["AIRFLOW_CONN_MINIMAX_DEFAULT"] = json.dumps(
-            {"conn_type": "minimax", "host": self.url, "password": self.token}
-        )
-        return self
+    @property
+    def base_url(self) -> str:
+        """What the API's paths are appended to."""
+        return f"{self.url}/v1/minimax"
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.terminate()
-        self._process.wait(10)
+    def connection(self, conn_type: str, **extra: object) -> str:
+        """Return an Airflow connection to it, as the environment holds one."""
+        return json.dumps({"conn_type": conn_type, "host": self.url, "password": self.token, "extra": extra})
 
     def create(self, count: int) -> list[str]:
         """Return the ids of so many new images that stay as they are."""
         ids: list[str] = []
         while len(ids) < count:
             body = {"prompt": "bench [hold]", "quantity": min(4, count - len(ids))}
-            ids += self._post(f"{_API}/images/create", body)["imageIds"]
+            ids += self._post(f"{self.base_url}/images/create", body)["imageIds"]
         return ids
+
+    def add(self, count: int) -> None:
+        """Put so many completed images in front of the others."""
+        self._post(f"{self.url}/_sandbox/images", {"count": count})
 
     def finish(self, job_id: str) -> None:
         """Complete a job."""
-        self._post(f"/_sandbox/jobs/{job_id}", {"status": 2})
+        self._post(f"{self.url}/_sandbox/jobs/{job_id}", {"status": 2})
 
     def fault(self, kind: str) -> None:
         """Answer every request with a fault, until further notice."""
-        self._post("/_sandbox/faults", {"kind": kind, "times": 0})
+        self._post(f"{self.url}/_sandbox/faults", {"kind": kind, "times": 0})
 
     def clear_faults(self) -> None:
         """Answer properly again."""
-        self._session.delete(f"{self.url}/_sandbox/faults", timeout=30).raise_for_status()
+        self._session.delete(f"{self.url}/_sandbox/faults", timeout=60).raise_for_status()
 
     def requests(self) -> int:
         """Return how many requests of the API have come."""
-        stats = self._session.get(f"{self.url}/_sandbox/stats", timeout=30).json()
+        stats = self._session.get(f"{self.url}/_sandbox/stats", timeout=60).json()
         return sum(count for operation, count in stats["requests"].items() if "_sandbox" not in operation)
 
     async def quiet_after_a_round(self) -> None:
@@ -77,8 +83,23 @@ class SandboxProcess:
                 return
             seen = now
 
-    def _post(self, path: str, body: dict[str, Any]) -> Any:
-        headers = {"Authorization": f"Bearer {self.token}"}
-        answer = self._session.post(self.url + path, json=body, headers=headers, timeout=30)
+    def _post(self, url: str, body: dict[str, Any]) -> Any:
+        answer = self._session.post(url, json=body, timeout=60)
         answer.raise_for_status()
         return answer.json() if answer.content else None
+
+
+@contextmanager
+def sandbox(**config: Any) -> Iterator[Service]:
+    """Serve a sandbox from another process, so that it does not compete for this one's interpreter.
+
+    :param config: fields of ``SandboxConfig``.
+    """
+    command = [sys.executable, "-c", _SERVE, json.dumps(config)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        if process.stdout is None:
+            raise RuntimeError("the sandbox has no output")
+        try:
+            yield Service(*process.stdout.readline().split())
+        finally:
+            process.kill()

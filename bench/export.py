@@ -19,7 +19,8 @@ from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.exporting.export import export_images
 from airflow_provider_minimax.exporting.plan import Plan
-from bench._measuring import Row, Service, median, ratio, sandbox, show, times
+from bench._measuring import Row, median, ratio, show, times
+from bench._sandbox import Service, sandbox
 
 PAGE = 100
 
@@ -55,9 +56,7 @@ def http_operator(service: Service, path: Path) -> None:
     """Export with the generic operator of Airflow: every page in memory, then one file."""
     from airflow.providers.http.operators.http import HttpOperator
 
-    os.environ["AIRFLOW_CONN_BENCH"] = json.dumps(
-        {"conn_type": "http", "host": service.url, "extra": {"Authorization": f"Bearer {service.token}"}}
-    )
+    os.environ["AIRFLOW_CONN_BENCH"] = service.connection("http", Authorization=f"Bearer {service.token}")
 
     def next_page(response: requests.Response) -> dict[str, Any] | None:
         page = response.json()
@@ -111,19 +110,15 @@ def mirror(folder: Path) -> Row:
         client = MiniMaxClient(Settings(service.token, service.base_url))
         path = ObjectStoragePath(str(folder / "s"))
 
-        def asked() -> int:
-            stats = requests.get(f"{service.url}/_sandbox/stats", timeout=60).json()
-            return sum(stats["requests"].values())
-
         def sync() -> int:
             images: int = export_images(client, plan=Plan(sync=True), folder=path)["images"]
             return images
 
         sync()
-        requests.post(f"{service.url}/_sandbox/images", json={"count": 10}, timeout=60).raise_for_status()
-        before = asked()
+        service.add(10)
+        before = service.requests()
         ((seconds,),) = times(1, sync)
-        cost = asked() - before
+        cost = service.requests() - before
         if sync() != 100_010:
             raise RuntimeError("the mirror does not hold all images")
     return Row("sync, 10 new images on 100,000", f"{cost} requests, {seconds:.2f} s", "<= 3", cost <= 3)

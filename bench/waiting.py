@@ -9,21 +9,25 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
-import json
 import logging
 import os
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow.triggers.shared_stream import SharedStreamManager
 
+from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 from bench._measuring import Row, show
-from bench._sandbox import SandboxProcess
+from bench._sandbox import Service, sandbox
+from bench._workers import worker_starts
 
+COMPLETED = 2
 INTERVAL = 2.0
 ROUNDS = 3
 
@@ -114,15 +118,15 @@ def waits(ids: Sequence[str], seconds: float = 600.0) -> list[MiniMaxJobTrigger]
     return [MiniMaxJobTrigger(**kwargs) for kwargs in stored]
 
 
-async def requests_per_interval(sandbox: SandboxProcess, ids: Sequence[str]) -> float:
+async def requests_per_interval(service: Service, ids: Sequence[str]) -> float:
     """Return the requests of one round, once the place of the jobs in the list is known."""
     triggerer = Triggerer()
     await triggerer.start(waits(ids))
-    await sandbox.quiet_after_a_round()
-    before = sandbox.requests()
+    await service.quiet_after_a_round()
+    before = service.requests()
     for _ in range(ROUNDS):
-        await sandbox.quiet_after_a_round()
-    counted = (sandbox.requests() - before) / ROUNDS
+        await service.quiet_after_a_round()
+    counted = (service.requests() - before) / ROUNDS
     await triggerer.stop()
     return counted
 
@@ -142,15 +146,21 @@ async def longest_hold(start: Callable[[], Sequence[BaseEventTrigger]], end: Cal
     return triggerer.longest_hold
 
 
-async def memory_per_wait(ids: Sequence[str]) -> float:
-    """Return the bytes that one wait takes in the triggerer, all of Airflow's own objects for it included."""
+async def memory_per_wait(service: Service, ids: Sequence[str]) -> float:
+    """Return the bytes that one wait takes in the triggerer, all of Airflow's own objects for it included.
+
+    Rounds have run by then, and have left behind what is known of each job.
+    """
     warm = Triggerer()
     await warm.start(waits(ids[:10]))
+    await service.quiet_after_a_round()
     await warm.stop()
     gc.collect()
     tracemalloc.start()
     triggerer = Triggerer()
     await triggerer.start(waits(ids))
+    for _ in range(2):
+        await service.quiet_after_a_round()
     gc.collect()
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -158,43 +168,41 @@ async def memory_per_wait(ids: Sequence[str]) -> float:
     return taken / len(ids)
 
 
-async def delay_of_the_event(sandbox: SandboxProcess) -> float:
+async def delay_of_the_event(service: Service) -> float:
     """Return the seconds from final on the server to the event."""
-    (job_id,) = sandbox.create(1)
+    (job_id,) = service.create(1)
     triggerer = Triggerer()
     await triggerer.start(waits([job_id]))
-    await sandbox.quiet_after_a_round()
-    sandbox.finish(job_id)
+    await service.quiet_after_a_round()
+    service.finish(job_id)
     begun = time.perf_counter()
     await triggerer.all_ended()
     return time.perf_counter() - begun
 
 
-async def requests_when_refused(sandbox: SandboxProcess, ids: Sequence[str], status: int) -> int:
+async def requests_when_refused(service: Service, ids: Sequence[str], status: int) -> int:
     """Return the requests of 100 waits in 5 s against a service that refuses everything."""
-    sandbox.fault(str(status))
-    before = sandbox.requests()
+    service.fault(str(status))
+    before = service.requests()
     triggerer = Triggerer()
     await triggerer.start(waits(ids[:100]))
     await asyncio.sleep(5)
     await triggerer.stop()
-    counted = sandbox.requests() - before
-    sandbox.clear_faults()
+    counted = service.requests() - before
+    service.clear_faults()
     return counted
 
 
-async def http_sensor_requests(sandbox: SandboxProcess, ids: Sequence[str], *, seconds: float) -> int:
+async def http_sensor_requests(service: Service, ids: Sequence[str], *, seconds: float) -> int:
     """Return what the http provider's trigger sends for as many waits in as many seconds.
 
     A job that is not final answers 404 to it, since it takes any 200 for the end.
     """
     from airflow.providers.http.triggers.http import HttpSensorTrigger
 
-    os.environ["AIRFLOW_CONN_HTTP_DEFAULT"] = json.dumps(
-        {"conn_type": "http", "host": sandbox.url, "extra": {"Authorization": f"Bearer {sandbox.token}"}}
-    )
+    os.environ["AIRFLOW_CONN_HTTP_DEFAULT"] = service.connection("http", Authorization=f"Bearer {service.token}")
     triggers = [HttpSensorTrigger(endpoint=f"v1/minimax/images/{job_id}0", poke_interval=INTERVAL) for job_id in ids]
-    before = sandbox.requests()
+    before = service.requests()
 
     async def run(trigger: Any) -> None:
         async for _ in trigger.run():
@@ -202,11 +210,19 @@ async def http_sensor_requests(sandbox: SandboxProcess, ids: Sequence[str], *, s
 
     tasks = [asyncio.create_task(run(trigger)) for trigger in triggers]
     await asyncio.sleep(seconds)
-    counted = sandbox.requests() - before
+    counted = service.requests() - before
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     return counted
+
+
+@contextmanager
+def serving(**config: Any) -> Iterator[Service]:
+    """Serve a sandbox, and define the connection ``minimax_default`` to it."""
+    with sandbox(**config) as service:
+        os.environ["AIRFLOW_CONN_MINIMAX_DEFAULT"] = service.connection("minimax")
+        yield service
 
 
 def row(what: str, found: float, most: float | None = None) -> Row:
@@ -219,52 +235,90 @@ async def measure_requests() -> list[Row]:
     """Count requests."""
     rows = []
     for page_cap, most in ((30, 35), (100, 11)):
-        with SandboxProcess(images=2000, page_cap=page_cap) as sandbox:
-            counted = await requests_per_interval(sandbox, sandbox.create(1000))
+        with serving(images=2000, page_cap=page_cap) as service:
+            counted = await requests_per_interval(service, service.create(1000))
             rows.append(row(f"requests an interval, 1,000 waits, pages of {page_cap}", counted, most))
-    with SandboxProcess(images=100) as sandbox:
-        ids = sandbox.create(1000)
-        rows.append(row("the same, HttpSensor", await http_sensor_requests(sandbox, ids, seconds=INTERVAL)))
-        rows.append(row("requests an interval, 1 wait", await requests_per_interval(sandbox, ids[:1]), 1))
-        rows.append(row("from final on the server to the event, s", await delay_of_the_event(sandbox), INTERVAL + 1))
+    with serving(images=100) as service:
+        ids = service.create(1000)
+        rows.append(row("the same, HttpSensor", await http_sensor_requests(service, ids, seconds=INTERVAL)))
+        rows.append(row("requests an interval, 1 wait", await requests_per_interval(service, ids[:1]), 1))
+        rows.append(row("from final on the server to the event, s", await delay_of_the_event(service), INTERVAL + 1))
         for status in (401, 403):
-            refused = await requests_when_refused(sandbox, ids, status)
+            refused = await requests_when_refused(service, ids, status)
             rows.append(row(f"requests in 5 s, 100 waits, everything answered {status}", refused, 5))
-        sandbox.fault("403")
-        rows.append(row("the same, HttpSensor, 403", await http_sensor_requests(sandbox, ids[:100], seconds=5)))
+        service.fault("403")
+        rows.append(row("the same, HttpSensor, 403", await http_sensor_requests(service, ids[:100], seconds=5)))
     return rows
 
 
 async def measure_loop() -> list[Row]:
     """Measure what the event loop of a triggerer bears."""
-
-    async def refuse_all() -> None:
-        for _ in range(ROUNDS):
-            await sandbox.quiet_after_a_round()
-        sandbox.fault("401")
-
-    async def nothing() -> None:
-        return None
-
-    with SandboxProcess(images=100) as sandbox:
-        ids = sandbox.create(10_000)
-        memory = await memory_per_wait(ids)
-        few = await longest_hold(lambda: waits(ids[:1000]), refuse_all)
-        sandbox.clear_faults()
-        many = await longest_hold(lambda: waits(ids), refuse_all)
+    with serving(images=12_000) as service:
+        ids = service.create(10_000)
+        memory = await memory_per_wait(service, ids)
+        rows = [row("memory of a wait, kB", memory / 1000, 20)]
         floor = await longest_hold(lambda: [IdleTrigger() for _ in range(10_000)], nothing)  # type: ignore[no-untyped-call]
-    return [
-        row("memory of a wait, kB", memory / 1000, 20),
-        row("longest hold of the loop, 1,000 waits, ms", few * 1000, 50),
-        row("longest hold of the loop, 10,000 waits, ms", many * 1000),
-        row("the same, triggers that do nothing on Airflow's own stream, ms", floor * 1000),
-        row("ratio of the two", many / floor, 1.5),
-    ]
+        rows.append(row("longest hold of the loop, 10,000 triggers that do nothing, ms", floor * 1000))
+        for how, measure in {
+            "all refused": longest_hold_when_refused,
+            "all completed at once": longest_hold_when_completed,
+            "one deadline for all": longest_hold_at_a_deadline,
+        }.items():
+            few = await measure(service, ids[:1000])
+            rows.append(row(f"the same, 1,000 waits, {how}, ms", few * 1000, 50))
+            many = await measure(service, ids)
+            rows.append(row(f"the same, 10,000 waits, {how}, ms", many * 1000))
+            rows.append(row("that / the triggers that do nothing", many / floor, 1.5))
+    return rows
+
+
+async def nothing() -> None:
+    """Let triggers end by themselves."""
+
+
+async def longest_hold_when_refused(service: Service, ids: Sequence[str]) -> float:
+    """Let all waits run some rounds, and end by one refusal."""
+
+    async def end() -> None:
+        for _ in range(ROUNDS):
+            await service.quiet_after_a_round()
+        service.fault("401")
+
+    hold = await longest_hold(lambda: waits(ids), end)
+    service.clear_faults()
+    return hold
+
+
+async def longest_hold_when_completed(service: Service, ids: Sequence[str]) -> float:
+    """Let the rounds of as many waits fail, and then complete all in one."""
+    images = MiniMaxHook().iter_images()
+    completed = list(itertools.islice((image["imageId"] for image in images if image["status"] == COMPLETED), len(ids)))
+    service.fault("502")
+
+    async def end() -> None:
+        await service.quiet_after_a_round()
+        service.clear_faults()
+
+    return await longest_hold(lambda: waits(completed), end)
+
+
+async def longest_hold_at_a_deadline(service: Service, ids: Sequence[str]) -> float:  # noqa: ARG001 - like the others
+    """Let all waits run some rounds, and time out together."""
+    return await longest_hold(lambda: waits(ids, seconds=len(ids) / 1000 + ROUNDS * INTERVAL), nothing)
+
+
+def measure_workers() -> list[Row]:
+    """Count the worker processes that take up successful waits, in a running Airflow."""
+    home = Path(os.environ["AIRFLOW_HOME"]) / "running"
+    with serving(images=100) as service:
+        with_flags, without = worker_starts(service, home, ("waits_in_the_triggerer", "waits_deferred_by_a_worker"))
+    rows = [row(f"worker starts, both flags on, {how}", count, 0) for how, count in with_flags.items()]
+    return [*rows, row("the same without the flags, all together", sum(without.values()))]
 
 
 def main() -> bool:
     """Measure and print; tell whether every bound was kept."""
     logging.disable(logging.WARNING)
-    rows = asyncio.run(measure_requests()) + asyncio.run(measure_loop())
+    rows = asyncio.run(measure_requests()) + asyncio.run(measure_loop()) + measure_workers()
     logging.disable(logging.NOTSET)
     return show("Waiting", rows)

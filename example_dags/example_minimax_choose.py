@@ -11,13 +11,17 @@ from airflow.sdk import DAG, Param, task
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 
-# Markdown with the pictures in it: the browser of whoever chooses fetches them straight from their addresses.
+# Airflow shows Markdown, no HTML, and pictures up to 300 pixels wide: two in a row, each a link to its full size.
+# The browser of whoever chooses fetches them straight from their addresses.
 PICTURES = """
-{% for image in ti.xcom_pull(task_ids='create_images') %}
-**{{ loop.index }}**
+{% set urls = ti.xcom_pull(task_ids='create_images') | map(attribute='url') | list %}
+{% macro picture(number) %}[![{{ number }}]({{ urls[number - 1] }})]({{ urls[number - 1] }}){% endmacro %}
 
-![{{ loop.index }}]({{ image.url }})
-{% endfor %}
+| **1** | **2** |
+| :---: | :---: |
+| {{ picture(1) }} | {{ picture(2) }} |
+| **3** | **4** |
+| {{ picture(3) }} | {{ picture(4) }} |
 """
 
 with DAG(
@@ -32,6 +36,7 @@ with DAG(
     create_images = MiniMaxCreateImageOperator(
         task_id="create_images",
         prompt="{{ params.prompt }}",
+        aspect_ratio="16:9",
         quantity=4,
         deferrable=True,
     )
@@ -39,7 +44,7 @@ with DAG(
     # Under "Required Actions". The options of this operator are not templated, so they are numbers.
     choose = HITLOperator(
         task_id="choose",
-        subject="Which picture shall move?",
+        subject='Which picture of "{{ params.prompt }}" shall move?',
         body=PICTURES,
         options=["1", "2", "3", "4"],
     )

@@ -13,6 +13,11 @@ from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperato
 # Any storage that Airflow knows; name its connection with storage_conn_id.
 EXPORTS = os.environ.get("MINIMAX_EXPORTS", "s3://my-bucket/minimax")
 
+# A run that is triggered by hand without a logical date has no interval: it takes the day as far as it has come.
+START = "{{ dag_run.data_interval_start or dag_run.run_after | ds }}"
+END = "{{ dag_run.data_interval_end or dag_run.run_after }}"
+FOLDER = EXPORTS + "/{{ (dag_run.data_interval_start or dag_run.run_after) | ds }}"
+
 # A timetable with real intervals: "@daily" alone would give intervals of no length.
 with DAG(
     dag_id="example_minimax_export",
@@ -28,17 +33,17 @@ with DAG(
         task_id="anything_new",
         limit=1,
         statuses=["completed"],
-        created_from="{{ data_interval_start }}",
-        created_to="{{ data_interval_end }}",
+        created_from=START,
+        created_to=END,
         on_empty="skip",
     )
 
     export_images = MiniMaxExportImagesOperator(
         task_id="export_images",
-        output_path=EXPORTS + "/{{ data_interval_start | ds }}",
+        output_path=FOLDER,
         statuses=["completed"],
-        created_from="{{ data_interval_start }}",
-        created_to="{{ data_interval_end }}",
+        created_from=START,
+        created_to=END,
         download_media=True,
         contact_sheet=True,
     )

@@ -47,7 +47,8 @@ with DAG(
             "{{ ti.xcom_pull(task_ids='create_image')[0].imageId }}",
             "{{ ti.xcom_pull(task_ids='create_video').videoId }}",
         ],
-        output_path=EXPORTS + "/{{ run_id }}",
+        # A run_id would do as well, but for its ":" and "+", which not every storage takes in a name.
+        output_path=EXPORTS + "/{{ dag_run.run_after | ts_nodash }}",
     )
 
     create_image >> create_video >> download

@@ -1,12 +1,13 @@
-"""Create an image, wait for it without a worker, and pass its fileID on to a video by XCom."""
+"""Create an image, wait for it without any worker, and make its fileID the first frame of a video."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, Param
 
-from airflow_provider_minimax.hooks.minimax import MiniMaxHook
+from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
+from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 
 with DAG(
@@ -14,25 +15,33 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1),
     params={"prompt": Param("A lighthouse made of paper, at dawn", type="string")},
+    # A retry takes up what an earlier try has paid for.
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["minimax"],
     doc_md=__doc__,
 ) as dag:
-    # What creates is paid for, so these two are not repeated by Airflow: hence retries=0.
-    @task(retries=0)
-    def create_image(params: dict[str, str]) -> str:
-        return MiniMaxHook().create_image(params["prompt"], aspect_ratio="16:9")[0]
+    create_image = MiniMaxCreateImageOperator(
+        task_id="create_image",
+        prompt="{{ params.prompt }}",
+        aspect_ratio="16:9",
+        wait_for_completion=False,
+    )
 
-    @task(retries=0)
-    def start_video(image: dict[str, str]) -> str:
-        return MiniMaxHook().create_video("The light begins to turn", file_id=image["fileID"])
-
+    # Begins and, if all is well, ends in the triggerer. A wait that has failed can be cleared, and costs nothing.
     wait_for_image = MiniMaxImageSensor(
         task_id="wait_for_image",
-        image_id=create_image(),
-        deferrable=True,
+        image_id=create_image.output,
+        start_from_trigger=True,
+        end_from_trigger=True,
         poke_interval=10,
         timeout=timedelta(minutes=30),
     )
 
-    start_video(wait_for_image.output)
+    create_video = MiniMaxCreateVideoOperator(
+        task_id="create_video",
+        prompt="The light begins to turn",
+        file_id="{{ ti.xcom_pull(task_ids='wait_for_image')[0].fileID }}",
+        wait_for_completion=False,
+    )
+
+    wait_for_image >> create_video

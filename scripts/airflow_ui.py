@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from rich.markup import escape
 
 from scripts.local_airflow import EXAMPLE_DAGS, ROOT, STATE, activate, prepare_database
-from scripts.processes import HOST, Components, StopRequest, get_json, is_healthy
+from scripts.processes import HOST, Components, StopRequest, free_port, get_json, is_healthy
 from scripts.terminal import leave_at_once_on_signals, on_signals, output_into
 
 if TYPE_CHECKING:
@@ -116,9 +117,7 @@ def _choose_port(wanted: str | None) -> int:
         return int(wanted)
     if _is_free(DEFAULT_PORT):
         return DEFAULT_PORT
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 def _is_free(port: int) -> bool:
@@ -146,6 +145,8 @@ def _save_connection(sandbox: Sandbox) -> None:
                 conn_type="minimax",
                 description="The sandbox, which answers as the service does.",
                 host=sandbox.url,
+                # Said once more: in Airflow 3.3.2 the button "Test" refuses a connection without a port.
+                port=urlsplit(sandbox.url).port,
                 password=sandbox.token,
             )
         )

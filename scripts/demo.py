@@ -1,4 +1,4 @@
-"""Create, download and export through real Airflow tasks, against the sandbox.
+"""From a prompt to an image, a video, and a page that shows it: real Airflow tasks, against the sandbox.
 
 Run by ``make demo``. No token and no network is needed. What Airflow logs goes to a file; the
 terminal gets an account of the tasks and, at the end, the names of the files to look at.
@@ -32,7 +32,7 @@ LOG = HOME / "demo.log"
 #: The example DAGs in the order in which they are shown, and what each one shows.
 DAGS = {
     "example_minimax_prompt_to_video": "create an image, animate it, download both",
-    "example_minimax_export": "list the images of an account and export them",
+    "example_minimax_export": "export today's images, with a page to look at",
 }
 
 #: How each state of a task is drawn.
@@ -79,7 +79,8 @@ def main() -> int:
 def _run_examples(console: Console) -> list[RunReport]:
     from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig
 
-    with Sandbox(SandboxConfig(images=60, accounts=1, step_seconds=0.5)) as sandbox:
+    # The account of somebody busy: a picture every 24 minutes, so that today's page has something to show.
+    with Sandbox(SandboxConfig(images=60, spacing_seconds=24 * 60, step_seconds=0.5)) as sandbox:
         console.print(f"The sandbox answers as the service does at {sandbox.url}")
         os.environ["AIRFLOW_CONN_MINIMAX_DEFAULT"] = json.dumps(
             {"conn_type": "minimax", "host": sandbox.url, "password": sandbox.token}
@@ -112,7 +113,8 @@ def _run_dag(dag: DAG) -> RunReport:
         if hasattr(task, "poke_interval"):
             task.poke_interval = 1.0
     started = time.monotonic()
-    run = dag.test()
+    # As when a person triggers it without a date: the export takes the day so far, with what was just created.
+    run = dag.test(logical_date=None)
     seconds = time.monotonic() - started
     tasks = sorted(run.get_task_instances(), key=lambda task: (task.start_date is None, str(task.start_date)))
     reports = [

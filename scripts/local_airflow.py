@@ -26,11 +26,22 @@ _LOOPBACK = "127.0.0.1,localhost"
 
 
 def environment(home: Path, *, dags: Path) -> dict[str, str]:
-    """Tell the variables that make Airflow live in ``home`` and read its DAGs from ``dags``.
+    """Prepare the Airflow in ``home``; return the environment of a process that uses it and no other.
+
+    Settings that the shell carries for another Airflow (its database, its connections) are not in it.
 
     :param home: the AIRFLOW_HOME; database, logs and all else of Airflow are below it.
     :param dags: the folder of the DAG files.
     """
+    home.mkdir(parents=True, exist_ok=True)
+    _write_secrets(home / "airflow.cfg")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN_PREFIXES)}
+    for name in ("no_proxy", "NO_PROXY"):
+        kept[name] = f"{kept[name]},{_LOOPBACK}" if kept.get(name) else _LOOPBACK
+    return kept | _settings(home, dags=dags)
+
+
+def _settings(home: Path, *, dags: Path) -> dict[str, str]:
     home = home.resolve()
     return {
         "AIRFLOW_HOME": str(home),
@@ -55,17 +66,12 @@ def environment(home: Path, *, dags: Path) -> dict[str, str]:
 def activate(home: Path, *, dags: Path) -> None:
     """Make this process, and those that it starts, use the Airflow in ``home`` and no other.
 
-    To be called before Airflow is imported. Settings that the shell carries for another Airflow
-    (its database, its connections) are dropped.
+    To be called before Airflow is imported.
     """
-    for name in [name for name in os.environ if name.startswith(_FOREIGN_PREFIXES)]:
+    wanted = environment(home, dags=dags)
+    for name in os.environ.keys() - wanted.keys():
         del os.environ[name]
-    os.environ.update(environment(home, dags=dags))
-    for name in ("no_proxy", "NO_PROXY"):
-        inherited = os.environ.get(name)
-        os.environ[name] = f"{inherited},{_LOOPBACK}" if inherited else _LOOPBACK
-    home.mkdir(parents=True, exist_ok=True)
-    write_secrets(home / "airflow.cfg")
+    os.environ.update(wanted)
 
 
 def prepare_database() -> None:
@@ -78,7 +84,7 @@ def prepare_database() -> None:
     initdb()
 
 
-def write_secrets(config: Path) -> None:
+def _write_secrets(config: Path) -> None:
     """Write the keys that all components share, once, so that no two components make their own."""
     if config.exists():
         return

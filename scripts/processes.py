@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -58,8 +59,9 @@ class Components:
     own, and loses its parent when that one dies first.
     """
 
-    def __init__(self, port: int, logs: Path) -> None:
+    def __init__(self, port: int, logs: Path, environment: Mapping[str, str] | None = None) -> None:
         self._logs = logs
+        self._environment = environment
         self._commands = {
             # The log servers would listen on all interfaces; the API server reads the files itself.
             "scheduler": ["scheduler", "--skip-serve-logs"],
@@ -81,6 +83,7 @@ class Components:
             self._processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "airflow", *self._commands[name]],
                 cwd=ROOT,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -143,6 +146,13 @@ def is_healthy(health: Mapping[str, Any], since: datetime) -> bool:
         if heartbeat is None or datetime.fromisoformat(heartbeat) < since:
             return False
     return True
+
+
+def free_port() -> int:
+    """Tell a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
 
 
 def get_json(url: str) -> dict[str, Any]:

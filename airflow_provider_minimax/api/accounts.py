@@ -3,31 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.ids import Kind
 
 #: What a task writes for "whichever has room".
 AUTO: Final = "auto"
+#: Refusals after which another account may take the job; what passes soonest comes first.
+PASSED_OVER: Final = (errors.MiniMaxCapacityError, errors.MiniMaxAccountOnHoldError, errors.MiniMaxOutOfCreditsError)
+
+
+class Candidates(NamedTuple):
+    """The accounts that may take a job.
+
+    :param to_try: in this order.
+    :param full: those that could take it if they had room.
+    """
+
+    to_try: list[str]
+    full: list[str]
+
+
+def without_error(accounts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the accounts of GET /accounts that useapi.net can work with."""
+    return [name for name, config in accounts.items() if not config.get("error")]
 
 
 def candidates(
-    kind: Kind, accounts: Mapping[str, Mapping[str, Any]], available: Sequence[Mapping[str, Any]]
-) -> list[str]:
+    kind: Kind,
+    accounts: Mapping[str, Mapping[str, Any]],
+    available: Sequence[Mapping[str, Any]],
+    max_jobs: int | None = None,
+) -> Candidates:
     """Return the accounts that may take a job, the one with most room first.
 
     :param accounts: of GET /accounts; one with an ``error`` is left out.
     :param available: of GET /scheduler/available, which counts videos only and leaves out accounts without room.
         An image therefore may go to any account, those with room first.
+    :param max_jobs: the running videos that this create allows its account. An account that is full by its own
+        number may then have room after all, which only the service can tell.
+    :raises MiniMaxAccountOnHoldError: none can, for an error.
+    :raises MiniMaxBadRequestError: none ever will.
     """
-    usable = [name for name, config in accounts.items() if not config.get("error")]
+    usable = without_error(accounts)
     if kind == "video":
         usable = [name for name in usable if accounts[name].get("supportVideo") is not False]
+    if not usable:
+        raise _none_usable(kind, accounts)
     # Where the service leaves the number out, being listed means room.
     room = {str(entry.get("account")): _number(entry.get("available"), 1) for entry in available}
-    with_room = [name for name in usable if room.get(name, 0) > 0]
-    with_room.sort(key=lambda name: -room[name])
-    return with_room if kind == "video" else with_room + [name for name in usable if name not in with_room]
+    with_room = sorted((name for name in usable if room.get(name, 0) > 0), key=lambda name: -room[name])
+    rest = [name for name in usable if name not in with_room]
+    if kind == "video" and max_jobs is None:
+        return Candidates(with_room, rest)
+    return Candidates(with_room + rest, [])
+
+
+def why_none(met: Sequence[errors.MiniMaxError], full: Sequence[str]) -> errors.MiniMaxError:
+    """Return the error that stands for all: of what passes soonest, since that is when to ask again.
+
+    :param met: what each account answered that was tried; of ``PASSED_OVER``.
+    :param full: accounts that were not tried, for lack of room.
+    """
+    if full and not any(isinstance(error, errors.MiniMaxCapacityError) for error in met):
+        return errors.MiniMaxCapacityError(f"No room at the moment on {', '.join(full)}. Nothing was created.")
+    return min(met, key=lambda error: PASSED_OVER.index(type(error)))
+
+
+def _none_usable(kind: Kind, accounts: Mapping[str, Mapping[str, Any]]) -> errors.MiniMaxError:
+    in_error = [name for name, config in accounts.items() if config.get("error")]
+    if in_error:
+        return errors.MiniMaxAccountOnHoldError(
+            f"The accounts are in error at useapi.net ({', '.join(in_error)}). Nothing was created; a retry helps once "
+            "one is set up again."
+        )
+    return errors.MiniMaxBadRequestError(
+        f"No account at useapi.net can make {kind}s. Nothing was created, and a retry will not help."
+    )
 
 
 def _number(value: object, default: int) -> int:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_provider_minimax.api.sendable import sendable
+
 
 class MiniMaxError(AirflowException):
     """Base of every error of this provider.
@@ -18,7 +20,8 @@ class MiniMaxError(AirflowException):
     """
 
     def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
-        super().__init__(message)
+        # It may quote the service, and is logged and stored.
+        super().__init__(sendable(message))
         self.status = status
         self.retry_after = retry_after
 

@@ -28,6 +28,11 @@ class ResourceId(NamedTuple):
     kind: str
     bare: str
 
+    @property
+    def owner(self) -> str:
+        """User and account, as the id names them."""
+        return self.full.partition(f"-{self.kind}:")[0]
+
 
 def parse_id(value: object, kind: Kind, *, account: str | None = None) -> ResourceId:
     """Read a full id and refuse what the service could only refuse later.

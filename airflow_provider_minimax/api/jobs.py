@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind
+from airflow_provider_minimax.api.sendable import sendable
 
 #: An image or a video as the API sends it. Every field is optional in practice.
 Job = Mapping[str, Any]
@@ -74,18 +75,24 @@ def outcome(job: Job) -> str | None:
     return label if label in FINAL_LABELS else FAILED
 
 
+def created_at(job: Job) -> int | None:
+    """Return when a job was created, in epoch milliseconds; None where the service does not say."""
+    created = job.get("createTime")
+    return created if isinstance(created, int) else None
+
+
 def media_url(job: Job) -> str | None:
     """Return where the result lies: ``downloadURL`` (no watermark), else ``videoURL`` (images too)."""
     return job.get("downloadURL") or job.get("videoURL") or None
 
 
 def compact(job: Job, kind: Kind = "image") -> dict[str, Any]:
-    """Return the part of a job that goes into an XCom: an allow-list, every key always there."""
+    """Return the part of a job that goes into an XCom: an allow-list, every key there, all sendable."""
     row = {field: job.get(field) for field in _COMPACT_FIELDS[kind]}
     row["statusLabel"] = status_label(job)
     row["statusFinal"] = is_final(job)
     row["url"] = media_url(job)
-    return row
+    return {field: sendable(value) for field, value in row.items()}
 
 
 def check_labels(parameter: str, labels: Collection[str], known: Collection[str]) -> frozenset[str]:

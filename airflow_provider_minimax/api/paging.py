@@ -1,15 +1,21 @@
 """Walking through a list by its cursor. No network of its own: the page is fetched by the caller.
 
 What the service means by ``lastImageId`` is not documented: the id may be wanted bare or full, and the page
-that it opens may or may not begin with that very image. The walk is right under each reading, stands images
-that arrive at the head meanwhile, and remembers two pages and two cursors, however long it gets.
+that it opens may or may not begin with that very image. Nor is what ``total`` counts. The walk is right under each
+reading, stands images that arrive at the head meanwhile, and remembers two pages and three cursors, however long it
+gets.
+
+An end of the list is proven, since half a list looks like a whole one. A page without images does not prove it: the
+service also answers so where it does not know the cursor, or is out of order. What proves it is a page that holds
+the last image and nothing else, as an earlier cursor opens it. A ``hasNext`` of false does where ``total`` does not
+speak against it; there, the service is asked once more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from airflow_provider_minimax.api.errors import (
     MiniMaxBadRequestError,
@@ -17,6 +23,7 @@ from airflow_provider_minimax.api.errors import (
     MiniMaxNotFoundError,
     MiniMaxUpstreamError,
 )
+from airflow_provider_minimax.api.jobs import created_at
 
 Image = dict[str, Any]
 #: Fetches the page after a cursor.
@@ -34,6 +41,23 @@ class Page(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Place:
+    """An image as a cursor: its bare id and its full one."""
+
+    id: str | None
+    image_id: str | None
+
+    @classmethod
+    def of(cls, image: Image) -> Self:
+        """Return the place behind an image."""
+        return cls(_text(image.get("id")), _text(image.get("imageId")))
+
+    def as_image(self) -> Image:
+        """Return as much of the image as a cursor needs."""
+        return {"id": self.id, "imageId": self.image_id}
+
+
+@dataclass(frozen=True)
 class Position:
     """A place in a walk, from which another process can go on.
 
@@ -41,12 +65,20 @@ class Position:
     :param image_id: its full id.
     :param head: ids of the first page, which a service that does not know the cursor may send again.
     :param newest: the latest time of creation in that page.
+    :param before: the image before the last one, from which the end of the list is proven.
+    :param count: images that were dealt with.
     """
 
     id: str | None
     image_id: str | None
     head: tuple[str, ...]
     newest: int
+    before: Place | None = None
+    count: int = 0
+
+    def as_image(self) -> Image:
+        """Return as much of the last image as a cursor needs."""
+        return Place(self.id, self.image_id).as_image()
 
 
 class PositionLostError(MiniMaxUpstreamError):
@@ -56,15 +88,19 @@ class PositionLostError(MiniMaxUpstreamError):
 def walk(first: dict[str, Any], fetch: Fetch) -> Iterator[Page]:
     """Yield page after page, each image once, until the list ends.
 
-    The list ends with ``hasNext`` false or with an empty page.
+    The first page is yielded even if it holds no images, since it says how many the service has counted.
 
     :param first: the first page, as the API sends it.
     :param fetch: returns the page after a cursor, as the API sends it.
-    :raises MiniMaxUpstreamError: the cursor does not move, or goes round in circles.
+    :raises MiniMaxUpstreamError: the list breaks off, the cursor does not move, or it goes round in circles.
     """
+    if not first["images"] and first.get("hasNext") is True:
+        raise MiniMaxUpstreamError(
+            "The list of images begins with a page that is empty and has a next one. A retry asks again."
+        )
     walker = _Walker(first, fetch)
     page: list[Image] | None = first["images"]
-    while page:
+    while page is not None:
         yield Page(page, walker.total)
         page = walker.next_page()
 
@@ -74,13 +110,13 @@ def walk_on(position: Position, fetch: Fetch) -> Iterator[Page]:
 
     :raises PositionLostError: the service does not know the place any more.
     """
-    last = {"id": position.id, "imageId": position.image_id}
-    walker = _Walker({"images": [last]}, fetch, frozenset(position.head), position.newest)
+    last = position.as_image()
+    walker = _Walker({"images": [last]}, fetch, position)
     try:
         page = walker.next_page()
     except (MiniMaxBadRequestError, MiniMaxNotFoundError, _StuckError) as error:
         raise PositionLostError(f"The list of images cannot be read on from image {image_key(last)}: {error}") from None
-    while page:
+    while page is not None:
         yield Page(page, walker.total)
         page = walker.next_page()
 
@@ -109,17 +145,43 @@ class _StuckError(MiniMaxUpstreamError):
     """The cursor does not move."""
 
 
+class _Answer(NamedTuple):
+    """What a cursor was answered with.
+
+    :param images: that are new; None where there are none.
+    :param is_end: the end of the list is proven.
+    :param is_silent: a page without images.
+    :param refusal: the cursor was not taken.
+    """
+
+    images: list[Image] | None
+    is_end: bool = False
+    is_silent: bool = False
+    refusal: MiniMaxError | None = None
+
+    @property
+    def leaves_open(self) -> bool:
+        """Whether it may be the cursor's fault that nothing came."""
+        return self.images is None and not self.is_end and (self.is_silent or self.refusal is not None)
+
+
 class _Walker:
-    def __init__(
-        self, first: dict[str, Any], fetch: Fetch, head: frozenset[str] | None = None, newest: int | None = None
-    ) -> None:
+    def __init__(self, first: dict[str, Any], fetch: Fetch, position: Position | None = None) -> None:
         self._fetch = fetch
         self._forms: tuple[Callable[[Image], str | None], ...] = _FORMS
         self._page = first
-        self._head = _keys(first) if head is None else head
-        self._known = self._head | _keys(first)
-        self._newest = max(map(_created, first["images"]), default=0) if newest is None else newest
-        self._last: Image = first["images"][-1] if first["images"] else {}
+        images: list[Image] = first["images"]
+        self._head = _keys(images) if position is None else frozenset(position.head)
+        self._last: Image = images[-1] if images else {}
+        if position is None:
+            self._newest = max(map(_created, images), default=0)
+            self._before, self._count = _before_last(images, {}), len(images)
+        else:
+            # Without an image before it, the last one itself is asked from twice; that proves no end.
+            before = self._last if position.before is None else position.before.as_image()
+            self._newest, self._before, self._count = position.newest, before, position.count
+        self._known = self._head | _keys([self._before, *images])
+        self._is_at_start = position is not None
         # Brent's way to see a circle: compare with one old position, renewed at each power of two.
         self._landmark: str | None = None
         self._steps, self._renewal = 0, 1
@@ -131,12 +193,27 @@ class _Walker:
 
     def next_page(self) -> list[Image] | None:
         """Return the images that come after the last ones; None at the end of the list."""
-        if self._page.get("hasNext") is False:
+        says_end = self._page.get("hasNext") is False
+        if not self._last or (says_end and (self.total or 0) <= self._count):
             return None
+        answer = self._ask(self._last)
+        if answer.leaves_open and self._before and not says_end:
+            # The list ends here, or the last image was deleted meanwhile, or the service is out of order.
+            answer = self._ask(self._before)
+        if answer.images is not None or answer.is_end or says_end:
+            return answer.images
+        raise self._stuck(
+            "the service sends no images beyond it"
+            if answer.refusal is None
+            else f"the service refuses it as a cursor ({answer.refusal})"
+        )
+
+    def _ask(self, place: Image) -> _Answer:
+        """Ask for what comes after an image, in each form that a cursor may have."""
+        is_end = is_silent = False
         refusal: MiniMaxError | None = None
-        ended = False
         for form in self._forms:
-            cursor = form(self._last)
+            cursor = form(place)
             if cursor is None:
                 continue
             try:
@@ -144,32 +221,33 @@ class _Walker:
             except (MiniMaxBadRequestError, MiniMaxNotFoundError) as error:
                 refusal = error
                 continue
-            images = [image for image in page["images"] if image_key(image) not in self._known]
-            if images and self._goes_on(page["images"][-1]):
-                self._forms = (form,)
+            found: list[Image] = page["images"]
+            images = [image for image in found if image_key(image) not in self._known]
+            if images and self._goes_on(found):
+                if not self._is_at_start:
+                    self._forms = (form,)
                 self._move_to(page, images)
-                return images
-            ended = ended or self._is_end(page)
-        if ended:
-            return None
-        if refusal is not None:
-            # Most likely its image was deleted meanwhile; the next walk does not meet it.
-            raise self._stuck(f"the service refuses it as a cursor ({refusal})")
-        raise self._stuck("the service sends no images beyond it")
+                return _Answer(images)
+            is_silent = is_silent or not found
+            # From the only image of a list, silence is all that there is to hear.
+            is_proof = _keys(found) == {image_key(self._last)} or not (found or self._before)
+            is_end = is_end or (is_proof and page.get("hasNext") is not True)
+        return _Answer(None, is_end, is_silent, refusal)
 
-    def _goes_on(self, last: Image) -> bool:
-        """Tell whether a page that ends here lies beyond what is known, and is not the head once more."""
-        return image_key(last) not in self._known and _created(last) <= self._newest
-
-    def _is_end(self, page: dict[str, Any]) -> bool:
-        """Tell whether a page without news ends the list: it is empty, or holds the cursor's image alone."""
-        keys = _keys(page)
-        return not keys or (keys == {image_key(self._last)} and page.get("hasNext") is not True)
+    def _goes_on(self, images: list[Image]) -> bool:
+        """Tell whether a page lies beyond what is known, and is not the head once more."""
+        if image_key(images[-1]) in self._known or _created(images[-1]) > self._newest:
+            return False
+        # A place to go on from may lie within the first page, whose end is then not known. Had that page been sent
+        # again, it would begin with what has arrived since, or there was nothing wrong with it.
+        return not self._is_at_start or max(map(_created, images)) <= self._newest
 
     def _move_to(self, page: dict[str, Any], images: list[Image]) -> None:
         self._page = page
-        self._known = self._head | _keys(page)
-        self._last = images[-1]
+        self._before, self._last = _before_last(images, self._last), images[-1]
+        self._known = self._head | _keys([self._before, *page["images"]])
+        self._count += len(images)
+        self._is_at_start = False
         key = image_key(self._last)
         if key == self._landmark:
             raise self._stuck("the pages go round in circles")
@@ -180,15 +258,24 @@ class _Walker:
     def _stuck(self, why: str) -> _StuckError:
         return _StuckError(
             f"The list of images cannot be read beyond image {image_key(self._last)}: {why}. "
-            "A retry starts the walk anew."
+            "A retry starts the walk anew.",
+            status=200,
         )
 
 
-def _keys(page: dict[str, Any]) -> frozenset[str]:
+def _before_last(images: list[Image], earlier: Image) -> Image:
+    """Return the image before the last one: the nearest that can be a cursor."""
+    return next((image for image in reversed(images[:-1]) if image_key(image) is not None), earlier)
+
+
+def _keys(images: list[Image]) -> frozenset[str]:
     # An image without an id can be told from no other, and is never taken for a known one.
-    return frozenset(key for image in page["images"] if (key := image_key(image)) is not None)
+    return frozenset(key for image in images if (key := image_key(image)) is not None)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _created(image: Image) -> int:
-    created = image.get("createTime")
-    return created if isinstance(created, int) else 0
+    return created_at(image) or 0

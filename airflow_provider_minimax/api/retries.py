@@ -18,6 +18,9 @@ FIRST_PAUSE_AT_CAPACITY: Final = 5.0
 #: The longest pause that we choose ourselves.
 LONGEST_OWN_PAUSE: Final = 30.0
 
+#: Seconds more for the answer to an upload, for each GB: the vendor speaks of about one minute.
+_PATIENCE_PER_GB: Final = 180.0
+
 CAPACITY: Final = 429
 ACCOUNT_ON_HOLD: Final = 596
 
@@ -52,3 +55,12 @@ def pause(failures: int, *, status: int | None, retry_after: float | None, unifo
         return min(retry_after * uniform(1.0, 1.1), LONGEST_PAUSE)
     first = FIRST_PAUSE_AT_CAPACITY if status == CAPACITY else FIRST_PAUSE
     return uniform(0.0, min(first * 2.0 ** (failures - 1), LONGEST_OWN_PAUSE))
+
+
+def upload_patience(size: int, read_timeout: float) -> float:
+    """Return the seconds that the answer to an upload may take.
+
+    :param size: of the file, in bytes.
+    :param read_timeout: what any other answer may take.
+    """
+    return read_timeout + _PATIENCE_PER_GB * size / 1e9

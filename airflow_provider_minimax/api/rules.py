@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 #: Characters of ``replyUrl`` and ``replyRef``.
 _LONGEST_REPLY: Final = 1024
+#: Running videos that a create may allow its account.
+_MAX_JOBS: Final = range(1, 11)
 _MENTION: Final = re.compile(r"@image\d+", re.IGNORECASE)
 _NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -34,6 +36,7 @@ class ImageModel:
     """What a model of POST /images/create takes.
 
     :param prompt: the longest prompt, in characters.
+    :param ratio: the ratio of an image for which none was asked.
     :param batch: how many images it always makes; None where ``quantity`` says.
     :param mentions: whether the prompt may speak of references as ``@Image1``.
     """
@@ -43,6 +46,7 @@ class ImageModel:
     resolutions: frozenset[str] = _NOTHING
     qualities: frozenset[str] = _NOTHING
     references: int = 14
+    ratio: str = "auto"
     batch: int | None = None
     mentions: bool = False
     character: bool = False
@@ -72,13 +76,13 @@ _MIDJOURNEY: Final = ImageModel(5000, batch=4)
 DEFAULT_IMAGE_MODEL: Final = "image-01"
 IMAGE_MODELS: Final[Mapping[str, ImageModel]] = {
     DEFAULT_IMAGE_MODEL: ImageModel(
-        2000, _words("16:9 4:3 1:1 3:4 9:16 21:9"), _words("HD"), references=0, character=True
+        2000, _words("16:9 4:3 1:1 3:4 9:16 21:9"), _words("HD"), references=0, ratio="16:9", character=True
     ),
     "nano-banana-2": ImageModel(7500, resolutions=_words("512P 1K 2K 4K"), mentions=True),
     "nano-banana-pro": ImageModel(7500, resolutions=_words("1K 2K 4K"), mentions=True),
     "gpt-image-1.5": ImageModel(2000, _words("auto 1:1 3:2 2:3"), _words("Low Medium High"), references=3),
     "gpt-image-2": ImageModel(
-        7500, _TEN_RATIOS, _words("1K 2K 4K"), _words("low medium high"), references=16, mentions=True
+        7500, _TEN_RATIOS, _words("1K 2K 4K"), _words("low medium high"), references=16, ratio="16:9", mentions=True
     ),
     "seedream-4.5": ImageModel(2000, resolutions=_words("2K 4K"), mentions=True),
     "seedream-5.0": ImageModel(2000, resolutions=_words("2K 3K"), mentions=True),
@@ -119,26 +123,44 @@ VIDEO_MODELS: Final[Mapping[str, VideoModel]] = {
 }
 
 
+def image_model(body: Mapping[str, Any]) -> str:
+    """Return the model that makes an image."""
+    return str(body.get("model") or DEFAULT_IMAGE_MODEL)
+
+
+def image_ratio(body: Mapping[str, Any]) -> str:
+    """Return the ratio that an image gets; ``"auto"`` where nobody can tell beforehand."""
+    model = IMAGE_MODELS.get(image_model(body))
+    return str(body.get("aspectRatio") or (model.ratio if model else "auto"))
+
+
 def images_made(body: Mapping[str, Any]) -> int:
     """Return how many images a create makes."""
-    model = IMAGE_MODELS.get(body.get("model") or DEFAULT_IMAGE_MODEL)
+    model = IMAGE_MODELS.get(image_model(body))
     return (model.batch if model else None) or int(body.get("quantity") or 1)
 
 
-def check_image(body: Mapping[str, Any]) -> None:
+def check_image(body: Mapping[str, Any]) -> dict[str, Any]:
     """Check the body of POST /images/create.
 
+    :return: the body with the words of its fields as they are documented: ``4K`` for ``4k``.
     :raises MiniMaxBadRequestError: the model is documented not to take it.
     """
     _check_replies(body)
-    name = body.get("model") or DEFAULT_IMAGE_MODEL
+    name = image_model(body)
     model = IMAGE_MODELS.get(name)
     if model is None:
-        return _pass_unknown(name, IMAGE_MODELS)
+        return _pass_unknown(name, IMAGE_MODELS, body)
     _check_prompt(name, body, model.prompt)
-    _one_of(name, "aspect_ratio", body.get("aspectRatio"), model.ratios)
-    _one_of(name, "resolution", body.get("resolution"), model.resolutions)
-    _one_of(name, "quality", body.get("quality"), model.qualities)
+    spelled = _spelled(
+        name,
+        body,
+        {
+            "aspectRatio": ("aspect_ratio", model.ratios),
+            "resolution": ("resolution", model.resolutions),
+            "quality": ("quality", model.qualities),
+        },
+    )
     _at_most(name, "reference_file_ids", _count(body, "referenceFileId"), model.references)
     if body.get("characterFileId") and not model.character:
         raise _refused(name, "character_file_id is not taken")
@@ -146,33 +168,45 @@ def check_image(body: Mapping[str, Any]) -> None:
         raise _refused(name, f"it always makes, and costs, {model.batch} images: leave quantity out")
     if not model.mentions and _MENTION.search(body["prompt"]):
         raise _refused(name, "the prompt may not speak of @Image1 and the like")
-    return None
+    return spelled
 
 
-def check_video(body: Mapping[str, Any]) -> None:
+def check_video(body: Mapping[str, Any]) -> dict[str, Any]:
     """Check the body of POST /videos/create.
 
-    :raises MiniMaxBadRequestError: the model is documented not to take it.
+    :return: the body with the words of its fields as they are documented.
+    :raises MiniMaxBadRequestError: the service, or the model, is documented not to take it.
     """
     _check_replies(body)
-    name = body.get("model") or ("I2V-01" if body.get("fileID") else "T2V-01")
+    _check_max_jobs(body.get("maxJobs"))
+    if "fileID2" in body and not body.get("fileID"):
+        raise MiniMaxBadRequestError(
+            "reference_file_ids are the second file and the following ones, and may leave no gap: give the first as "
+            "file_id. Nothing was sent."
+        )
+    name = str(body.get("model") or ("I2V-01" if body.get("fileID") else "T2V-01"))
     model = VIDEO_MODELS.get(name)
     if model is None:
-        return _pass_unknown(name, VIDEO_MODELS)
+        return _pass_unknown(name, VIDEO_MODELS, body)
     _check_prompt(name, body, model.prompt)
-    _one_of(name, "options", body.get("options"), model.options)
-    _one_of(name, "resolution", body.get("resolution"), model.resolutions)
+    words = {"options": ("options", model.options), "resolution": ("resolution", model.resolutions)}
+    if model.ratios:
+        words["aspectRatio"] = ("aspect_ratio", model.ratios)
+    elif body.get("aspectRatio"):
+        log.warning("Model %s is not documented to take an aspect_ratio; it may be ignored.", name)
+    spelled = _spelled(name, body, words)
     duration = body.get("duration")
     if duration is not None and duration not in model.durations:
         bounds = f"{model.durations[0]} to {model.durations[-1]} seconds" if model.durations else "set by its options"
         raise _refused(name, f"duration is {bounds}, not {duration!r}")
-    if model.ratios:
-        _one_of(name, "aspect_ratio", body.get("aspectRatio"), model.ratios)
-    elif body.get("aspectRatio"):
-        log.warning("Model %s is not documented to take an aspect_ratio; it may be ignored.", name)
     _at_most(name, "reference_file_ids", sum(f"fileID{number}" in body for number in range(2, 20)), model.references)
-    _check_media(name, model, body)
-    return None
+    _check_media(name, model, spelled)
+    return spelled
+
+
+def _check_max_jobs(given: object) -> None:
+    if given is not None and given not in _MAX_JOBS:
+        raise MiniMaxBadRequestError(f"max_jobs is {_MAX_JOBS[0]} to {_MAX_JOBS[-1]}, not {given!r}. Nothing was sent.")
 
 
 def _check_media(name: str, model: VideoModel, body: Mapping[str, Any]) -> None:
@@ -205,13 +239,23 @@ def _check_replies(body: Mapping[str, Any]) -> None:
             raise MiniMaxBadRequestError(f"{parameter} is longer than {_LONGEST_REPLY} characters.")
 
 
-def _one_of(name: str, parameter: str, value: object, known: Collection[str]) -> None:
-    if value is None:
-        return
-    if not known:
-        raise _refused(name, f"{parameter} is not taken")
-    if str(value).casefold() not in {word.casefold() for word in known}:
-        raise _refused(name, f"{parameter} is one of {_join(known)}, not {value!r}")
+def _spelled(name: str, body: Mapping[str, Any], words: Mapping[str, tuple[str, Collection[str]]]) -> dict[str, Any]:
+    """Return a body in which these fields hold one of their words, as it is documented.
+
+    :param words: by the name of a field: its parameter, and the words that the model takes.
+    """
+    found = dict(body)
+    for field, (parameter, known) in words.items():
+        value = body.get(field)
+        if value is None:
+            continue
+        if not known:
+            raise _refused(name, f"{parameter} is not taken")
+        documented = {word.casefold(): word for word in known}.get(str(value).casefold())
+        if documented is None:
+            raise _refused(name, f"{parameter} is one of {_join(known)}, not {value!r}")
+        found[field] = documented
+    return found
 
 
 def _at_most(name: str, parameter: str, given: int, most: int) -> None:
@@ -231,5 +275,6 @@ def _refused(name: str, what: str) -> MiniMaxBadRequestError:
     return MiniMaxBadRequestError(f"Model {name}: {what}. Nothing was sent.")
 
 
-def _pass_unknown(name: object, known: Mapping[str, object]) -> None:
+def _pass_unknown(name: str, known: Mapping[str, object], body: Mapping[str, Any]) -> dict[str, Any]:
     log.warning("Model %r is not known here, so its fields are not checked. Known: %s.", name, ", ".join(known))
+    return dict(body)

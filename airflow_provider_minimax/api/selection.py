@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.jobs import KNOWN_LABELS, Job, check_labels, status_label
+from airflow_provider_minimax.api.jobs import KNOWN_LABELS, Job, check_labels, created_at, status_label
 from airflow_provider_minimax.api.paging import Image, Page
 
 #: A point in time as a parameter gives it.
@@ -70,8 +70,8 @@ class Selection:
         """Tell whether an image was created within the window, whatever its status."""
         if self.created_from is None and self.created_to is None:
             return True
-        created = image.get("createTime")
-        if not isinstance(created, int):
+        created = created_at(image)
+        if created is None:
             return False
         return not (
             (self.created_from is not None and created < _milliseconds(self.created_from))
@@ -86,9 +86,8 @@ class Selection:
         """
         if self.created_from is None or not page:
             return False
-        created = [image.get("createTime") for image in page]
-        times = [time for time in created if isinstance(time, int)]
-        return len(times) == len(created) and max(times) < _milliseconds(self.created_from) and times[0] >= times[-1]
+        times = [created for image in page if (created := created_at(image)) is not None]
+        return len(times) == len(page) and max(times) < _milliseconds(self.created_from) and times[0] >= times[-1]
 
 
 def _milliseconds(moment: datetime) -> float:
@@ -110,14 +109,10 @@ def _moment(parameter: str, value: Moment) -> datetime | None:
 
 
 class Chosen(NamedTuple):
-    """What a page holds of the selection, and how far the walk has come.
-
-    ``scanned`` counts all images met so far; ``total`` is the service's own count of the account's images.
-    """
+    """What a page holds of the selection, and how many images the walk has met so far."""
 
     images: list[Image]
     scanned: int
-    total: int | None
 
 
 def choose(pages: Iterable[Page], selection: Selection, limit: int | None = None) -> Iterator[Chosen]:
@@ -132,6 +127,6 @@ def choose(pages: Iterable[Page], selection: Selection, limit: int | None = None
         if limit is not None:
             images = images[: limit - chosen]
         chosen += len(images)
-        yield Chosen(images, scanned, page.total)
+        yield Chosen(images, scanned)
         if chosen == limit or selection.lies_behind(page.images):
             return

@@ -9,7 +9,8 @@ const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeSty
 const isTime = (row) => typeof row[TIME] === "number" && Number.isFinite(new Date(row[TIME]).getTime());
 const years = new Set(rows.map((row) => (isTime(row) ? new Date(row[TIME]).getFullYear() : 0)));
 const brief = years.size > 1 ? day : new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
-const BATCH = 80;
+const hour = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const BATCH = 240;
 
 // Prompts are other people's words: they become text and nothing else.
 function make(tag, name, text) {
@@ -22,9 +23,10 @@ function make(tag, name, text) {
 const address = (row) => row[FILE].split("/").map(encodeURIComponent).join("/");
 
 function hole(row, why) {
-  const box = make("span", "hole");
-  box.dataset.status = row[STATUS];
-  box.append(make("i", "dot"), make("span", "", why));
+  const [box, badge] = [make("span", "hole"), make("span", "badge")];
+  badge.dataset.status = row[STATUS];
+  badge.append(make("i", "dot"), why);
+  box.append(badge);
   return box;
 }
 
@@ -34,7 +36,7 @@ function picture(row, isLazy) {
   if (isLazy) image.loading = "lazy";
   image.decoding = "async";
   image.alt = "";
-  image.addEventListener("error", () => image.replaceWith(hole(row, "file is missing")), { once: true });
+  image.addEventListener("error", () => image.replaceWith(hole(row, row[FILE].endsWith(".mp4") ? "video" : "file is missing")), { once: true });
   image.src = address(row);
   return image;
 }
@@ -45,15 +47,24 @@ function card(row, place) {
   element.dataset.place = place;
   element.dataset.status = row[STATUS];
   // Where there is nothing to see, a small frame will do.
-  element.style.setProperty("--r", row[FILE] ? row[RATIO] : Math.min(row[RATIO], 1));
+  element.style.setProperty("--r", row[FILE] ? row[RATIO] : Math.min(row[RATIO], 0.8));
   const frame = make("span", "pic");
   frame.append(picture(row, true));
   const text = make("span", "text", row[PROMPT] || "(no prompt)");
   text.dir = "auto";
   const meta = make("span", "meta");
-  meta.append(make("i", "dot"), make("span", "", row[MODEL]));
+  const dot = make("i", "dot");
+  // A colour says nothing to those who cannot see it.
+  dot.role = "img";
+  dot.ariaLabel = row[STATUS];
+  meta.append(dot, make("span", "", row[MODEL]));
   meta.title = row[STATUS];
-  if (isTime(row)) meta.append("·", make("time", "", brief.format(row[TIME])));
+  if (isTime(row)) {
+    const time = make("time", "", brief.format(row[TIME]));
+    time.append(make("span", "hour", `, ${hour.format(row[TIME])}`));
+    meta.append(time);
+    meta.title += `, ${moment.format(row[TIME])}`;
+  }
   element.append(frame, text, meta);
   return element;
 }
@@ -64,10 +75,18 @@ let drawn = 0;
 let status = null;
 
 function draw() {
-  const batch = document.createDocumentFragment();
-  for (const end = Math.min(drawn + BATCH, shown.length); drawn < end; drawn++) batch.append(card(rows[shown[drawn]], drawn));
+  // Rows of their own: to lay them out, those before need not be touched.
+  const batch = make("div", "rows");
+  for (const last = Math.min(drawn + BATCH, shown.length); drawn < last; drawn++) batch.append(card(rows[shown[drawn]], drawn));
   $("grid").append(batch);
+  // Watched anew, it tells at once whether it is still near; by itself it would tell only when that changes.
+  end.unobserve($("more"));
+  if (drawn < shown.length) end.observe($("more"));
 }
+
+const end = new IntersectionObserver((entries) => {
+  if (entries.some((entry) => entry.isIntersecting)) draw();
+}, { rootMargin: "150%" });
 
 const haystack = rows.map((row) => `${row[PROMPT]}\n${row[MODEL]}`.toLowerCase());
 
@@ -146,6 +165,7 @@ function open(place) {
   $("open").hidden = !row[FILE];
   if (row[FILE]) $("open").href = address(row);
   $("copy").textContent = "Copy prompt";
+  $("place").textContent = `${number.format(at + 1)} of ${number.format(shown.length)}`;
   $("prev").disabled = at === 0;
   $("next").disabled = at === shown.length - 1;
   if (!$("view").open) $("view").showModal();
@@ -163,7 +183,7 @@ $("grid").addEventListener("click", (event) => {
   if (chosen) open(Number(chosen.dataset.place));
 });
 $("view").addEventListener("close", () => {
-  const chosen = $("grid").children[at];
+  const chosen = $("grid").querySelector(`[data-place="${at}"]`);
   if (chosen) {
     chosen.scrollIntoView({ block: "nearest" });
     chosen.focus({ preventScroll: true });
@@ -194,9 +214,6 @@ $("find").addEventListener("input", () => {
   clearTimeout(waiting);
   waiting = setTimeout(choose, 120);
 });
-new IntersectionObserver((entries) => {
-  if (entries.some((entry) => entry.isIntersecting)) draw();
-}, { rootMargin: "1200px" }).observe($("more"));
 
 if (total > rows.length) {
   $("note").hidden = false;

@@ -16,9 +16,9 @@ from typing import Final
 
 from airflow_provider_minimax.api.codec import dumps
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.jobs import status_label
+from airflow_provider_minimax.api.jobs import created_at, status_label
 from airflow_provider_minimax.api.paging import Image, image_key
-from airflow_provider_minimax.exporting.files import rows_of
+from airflow_provider_minimax.exporting.files import MEDIA, rows_of, stem_and_digits
 from airflow_provider_minimax.exporting.plan import Plan
 from airflow_provider_minimax.exporting.records import Manifest
 from airflow_provider_minimax.exporting.storage import Storage
@@ -83,7 +83,7 @@ def page(rows: Iterable[Image], total: int) -> Iterator[bytes]:
     policy = "; ".join(
         (
             "default-src 'none'",
-            "img-src 'self' file: data:",
+            "img-src 'self' file:",
             f"script-src {_hash(script)}",
             f"style-src {_hash(style)}",
             "base-uri 'none'",
@@ -102,16 +102,21 @@ def page(rows: Iterable[Image], total: int) -> Iterator[bytes]:
 
 
 def _cells(row: Image) -> list[object]:
-    created = row.get("createTime")
     return [
-        row.get("mediaPath"),
+        _file(row),
         str(row.get("desc") or ""),
         status_label(row),
         str(row.get("modelID") or ""),
-        created if isinstance(created, int) else None,
+        created_at(row),
         _shape(row),
         image_key(row),
     ]
+
+
+def _file(row: Image) -> str | None:
+    """Return the file of a row, where this is a name that we give: the service may send a field of that name, too."""
+    folder, _, name = str(row.get("mediaPath")).rpartition("/")
+    return f"{folder}/{name}" if folder == MEDIA and stem_and_digits(name) else None
 
 
 def _shape(row: Image) -> float:

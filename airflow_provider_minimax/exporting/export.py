@@ -9,18 +9,21 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
+from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxUpstreamError
 from airflow_provider_minimax.api.jobs import is_final
 from airflow_provider_minimax.api.paging import Image, Page, Position, PositionLostError, image_key
 from airflow_provider_minimax.exporting import contact_sheet, sync
 from airflow_provider_minimax.exporting.ahead import ahead
-from airflow_provider_minimax.exporting.files import Fate, MediaSource, forget_strays, settle
-from airflow_provider_minimax.exporting.parts import PartWriter
-from airflow_provider_minimax.exporting.plan import Plan
+from airflow_provider_minimax.exporting.claim import Claim
+from airflow_provider_minimax.exporting.files import MEDIA, Fate, MediaSource, forget_strays, settle, stem_and_digits
+from airflow_provider_minimax.exporting.parts import PartWriter, spoilt_file
+from airflow_provider_minimax.exporting.plan import Plan, source_of
 from airflow_provider_minimax.exporting.progress import Progress
 from airflow_provider_minimax.exporting.records import (
     CHECKPOINT,
@@ -28,10 +31,8 @@ from airflow_provider_minimax.exporting.records import (
     Checkpoint,
     Head,
     Manifest,
-    StoredManifest,
     Unfinished,
-    load_checkpoint,
-    load_manifest,
+    damaged,
     part_number,
 )
 from airflow_provider_minimax.exporting.storage import Storage, storage_at, storage_errors
@@ -90,40 +91,59 @@ class _Export:
         self._storage = storage
         self._run = run
         self._media = media
-        self._stored: StoredManifest | None = None
+        self._claim = Claim(storage)
+        #: What two exports must agree on, to be joined.
+        self._shape = plan.describe() | source_of(client.settings)
         self._base: Manifest | None = None
+        self._base_hash: str | None = None
         self._is_prepared = False
         self._saved_at = 0
+        #: Files when they were last made sure of.
+        self._secured = 0
+        #: The last image of what was dealt with before.
+        self._last: Image | None = None
 
     def run(self) -> dict[str, Any]:
+        try:
+            return self._run_to_its_end()
+        except MiniMaxError as error:
+            raise self._claim.explain(error) from None
+        finally:
+            self._claim.withdraw()
+
+    def _run_to_its_end(self) -> dict[str, Any]:
         with storage_errors(self._storage.folder):
-            self._stored = load_manifest(self._storage)
-            checkpoint = load_checkpoint(self._storage)
+            stored, checkpoint = self._claim.look()
+            sizes = dict(self._storage.files()) if stored or checkpoint else {}
             if self._plan.contact_sheet:
                 # Now, and not after a long walk.
                 contact_sheet.check(self._storage)
-        if self._plan.sync and self._stored is not None:
-            self._base = sync.base_of(self._stored, self._plan)
+        if self._plan.sync and stored is not None:
+            self._base = sync.base_of(stored, self._shape, sizes)
+            self._base_hash = None if self._base is None else stored.sha256
         try:
-            pages = self._go_on(checkpoint) if checkpoint is not None else None
+            pages = self._go_on(checkpoint, sizes) if checkpoint is not None else None
             self._export(self._begin() if pages is None else pages)
         except PositionLostError as error:
             log.warning("%s The export begins anew.", error)
-            self._is_prepared = False
             self._export(self._begin())
         return self._finish()
 
     # Where to begin
 
     def _begin(self) -> Iterator[Page]:
-        self._state = Checkpoint.begin(self._plan.describe(), self._run, self._base_hash)
+        self._saved_at, self._last = 0, None
+        self._state = Checkpoint.begin(self._shape, self._run, self._base_hash)
         return self._client.iter_pages()
 
-    def _go_on(self, checkpoint: Checkpoint) -> Iterator[Page] | None:
+    def _go_on(self, checkpoint: Checkpoint, sizes: Mapping[str, int]) -> Iterator[Page] | None:
         """Return the pages that a checkpoint leaves to do; None where it is of no use."""
-        reason = self._objection(checkpoint)
+        if checkpoint.after is None and not checkpoint.is_complete:
+            # Of a try that did not come to its first part.
+            return None
+        reason = self._objection(checkpoint, sizes)
         pages: Iterator[Page] | None = None
-        if reason is None and checkpoint.run != self._run:
+        if reason is None and (self._run is None or checkpoint.run != self._run):
             pages = self._client.iter_pages()
             first = next(pages, None)
             pages = itertools.chain([] if first is None else [first], pages)
@@ -131,49 +151,35 @@ class _Export:
         if reason is not None:
             log.info("The checkpoint in %s is discarded: %s.", self._storage.folder, reason)
             if pages is not None:
-                self._state = Checkpoint.begin(self._plan.describe(), self._run, self._base_hash)
+                self._state = Checkpoint.begin(self._shape, self._run, self._base_hash)
             return pages
         log.info(
             "Going on from the checkpoint: %d images in %d parts are there.",
             checkpoint.found.images,
             len(checkpoint.parts),
         )
+        checkpoint.run = self._run
         self._state = checkpoint
         self._saved_at = checkpoint.scanned
-        return iter(()) if checkpoint.is_complete else self._guarded(self._client.iter_pages(after=checkpoint.after))
+        if checkpoint.after is not None:
+            self._last = checkpoint.after.as_image()
+        return iter(()) if checkpoint.is_complete else self._client.iter_pages(after=checkpoint.after)
 
-    def _objection(self, checkpoint: Checkpoint) -> str | None:
+    def _objection(self, checkpoint: Checkpoint, sizes: Mapping[str, int]) -> str | None:
         """Return why a checkpoint cannot be built upon."""
-        if checkpoint.plan != self._plan.describe():
-            return "it was made with other parameters"
-        if checkpoint.base != self._base_hash:
-            return "it was made for another export"
-        if checkpoint.found.media_failed and not self._plan.skip_bad_media:
-            return "it left out files that could not be fetched"
-        with storage_errors(self._storage.folder):
-            sizes = dict(self._storage.files())
-        if any(sizes.get(part.name) != part.bytes for part in checkpoint.parts):
-            return "its parts are not all there"
-        return None
-
-    @property
-    def _base_hash(self) -> str | None:
-        return self._stored.sha256 if self._base is not None and self._stored is not None else None
-
-    def _guarded(self, pages: Iterator[Page]) -> Iterator[Page]:
-        """Doubt an end right at the place to go on from while the service has counted more."""
-        first = next(pages, None)
-        total = self._state.total
-        if first is None and total is not None and self._state.scanned < total and self._base is None:
-            raise PositionLostError(f"The list seems to end after {self._state.scanned} of {total} images.")
-        return itertools.chain([] if first is None else [first], pages)
+        reason = checkpoint.objection(self._shape, self._base_hash, sizes, skip_bad_media=self._plan.skip_bad_media)
+        if reason is not None or not self._plan.download_media:
+            return reason
+        name = spoilt_file(self._storage, self._plan.format, checkpoint.parts)
+        return None if name is None else "its files are not all there"
 
     # The walk
 
     def _export(self, pages: Iterator[Page]) -> None:
         number = 0 if self._base is None else 1 + max((part_number(p.name) or 0 for p in self._base.parts), default=-1)
         plan = self._plan
-        self._writer = PartWriter(self._storage, plan.format, plan.columns, number + len(self._state.parts))
+        number += len(self._state.parts)
+        self._writer = PartWriter(self._storage, plan.format, plan.columns, number, self._claim.check)
         progress = Progress(self._state.scanned)
         try:
             # What ends the walk is seen where it is read, so that no page is asked for in vain.
@@ -190,6 +196,11 @@ class _Export:
     def _noted(self, pages: Iterator[Page]) -> Iterator[Page]:
         """Prepare the folder when the first page has come: until then, an older export stays."""
         for page in pages:
+            if not page.images and page.total and not self._state.scanned:
+                raise MiniMaxUpstreamError(
+                    f"The list of images is empty, and the service counts {page.total} of them. Nothing was changed in "
+                    f"{self._storage.folder}; a retry asks again."
+                )
             self._prepare()
             self._state.total = page.total
             if not self._state.scanned and not self._state.head.keys:
@@ -199,31 +210,31 @@ class _Export:
     def _chosen(self, pages: Iterator[Page]) -> Iterator[list[tuple[Image, bool]]]:
         """Yield images and whether they are meant, until the selection cannot hold more."""
         plan = self._plan
-        left = itertools.count() if plan.max_images is None else range(plan.max_images - self._state.found.images)
-        tickets = iter(left)
-        news = pages if self._base is None else sync.news(pages, self._base.head)
-        if plan.max_images == self._state.found.images:
-            return
-        for page in news:
+        left = math.inf if plan.max_images is None else plan.max_images - self._state.found.images
+        news = pages
+        if self._base is not None and not self._state.is_complete:
+            news = sync.news(pages, self._base.head)
+        # Counted here, ahead of what is written, so that no page is asked for beyond the last image that is meant.
+        while left and (page := next(news, None)) is not None:
             fates: list[tuple[Image, bool]] = []
             for image in page.images:
                 is_meant = plan.selection.accepts(image)
-                if is_meant and next(tickets, None) is None:
-                    yield fates
-                    return
+                left -= is_meant
                 fates.append((image, is_meant))
+                if not left:
+                    break
             yield fates
             if plan.selection.lies_behind(page.images):
                 return
 
     def _take(self, fates: list[Fate]) -> None:
         state, writer = self._state, self._writer
+        before = state.scanned
         for fate in fates:
             image, row, saved, failure = fate
             state.scanned += 1
-            if not is_final(image) and self._plan.selection.covers(image):
-                part = None if row is None else writer.name
-                state.found.unfinished.append(Unfinished(image_key(image) or "", part))
+            if failure is not None or (not is_final(image) and self._plan.selection.covers(image)):
+                state.found.unfinished.append(Unfinished.of(image, None if row is None else writer.name))
             if row is None:
                 continue
             found = state.found
@@ -238,35 +249,52 @@ class _Export:
             writer.add(row)
             if writer.rows == self._plan.part_rows:
                 state.parts.append(writer.finish())
-                self._save(image)
+                self._save(fates, state.scanned - before)
         writer.flush()
         if fates and not writer.rows and state.scanned - self._saved_at >= self._plan.part_rows:
             # A long way to the first image that is meant is not walked twice either.
-            self._save(fates[-1].image)
+            self._save(fates, len(fates))
+        if fates:
+            self._last = fates[-1].image
 
-    def _save(self, last: Image) -> None:
+    def _save(self, fates: list[Fate], count: int) -> None:
+        """Make certain what was done of these so far."""
         state = self._state
-        state.after = state.place_after(last)
-        with storage_errors(self._storage.folder):
-            state.save(self._storage)
+        state.after = state.place_after(fates[count - 2].image if count > 1 else self._last, fates[count - 1].image)
+        self._commit_state()
         self._saved_at = state.scanned
+
+    def _commit_state(self) -> None:
+        self._claim.check()
+        self._secure(self._state.found.media_files)
+        with storage_errors(self._storage.folder):
+            self._state.save(self._storage)
+
+    def _secure(self, files: int) -> None:
+        """Let no row be committed whose file could still be lost. Each file by itself would cost the disk too much."""
+        if files != self._secured:
+            self._storage.secure()
+            self._secured = files
 
     # The folder
 
     def _prepare(self) -> None:
-        """Make the folder; take away what does not belong to this export, an older manifest first."""
+        """Take the folder over; take away what does not belong to this export, an older manifest first."""
         if self._is_prepared:
             return
         storage, state = self._storage, self._state
         keep = {part.name for part in state.parts}
         with storage_errors(storage.folder):
-            if not state.scanned:
-                storage.remove(CHECKPOINT)
+            # What is under way there is cleared away when it is nobody else's any more.
+            storage.prepare(is_ours=False)
+            self._claim.take(state)
             if self._base is not None:
                 keep |= {part.name for part in self._base.parts}
             elif not state.is_complete:
                 storage.remove(MANIFEST)
-            storage.prepare(*(["media"] if self._plan.download_media else []))
+                contact_sheet.remove(storage)
+            storage.prepare(*([MEDIA] if self._plan.download_media else []))
+            storage.forget_uploads(_is_ours)
             for name, _ in list(storage.files()):
                 if part_number(name) is not None and name not in keep:
                     storage.remove(name)
@@ -277,22 +305,33 @@ class _Export:
         storage, state = self._storage, self._state
         if state.parts and not state.is_complete:
             state.is_complete = True
-            with storage_errors(storage.folder):
-                state.save(storage)
+            self._commit_state()
         manifest = Manifest(state.plan, state.found, state.head, state.parts)
         if self._base is not None:
-            manifest = sync.merge(self._base, manifest, self._plan, storage, self._media, self._client.get_image)
+            read, guard = self._client.get_image, self._claim.check
+            manifest = sync.merge(self._base, manifest, self._plan, storage, self._media, read, guard)
+        self._claim.check()
         with storage_errors(storage.folder):
             self._write_contact_sheet(manifest)
+            there = dict(storage.files())
+        if (name := damaged(manifest.parts, there)) is not None:
+            raise MiniMaxError(
+                f"{storage.url(name)} is not what was written there: something else works in the folder. No manifest "
+                "was written; a retry begins anew."
+            )
+        self._claim.check()
+        self._secure(manifest.found.media_files)
+        with storage_errors(storage.folder):
             manifest.write(storage)
-            kept = {part.name for part in manifest.parts}
-            for name, _ in list(storage.files()):
-                if part_number(name) is not None and name not in kept:
+        self._claim.check()
+        with storage_errors(storage.folder):
+            for name in there.keys() - {part.name for part in manifest.parts}:
+                if part_number(name) is not None:
                     storage.remove(name)
             if self._base is None:
                 # A sync leaves none, and does not list a large folder to find that out.
                 forget_strays(storage, self._plan, manifest)
-            storage.remove(CHECKPOINT)
+        self._claim.give_back()
         # Files are not opened by ObjectStoragePath, which would report each draft; the manifest stands for all.
         get_hook_lineage_collector().add_output_asset(context=storage.folder, uri=storage.url(MANIFEST))
         return self._summary(manifest)
@@ -326,3 +365,11 @@ class _Export:
             "newest_image_id": found.newest_image_id,
             "oldest_image_id": found.oldest_image_id,
         }
+
+
+def _is_ours(name: str) -> bool:
+    """Tell by its name within the folder whether a file is of an export."""
+    folder, _, file = name.rpartition("/")
+    if folder:
+        return folder == MEDIA and stem_and_digits(file) is not None
+    return part_number(file) is not None or file in (CHECKPOINT, MANIFEST, contact_sheet.NAME)

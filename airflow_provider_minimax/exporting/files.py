@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple, Protocol
 from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
 from airflow_provider_minimax.api.jobs import is_final, media_url
 from airflow_provider_minimax.api.paging import Image, image_key
-from airflow_provider_minimax.exporting.formats import MEDIA_FIELDS
 from airflow_provider_minimax.exporting.plan import Plan
 from airflow_provider_minimax.exporting.records import Manifest, MediaFailure
+from airflow_provider_minimax.exporting.rows import MEDIA_FIELDS
 from airflow_provider_minimax.exporting.storage import Storage
 
 #: The folder of the files, below that of the export.
@@ -66,6 +66,15 @@ def stem_of(key: str) -> str:
     if safe == bare and safe:
         return safe
     return f"{safe or 'image'}-{hashlib.sha256(key.encode(errors='backslashreplace')).hexdigest()[:8]}"
+
+
+def stem_with_owner(key: str) -> str:
+    """Return what the file of an image or a video is called where files of any kind and account lie side by side.
+
+    :param key: its full id, of which the bare part is unique only within a kind and an account.
+    """
+    owner, _, bare = key.rpartition("minimax:")[2].rpartition(":")
+    return f"{_UNSAFE.sub('_', owner)}-{stem_of(bare)}" if owner else stem_of(key)
 
 
 def file_name(stem: str, sha256: str, extension: str) -> str:
@@ -134,9 +143,10 @@ def _is_done(file: Future[Saved] | None) -> bool:
 
 def forget_strays(storage: Storage, plan: Plan, manifest: Manifest) -> None:
     """Remove files that an older export has left, if there are any."""
-    stray = {name for name, _ in storage.files(MEDIA) if stem_and_digits(name)}
-    if len(stray) == manifest.found.media_files:
+    # Counted first: there may be more names than memory should hold, and mostly none is astray.
+    if sum(stem_and_digits(name) is not None for name, _ in storage.files(MEDIA)) == manifest.found.media_files:
         return
+    stray = {name for name, _ in storage.files(MEDIA) if stem_and_digits(name)}
     if plan.download_media:
         for row in rows_of(storage, plan, manifest, (MEDIA_FIELDS[0],)):
             stray.discard((row.get(MEDIA_FIELDS[0]) or "").rpartition("/")[2])

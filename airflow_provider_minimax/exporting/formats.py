@@ -9,57 +9,13 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
-from typing import IO, Any, Final, NamedTuple, Protocol
+from typing import IO, Any, Final, NamedTuple
 
 from airflow_provider_minimax.api.codec import dumps, loads
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.paging import Image
+from airflow_provider_minimax.exporting.rows import OTHER_FIELDS, RowWriter, Sink, text_of
 
-#: Columns of a CSV file: what identifies an image, then every other documented field of GET /images/.
-COLUMNS: Final = (
-    "imageId",
-    "fileID",
-    "status",
-    "statusLabel",
-    "statusFinal",
-    "createTime",
-    "modelID",
-    "aspectRatio",
-    "batchID",
-    "desc",
-    "downloadURL",
-    "videoURL",
-    "coverURL",
-    "id",
-    "canAppeal",
-    "canRetry",
-    "createType",
-    "disableGenerateSimilar",
-    "duration",
-    "extra",
-    "generatorType",
-    "hasVoice",
-    "height",
-    "humanCheckStatus",
-    "isBookmarked",
-    "isInFolder",
-    "isVisitor",
-    "originFiles",
-    "postStatus",
-    "priority",
-    "promptImgURL",
-    "resolution",
-    "tags",
-    "useOriginPrompt",
-    "userID",
-    "userIDStr",
-    "videoURLs",
-    "width",
-)
-#: The last column: fields that the documentation does not know, as a JSON object, so that nothing is lost.
-OTHER_FIELDS: Final = "otherFields"
-#: What an export adds to a row when it fetches the files: path below the folder, size, and checksum.
-MEDIA_FIELDS: Final = ("mediaPath", "mediaBytes", "mediaSha256")
 #: Columns that hold text as it is; any other value in a CSV file is JSON.
 _TEXTS: Final = frozenset(
     {
@@ -67,23 +23,6 @@ _TEXTS: Final = frozenset(
         *("videoURL", "coverURL", "id", "promptImgURL", "userIDStr", "mediaPath", "mediaSha256"),
     }
 )
-
-
-class RowWriter(Protocol):
-    """Writes one file."""
-
-    def write(self, images: list[Image]) -> None:
-        """Add rows."""
-
-    def close(self) -> None:
-        """Write what is still to be written; the sink stays open."""
-
-
-class Sink(Protocol):
-    """Where a file goes."""
-
-    def write(self, body: bytes) -> int:
-        """Add bytes."""
 
 
 class Format(NamedTuple):
@@ -96,24 +35,6 @@ class Format(NamedTuple):
     extension: str
     write: Callable[[Sink, tuple[str, ...]], RowWriter]
     read: Callable[[IO[bytes], tuple[str, ...] | None], Iterator[Image]]
-
-
-def columns(*, media: bool) -> tuple[str, ...]:
-    """Return the columns of a table; the last one holds what the documentation does not know."""
-    return (*COLUMNS, *(MEDIA_FIELDS if media else ()), OTHER_FIELDS)
-
-
-def other_fields(image: Image, known: frozenset[str]) -> str:
-    """Return the fields that have no column, as a JSON object; empty where there are none."""
-    others = {name: value for name, value in image.items() if name not in known}
-    return text_of(others) if others else ""
-
-
-def text_of(value: object) -> str:
-    """Return text as it is, nothing for a missing value, and JSON for all else."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else dumps(value).decode()
 
 
 class _JsonlWriter:
@@ -145,12 +66,14 @@ class _CsvWriter:
         self._put([names])
 
     def write(self, images: list[Image]) -> None:
-        self._put(
-            [*(text_of(image.get(name)) for name in self._names), other_fields(image, self._known)] for image in images
-        )
+        self._put(map(self._row, images))
 
     def close(self) -> None:
         """Do nothing: lines need no end."""
+
+    def _row(self, image: Image) -> list[str]:
+        others = {name: value for name, value in image.items() if name not in self._known}
+        return [*(text_of(image.get(name)) for name in self._names), text_of(others or None)]
 
     def _put(self, rows: Iterable[Iterable[str]]) -> None:
         text = io.StringIO()
@@ -214,13 +137,21 @@ FORMATS: Final[Mapping[str, Format]] = {
 }
 
 
-def format_named(name: str) -> Format:
-    """Return a format by the name that an operator takes.
+def check_name(name: str) -> None:
+    """Refuse a format that there is none of.
 
-    :raises MiniMaxBadRequestError: there is none of this name, or its library is not installed.
+    :raises MiniMaxBadRequestError: there is none.
     """
     if name not in FORMATS:
         raise MiniMaxBadRequestError(f"file_format must be one of {', '.join(FORMATS)}, not {name!r}.")
+
+
+def format_named(name: str) -> Format:
+    """Return a format by the name that an operator takes.
+
+    :raises MiniMaxBadRequestError: there is none of this name, or its library is not installed where the task runs.
+    """
+    check_name(name)
     if name == "parquet" and find_spec("pyarrow") is None:
         raise MiniMaxBadRequestError(
             "file_format='parquet' needs pyarrow: pip install 'airflow-provider-minimax[parquet]'."

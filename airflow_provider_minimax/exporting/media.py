@@ -6,9 +6,11 @@ it, it must be https unless the service itself is on http, and it has no say in 
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -24,6 +26,7 @@ from airflow_provider_minimax.api.jobs import media_url
 from airflow_provider_minimax.api.paging import Image, image_key
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.exporting.files import MEDIA, MediaError, Saved, file_name, stem_and_digits, stem_of
+from airflow_provider_minimax.exporting.names import Names
 from airflow_provider_minimax.exporting.storage import Draft, Storage, storage_errors
 
 log = logging.getLogger(__name__)
@@ -55,11 +58,15 @@ class MediaFetcher:
     :param settings: the patience of the connection. Its token is not used.
     :param storage: the folder of the export.
     :param below: the folder of the files, below that one; may be empty.
+    :param stem: what the file of an id is called before its checksum.
     """
 
-    def __init__(self, settings: Settings, storage: Storage, below: str = MEDIA) -> None:
+    def __init__(
+        self, settings: Settings, storage: Storage, below: str = MEDIA, stem: Callable[[str], str] = stem_of
+    ) -> None:
         self._storage = storage
         self._below = below
+        self._stem_of = stem
         self._timeout = (settings.connect_timeout, settings.read_timeout)
         self._max_attempts = settings.max_attempts
         self._schemes = ("https",) if settings.base_url.startswith("https:") else ("https", "http")
@@ -67,7 +74,7 @@ class MediaFetcher:
         self._own = threading.local()
         self._ended = threading.Event()
         self._lock = threading.Lock()
-        self._there: dict[str, list[str]] | None = None
+        self._there: Names | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -77,6 +84,8 @@ class MediaFetcher:
     ) -> None:
         self._ended.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._there is not None:
+            self._there.close()
 
     def submit(self, image: Image) -> Future[Saved]:
         """Begin to fetch the file of an image; the future may raise a ``MediaError``."""
@@ -85,7 +94,7 @@ class MediaFetcher:
     def _fetch(self, key: str | None, url: object) -> Saved:
         if key is None:
             raise MediaError("the image has no id to name its file after")
-        stem = stem_of(key)
+        stem = self._stem_of(key)
         saved = self._known(stem)
         if saved is not None:
             return saved
@@ -106,14 +115,17 @@ class MediaFetcher:
 
     def _known(self, stem: str) -> Saved | None:
         """Return the file of an image, if an earlier try has left it and it is whole."""
-        with self._lock:
-            if self._there is None:
-                self._there = self._listed()
-        for name in self._there.get(stem, ()):
-            path = self._path(name)
-            with storage_errors(self._storage.folder):
+        with storage_errors(self._storage.folder):
+            with self._lock:
+                if self._there is None:
+                    self._there = self._storage.names(self._below)
+            for name in self._there.beginning_with(f"{stem}-"):
+                found = stem_and_digits(name)
+                if found is None or found[0] != stem:
+                    continue
+                path = self._path(name)
                 size, sha256 = self._storage.measure(path)
-                if name == file_name(stem, sha256, name.rpartition(".")[2]):
+                if sha256.startswith(found[1]):
                     return Saved(path, size, sha256)
                 self._storage.remove(path)
         return None
@@ -121,23 +133,15 @@ class MediaFetcher:
     def _path(self, name: str) -> str:
         return f"{self._below}/{name}" if self._below else name
 
-    def _listed(self) -> dict[str, list[str]]:
-        there: dict[str, list[str]] = {}
-        with storage_errors(self._storage.folder):
-            for name, _ in self._storage.files(self._below):
-                if (found := stem_and_digits(name)) is not None:
-                    there.setdefault(found[0], []).append(name)
-        return there
-
     # Fetching
 
     def _try(self, stem: str, url: object) -> Saved:
-        response = self._open(url)
-        with response:
+        deadline = time.monotonic() + _PATIENCE
+        with self._open(url) as response:
             with storage_errors(self._storage.folder):
                 draft = self._storage.draft(self._below)
             try:
-                extension = self._receive(response, draft)
+                extension = self._receive(response, draft, deadline)
                 path = self._path(file_name(stem, draft.sha256, extension))
                 with storage_errors(self._storage.folder):
                     # Not durable: a file that a loss of power has spoilt does not match its name.
@@ -154,10 +158,10 @@ class MediaFetcher:
                 response = self._session.get(
                     address, stream=True, timeout=self._timeout, allow_redirects=False, headers={"Referer": None}
                 )
-            except requests.RequestException as error:
+            except (requests.RequestException, HTTPError) as error:
                 raise _FailedTryError(f"no answer ({type(error).__name__})") from None
             if not response.is_redirect:
-                return self._refused(response)
+                return self._accepted(response)
             url = urljoin(address, response.headers["Location"])
             response.close()
         raise MediaError(f"more than {_REDIRECTS} redirects")
@@ -174,41 +178,51 @@ class MediaFetcher:
         return parts.geturl()
 
     @staticmethod
-    def _refused(response: requests.Response) -> requests.Response:
+    def _accepted(response: requests.Response) -> requests.Response:
         status = response.status_code
-        if status == 200:
+        has_an_end = "Content-Length" in response.headers or response.raw.chunked
+        if status == 200 and has_an_end:
             return response
         response.close()
+        if status == 200:
+            # It would end with the connection, and so would half of it.
+            raise _FailedTryError("the answer does not say how long it is")
         if not retries.may_repeat(status=status, sent=True, paid=False):
             raise MediaError(f"answered {status}")
         pause = answers.retry_after(response.headers, None, datetime.now(UTC))
         raise _FailedTryError(f"answered {status}", status=status, retry_after=pause)
 
-    def _receive(self, response: requests.Response, draft: Draft) -> str:
+    def _receive(self, response: requests.Response, draft: Draft, deadline: float) -> str:
         """Write the body into a draft and return what its first bytes say that it is."""
-        deadline = time.monotonic() + _PATIENCE
-        extension: str | None = None
-        while chunk := self._read(response):
-            if extension is None:
-                extension = media_types.picture_extension(chunk)
-                if extension is None:
-                    raise MediaError("what came is no picture that is known")
+        pieces, head = self._pieces(response, deadline), b""
+        for piece in pieces:
+            head += piece
+            if len(head) >= media_types.MAGIC_BYTES:
+                break
+        extension = media_types.picture_extension(head)
+        if head and extension is None:
+            raise MediaError("what came is no picture that is known")
+        for piece in itertools.chain([head], pieces):
             with storage_errors(self._storage.folder):
-                draft.write(chunk)
-            if draft.bytes > LARGEST or time.monotonic() > deadline or self._ended.is_set():
-                raise MediaError("it is too large, or too slow")
+                draft.write(piece)
+            if draft.bytes > LARGEST:
+                raise MediaError("it is too large")
         length = response.headers.get("Content-Length")
-        if extension is None or (length is not None and length != str(draft.bytes)):
+        if extension is None or length not in (None, str(draft.bytes)):
             raise _FailedTryError(f"{draft.bytes} bytes came instead of {length}")
         return extension
 
-    @staticmethod
-    def _read(response: requests.Response) -> bytes:
+    def _pieces(self, response: requests.Response, deadline: float) -> Iterator[bytes]:
+        """Yield a body as it comes: to wait for more than is there would hide how slowly it trickles."""
+        # Old releases of urllib3 have no `read1`.
+        read = getattr(response.raw, "read1", response.raw.read)
         try:
-            chunk: bytes = response.raw.read(_CHUNK, decode_content=False)
+            while piece := read(_CHUNK, decode_content=False):
+                if self._ended.is_set() or time.monotonic() > deadline:
+                    raise MediaError("it comes too slowly")
+                yield piece
         except (HTTPError, OSError) as error:
             raise _FailedTryError(f"the connection broke ({type(error).__name__})") from None
-        return chunk
 
     @property
     def _session(self) -> requests.Session:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from airflow_provider_minimax.api.codec import dumps
 from airflow_provider_minimax.api.paging import Image
-from airflow_provider_minimax.exporting.formats import OTHER_FIELDS, Sink, text_of
+from airflow_provider_minimax.exporting.rows import OTHER_FIELDS, Sink, text_of
 
 #: Rows of a row group: what is in memory until it is written.
 GROUP_ROWS: Final = 2_000

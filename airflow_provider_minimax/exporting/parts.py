@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+
 from airflow_provider_minimax.api.paging import Image
-from airflow_provider_minimax.exporting.formats import Format, RowWriter
+from airflow_provider_minimax.exporting.files import MEDIA
+from airflow_provider_minimax.exporting.formats import Format
 from airflow_provider_minimax.exporting.records import Part, part_name
+from airflow_provider_minimax.exporting.rows import MEDIA_FIELDS, RowWriter
 from airflow_provider_minimax.exporting.storage import Draft, Storage, storage_errors
 
 
@@ -15,10 +19,19 @@ class PartWriter:
     :param file_format: how images become bytes.
     :param columns: the columns of a table.
     :param number: of the first part.
+    :param guard: called before a part appears; raises where it must not.
     """
 
-    def __init__(self, storage: Storage, file_format: Format, columns: tuple[str, ...], number: int = 0) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        file_format: Format,
+        columns: tuple[str, ...],
+        number: int = 0,
+        guard: Callable[[], None] = lambda: None,
+    ) -> None:
         self._storage = storage
+        self._guard = guard
         self._format = file_format
         self._columns = columns
         self._number = number
@@ -57,6 +70,8 @@ class PartWriter:
             raise ValueError("a part has at least one row")
         with storage_errors(self._storage.folder):
             self._rows.close()
+        self._guard()
+        with storage_errors(self._storage.folder):
             self._draft.commit(self.name)
         part = Part(self.name, self.rows, self._draft.bytes, self._draft.sha256)
         self._draft = self._rows = None
@@ -69,3 +84,18 @@ class PartWriter:
         if self._draft is not None:
             self._draft.abort()
             self._draft = self._rows = None
+
+
+def spoilt_file(storage: Storage, file_format: Format, parts: Iterable[Part]) -> str | None:
+    """Return the first media file of these parts that is missing or of another size; None where all are there."""
+    path, size, _ = MEDIA_FIELDS
+
+    def files() -> Iterator[tuple[str, int]]:
+        for part in parts:
+            with storage.open(part.name) as file:
+                for row in file_format.read(file, (path, size)):
+                    if row.get(path):
+                        yield str(row[path]).removeprefix(f"{MEDIA}/"), row[size]
+
+    with storage_errors(storage.folder):
+        return storage.spoilt(MEDIA, files())

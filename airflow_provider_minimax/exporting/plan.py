@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.api.selection import Selection
-from airflow_provider_minimax.exporting.formats import FORMATS, Format, columns
+from airflow_provider_minimax.exporting.formats import FORMATS, Format
+from airflow_provider_minimax.exporting.rows import columns
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.api.settings import Settings
+
+_USER: Final = re.compile(r"user:(\d+)-")
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,10 @@ class Plan:
         return columns(media=self.download_media)
 
     def describe(self) -> dict[str, Any]:
-        """Return what shapes the files, as plain JSON: two exports may be joined where this is equal."""
+        """Return what shapes the files, as plain JSON.
+
+        Two exports may be joined where this is equal, and their source as well.
+        """
         return {
             "format": self.file_format,
             "selection": self.selection.describe(),
@@ -54,3 +64,9 @@ class Plan:
             "account": self.account,
             "media": self.download_media,
         }
+
+
+def source_of(settings: Settings) -> dict[str, Any]:
+    """Return whose images a connection shows, as plain JSON: of the token no more than what each id says."""
+    user = _USER.match(settings.token)
+    return {"service": settings.base_url, "user": user and user[1]}

@@ -6,12 +6,15 @@ import hashlib
 import json
 import logging
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from airflow_provider_minimax.api.codec import dumps
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.paging import Image, Page, Position, image_key
+from airflow_provider_minimax.api.jobs import created_at
+from airflow_provider_minimax.api.paging import Image, Page, Place, Position, image_key
 from airflow_provider_minimax.exporting.formats import FORMATS
 from airflow_provider_minimax.exporting.storage import Storage
 
@@ -22,7 +25,7 @@ CHECKPOINT: Final = "checkpoint.json"
 #: Marks a manifest as one of ours; another file of this name is not overwritten.
 KIND: Final = "airflow-provider-minimax/images"
 #: Of the checkpoint. One of another version is discarded, never guessed at.
-_VERSION: Final = 1
+_VERSION: Final = 2
 _PART_NAME: Final = re.compile(rf"images-(\d{{5,}})\.({'|'.join(map(re.escape, FORMATS))})")
 
 
@@ -36,10 +39,25 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Unfinished(msgspec.Struct, frozen=True):
-    """An image that was still being made; ``part`` is None where the selection left it out."""
+    """An image that the next sync reads again: it was still being made, or its file could not be fetched.
+
+    :param part: where its row is; None where the selection left it out.
+    :param seen: the beginning of the hash of what the service said of it.
+    """
 
     image_id: str
     part: str | None
+    seen: str
+
+    @classmethod
+    def of(cls, image: Image, part: str | None) -> Unfinished:
+        """Return what is kept of an image."""
+        return cls(image_key(image) or "", part, seen(image))
+
+
+def seen(image: Image) -> str:
+    """Return what tells whether the service says something else of an image later."""
+    return hashlib.sha256(dumps(image)).hexdigest()[:16]
 
 
 class MediaFailure(msgspec.Struct, frozen=True):
@@ -62,7 +80,7 @@ class Head(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, images: list[Image]) -> Head:
         """Return what is kept of a first page."""
-        times = [time for image in images if isinstance(time := image.get("createTime"), int)]
+        times = [created for image in images if (created := created_at(image)) is not None]
         keys = tuple(key for image in images if (key := image_key(image)) is not None)
         return cls(keys, max(times, default=0), min(times, default=0))
 
@@ -84,6 +102,7 @@ class Checkpoint(msgspec.Struct):
 
     :param plan: the parameters that shape the files.
     :param run: the task instance that wrote it; None outside of Airflow.
+    :param owner: the try that the folder belongs to.
     :param base: the hash of the manifest that this export adds to; None where it starts from nothing.
     :param scanned: images whose fate (written, or left out) is certain.
     :param total: images of the account, as the service counted them.
@@ -102,11 +121,32 @@ class Checkpoint(msgspec.Struct):
     total: int | None = None
     after: Position | None = None
     is_complete: bool = False
+    owner: str | None = None
 
     @classmethod
     def begin(cls, plan: dict[str, Any], run: str | None, base: str | None) -> Checkpoint:
         """Return the state of an export that has just begun."""
         return cls(_VERSION, plan, run, base, Head(), Found())
+
+    def objection(
+        self, shape: dict[str, Any], base: str | None, sizes: Mapping[str, int], *, skip_bad_media: bool
+    ) -> str | None:
+        """Return why this cannot be built upon by an export that is asked for now.
+
+        :param shape: what two exports must agree on.
+        :param base: the hash of the manifest that the export adds to.
+        :param sizes: of the files in the folder.
+        :param skip_bad_media: whether it may leave out files.
+        """
+        if self.plan != shape:
+            return "it was made with other parameters, or of other images"
+        if self.base != base:
+            return "it was made for another export"
+        if self.found.media_failed and not skip_bad_media:
+            return "it left out files that could not be fetched"
+        if damaged(self.parts, sizes) is not None:
+            return "its parts are not all there"
+        return None
 
     def outdated_by(self, first: Page | None) -> str | None:
         """Return why another run would not find the same itself.
@@ -116,24 +156,27 @@ class Checkpoint(msgspec.Struct):
         if first is None or Head.of(first.images) != self.head or first.total != self.total:
             return "it is of another run, and the list has changed since"
         if self.found.unfinished:
-            return "it is of another run, and holds images that were still being made"
+            return "it is of another run, and holds images that were still being made, or that lack their file"
         return None
 
-    def place_after(self, image: Image) -> Position:
-        """Return the place behind an image."""
+    def place_after(self, before: Image | None, image: Image) -> Position:
+        """Return the place behind an image.
+
+        :param before: the image before it, where that is known.
+        """
         keys, key = self.head.keys, image_key(image)
         # What follows in the first page itself has not been dealt with.
         met = keys[: keys.index(key) + 1] if key in keys else keys
-        return Position(_text(image.get("id")), _text(image.get("imageId")), met, self.head.newest)
+        place, earlier = Place.of(image), None if before is None else Place.of(before)
+        return Position(place.id, place.image_id, met, self.head.newest, earlier, self.scanned)
 
     def save(self, storage: Storage) -> None:
         """Write it, in place of an older one."""
         storage.put(CHECKPOINT, msgspec.json.encode(self))
 
 
-def load_checkpoint(storage: Storage) -> Checkpoint | None:
+def load_checkpoint(storage: Storage, body: bytes | None) -> Checkpoint | None:
     """Return the checkpoint of a folder; None where there is none that can be read."""
-    body = storage.get(CHECKPOINT)
     if body is None:
         return None
     try:
@@ -152,7 +195,7 @@ class Manifest(msgspec.Struct):
 
     Nothing in it depends on when or how often the export ran: the same images give the same bytes.
 
-    :param unfinished: images that were still being made.
+    :param unfinished: images that the next sync reads again.
     :param head: what a sync needs to tell news from what it knows.
     :param parts: newest images first.
     """
@@ -191,12 +234,11 @@ class StoredManifest(NamedTuple):
     manifest: Manifest | None
 
 
-def load_manifest(storage: Storage) -> StoredManifest | None:
+def load_manifest(storage: Storage, body: bytes | None) -> StoredManifest | None:
     """Return the manifest of a folder; None where there is none.
 
     :raises MiniMaxBadRequestError: the file is somebody else's.
     """
-    body = storage.get(MANIFEST)
     if body is None:
         return None
     try:
@@ -225,6 +267,14 @@ def _manifest(document: dict[str, Any]) -> Manifest | None:
     return Manifest(document, found, head, parts)
 
 
+def damaged(parts: Iterable[Part], sizes: Mapping[str, int]) -> str | None:
+    """Return the first part that is missing or of another size; None where all are there.
+
+    :param sizes: of the files in the folder.
+    """
+    return next((part.name for part in parts if sizes.get(part.name) != part.bytes), None)
+
+
 def part_name(number: int, extension: str) -> str:
     """Return what a part is called."""
     return f"images-{number:05d}.{extension}"
@@ -234,7 +284,3 @@ def part_number(name: str) -> int | None:
     """Return the number of a part; None for a file of another kind."""
     match = _PART_NAME.fullmatch(name)
     return int(match[1]) if match else None
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)

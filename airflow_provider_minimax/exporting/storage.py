@@ -7,19 +7,21 @@ store has no rename, so there a draft stays on the worker's own disk until it is
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
+import inspect
 import os
 import shutil
-import sys
 import tempfile
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.exporting.faults import faults_of_storages
+from airflow_provider_minimax.exporting.faults import storage_errors as storage_errors
+from airflow_provider_minimax.exporting.names import ListedNames, Names
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -29,8 +31,6 @@ _DRAFT_PREFIX: Final = ".minimax-"
 _DRAFT_SUFFIX: Final = ".unfinished"
 #: Bytes that an object store is sent at a time; the smallest that S3 takes is 5 MiB.
 _BLOCK: Final = 8 * 2**20
-#: Faults of a storage that pass by themselves, or by making room.
-_PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EINTR, errno.EAGAIN, errno.ETIMEDOUT})
 
 
 class Draft:
@@ -43,6 +43,7 @@ class Draft:
 
     def __init__(self, file: IO[bytes]) -> None:
         self.bytes = 0
+        self._is_void = False
         self._file = file
         self._hash = hashlib.sha256()
 
@@ -53,6 +54,8 @@ class Draft:
 
     def write(self, body: bytes) -> int:
         """Add bytes."""
+        if self._is_void:
+            return len(body)
         self._file.write(body)
         self._hash.update(body)
         self.bytes += len(body)
@@ -73,8 +76,19 @@ class Draft:
         raise NotImplementedError
 
     def abort(self) -> None:
-        """Leave nothing behind. Does nothing after a commit."""
-        raise NotImplementedError
+        """Leave nothing behind. Does nothing after a commit.
+
+        What is written from then on is lost: a writer of files writes its end when it is forgotten.
+        """
+        self._is_void = True
+        # Whatever went wrong has been told already, and closing writes what is buffered, which fails once more.
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self._remove()
+
+    def _remove(self) -> None:
+        """Remove what has a name."""
 
 
 class Storage(ABC):
@@ -135,6 +149,27 @@ class Storage(ABC):
     def files(self, folder: str = "") -> Iterator[tuple[str, int]]:
         """Yield name and size of the files in a folder; nothing where there is none."""
 
+    def spoilt(self, folder: str, expected: Iterable[tuple[str, int]]) -> str | None:
+        """Return the first of these files that is missing or of another size; None where all are there.
+
+        :param expected: names within the folder, and sizes.
+        """
+        sizes = dict(self.files(folder))
+        return next((name for name, size in expected if sizes.get(name) != size), None)
+
+    def secure(self) -> None:  # noqa: B027 - a store promises that by itself
+        """Make what was committed, durably or not, survive a loss of power."""
+
+    def forget_uploads(self, is_ours: Callable[[str], bool]) -> None:  # noqa: B027 - a disk keeps none
+        """Remove half of a file that a killed process has sent, where a storage keeps such.
+
+        :param is_ours: tells by its name whether a file is of this folder's kind.
+        """
+
+    @abstractmethod
+    def names(self, folder: str) -> Names:
+        """Return what finds names in a folder by how they begin, at a cost that follows what is asked."""
+
     @abstractmethod
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -171,6 +206,25 @@ class _LocalStorage(Storage):
         except FileNotFoundError:
             return
 
+    def names(self, folder: str) -> Names:
+        try:
+            with os.scandir(self._root / folder) as entries:
+                return ListedNames(entry.name for entry in entries)
+        except FileNotFoundError:
+            return ListedNames(())
+
+    def spoilt(self, folder: str, expected: Iterable[tuple[str, int]]) -> str | None:
+        return next((name for name, size in expected if self._size(f"{folder}/{name}") != size), None)
+
+    def _size(self, name: str) -> int | None:
+        try:
+            return (self._root / name).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def secure(self) -> None:
+        os.sync()
+
     def remove(self, name: str) -> None:
         (self._root / name).unlink(missing_ok=True)
 
@@ -198,13 +252,9 @@ class _LocalDraft(Draft):
         if durable:
             _sync_folder(target.parent)
 
-    def abort(self) -> None:
+    def _remove(self) -> None:
         if self._path is not None:
-            # Closing writes what is buffered, which fails once more on a full disk.
-            with contextlib.suppress(OSError):
-                self._file.close()
             self._path.unlink(missing_ok=True)
-            self._path = None
 
 
 class _ObjectStorage(Storage):
@@ -235,12 +285,53 @@ class _ObjectStorage(Storage):
             if entry["type"] == "file" and entry["name"].rstrip("/") != path:
                 yield entry["name"].rpartition("/")[2], entry["size"]
 
+    def names(self, folder: str) -> Names:
+        path = f"{self._root}/{folder}".rstrip("/")
+        self._fs.invalidate_cache()
+        # A store is asked for the few names that begin so, where it can be; a listing of all goes on and on.
+        if "prefix" in inspect.signature(self._fs.find).parameters and self._fs.exists(path):
+            return _StoreNames(self._fs, path)
+        return ListedNames(name for name, _ in self.files(folder))
+
     def remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             self._fs.rm_file(f"{self._root}/{name}")
 
     def remove_folder(self, name: str) -> None:
         """Do nothing: a folder is gone with its last key."""
+
+    def forget_uploads(self, is_ours: Callable[[str], bool]) -> None:
+        # S3 keeps them, and charges for them, until somebody says otherwise; other stores drop them after a week.
+        call = getattr(self._fs, "call_s3", None)
+        if call is None:
+            return
+        bucket, _, key = self._root.partition("/")
+        prefix, start = f"{key}/" if key else "", dict[str, str]()
+        # Not everybody who may write may list uploads, and what is left over is no reason to fail.
+        with contextlib.suppress(*faults_of_storages()):
+            while True:
+                found = call("list_multipart_uploads", Bucket=bucket, Prefix=prefix, **start)
+                for upload in found.get("Uploads", ()):
+                    if is_ours(upload["Key"].removeprefix(prefix)):
+                        one = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
+                        call("abort_multipart_upload", Bucket=bucket, **one)
+                if not found.get("IsTruncated"):
+                    return
+                start = {"KeyMarker": found["NextKeyMarker"], "UploadIdMarker": found["NextUploadIdMarker"]}
+
+
+class _StoreNames:
+    def __init__(self, fs: Any, path: str) -> None:
+        self._fs, self._path = fs, path
+
+    def beginning_with(self, prefix: str) -> list[str]:
+        self._fs.invalidate_cache()
+        found = (path.removeprefix(f"{self._path}/") for path in self._fs.find(self._path, prefix=prefix))
+        # What lies deeper is another file's.
+        return [name for name in found if name.startswith(prefix) and "/" not in name]
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to give back."""
 
 
 class _ObjectDraft(Draft):
@@ -254,20 +345,17 @@ class _ObjectDraft(Draft):
         target = self._fs.open(f"{self._root}/{name}", "wb", block_size=_BLOCK)
         try:
             shutil.copyfileobj(self._file, target, _BLOCK)
+            # Sends the rest, and has the store put the file together.
+            target.close()
         except BaseException:
             _give_up(target)
             raise
-        target.close()
         self._file.close()
-
-    def abort(self) -> None:
-        with contextlib.suppress(OSError):
-            self._file.close()
 
 
 def _give_up(target: Any) -> None:
     """Leave an upload without finishing it, which closing, and so the garbage collector, would do."""
-    with contextlib.suppress(NotImplementedError, *_storage_errors()):
+    with contextlib.suppress(NotImplementedError, *faults_of_storages()):
         target.discard()
     target.closed = True
 
@@ -302,30 +390,3 @@ def storage_at(folder: ObjectStoragePath) -> Storage:
     """Return how the files of a folder are read and written."""
     is_local = folder.protocol in ("", "file", "local")
     return _LocalStorage(folder) if is_local else _ObjectStorage(folder)
-
-
-def _storage_errors() -> tuple[type[Exception], ...]:
-    """Return what a storage raises. Some libraries let their transport's own errors through."""
-    known: list[type[Exception]] = [OSError]
-    if "botocore.exceptions" in sys.modules:
-        from botocore import exceptions
-
-        known += [exceptions.BotoCoreError, exceptions.ClientError]
-    return tuple(known)
-
-
-@contextlib.contextmanager
-def storage_errors(folder: ObjectStoragePath) -> Iterator[None]:
-    """Say in one line what a storage refused, and whether a retry can help."""
-    try:
-        yield
-    except _storage_errors() as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        if not isinstance(error, OSError) or error.errno in _PASSING:
-            raise MiniMaxError(
-                f"Writing to {folder} failed: {reason}. No manifest was written; a retry goes on after the last "
-                "whole part."
-            ) from None
-        raise MiniMaxBadRequestError(
-            f"output_path {folder} cannot be written: {reason}. A retry will not help until it can."
-        ) from None

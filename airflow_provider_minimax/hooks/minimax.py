@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_minimax.api.errors import (
-    MiniMaxBadRequestError,
-    MiniMaxError,
-)
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
+from airflow_provider_minimax.api.parameters import PAGE_SIZE, SAFE_PAGE_SIZE
 from airflow_provider_minimax.api.settings import Settings, base_url, check_token
 
 if TYPE_CHECKING:
@@ -88,7 +86,7 @@ class MiniMaxHook(BaseHook):
     # Images
 
     def list_images(
-        self, limit: int = 30, last_image_id: str | None = None, account: str | None = None
+        self, limit: int = SAFE_PAGE_SIZE, last_image_id: str | None = None, account: str | None = None
     ) -> dict[str, Any]:
         """Return one page of images, newest first, as the API sends it.
 
@@ -98,7 +96,7 @@ class MiniMaxHook(BaseHook):
         return self.get_conn().list_images(limit, last_image_id, account)
 
     def iter_images(
-        self, account: str | None = None, page_size: int = 100, max_images: int | None = None
+        self, account: str | None = None, page_size: int = PAGE_SIZE, max_images: int | None = None
     ) -> Iterator[dict[str, Any]]:
         """Iterate over all images of the account, newest first, each once, in memory that does not grow.
 
@@ -138,7 +136,7 @@ class MiniMaxHook(BaseHook):
         return self.get_conn().get_video(video_id)
 
     def list_videos(
-        self, limit: int = 30, last_video_id: str | None = None, account: str | None = None
+        self, limit: int = SAFE_PAGE_SIZE, last_video_id: str | None = None, account: str | None = None
     ) -> list[dict[str, Any]]:
         """Return one page of videos."""
         return self.get_conn().list_videos(limit, last_video_id, account)
@@ -210,11 +208,13 @@ def _number(where: str, name: str, value: object) -> Any:
 
 
 def _judge_accounts(accounts: Mapping[str, Mapping[str, Any]], wanted: str | None) -> tuple[bool, str]:
+    from airflow_provider_minimax.api.accounts import without_error
+
     if not accounts:
         return False, "The API token is valid, but no Hailuo account is configured at useapi.net."
     if wanted is not None and wanted not in accounts:
         return False, f"The API token is valid, but account {wanted} is not configured at useapi.net."
-    usable = [name for name, config in accounts.items() if not config.get("error")]
+    usable = without_error(accounts)
     if wanted is not None and wanted not in usable:
         return False, f"Account {wanted} is in error: {accounts[wanted]['error']}"
     if not usable:

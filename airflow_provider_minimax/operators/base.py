@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 
 
@@ -37,21 +36,3 @@ class MiniMaxBaseOperator(BaseOperator):
     def hook(self) -> MiniMaxHook:
         """The hook, made after the templates are rendered."""
         return MiniMaxHook(self.minimax_conn_id, self.account)
-
-
-def at_least_one(parameter: str, value: object) -> None:
-    """Check a constant.
-
-    :raises MiniMaxBadRequestError: it is not an integer of at least 1.
-    """
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise MiniMaxBadRequestError(f"{parameter} must be an integer of at least 1, not {value!r}.")
-
-
-def one_of(parameter: str, value: object, allowed: Collection[str]) -> None:
-    """Check a constant.
-
-    :raises MiniMaxBadRequestError: it is none of these.
-    """
-    if value not in allowed:
-        raise MiniMaxBadRequestError(f"{parameter} must be one of {', '.join(allowed)}, not {value!r}.")

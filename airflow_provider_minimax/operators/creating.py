@@ -10,14 +10,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowFailException, conf
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, conf
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind, parse_id
-from airflow_provider_minimax.compat import AirflowRescheduleException, TaskDeferralTimeout
+from airflow_provider_minimax.api.parameters import one_of
+from airflow_provider_minimax.compat import AirflowRescheduleException, TaskDeferralError, TaskDeferralTimeout
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
+from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.triggers.events import result_of, timeout_error
 from airflow_provider_minimax.waiting import pacing
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ON_UNKNOWN_OUTCOME: Final = ("fail", "resubmit")
-#: Seconds until a task without room asks again, where the service does not say.
-NO_ROOM_PAUSE: Final = 60.0
 #: Seconds for a connection and for an answer when the worker is being killed.
 _LAST_CONNECT: Final = 1.0
 _LAST_READ: Final = 1.5
@@ -51,24 +51,29 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
     has cleared the task; the log says so. A trigger never creates anything.
 
     Before Airflow 3.3 there is no such store. A lost answer is still never sent again, and an error after the
-    create is final there; but a worker that dies takes its knowledge along, and a retry would pay again: use
-    ``retries=0``.
+    create is final there, as is a trigger that fails; but a worker that dies takes its knowledge along, and a retry
+    would pay again: use ``retries=0``.
 
-    Only a person's kill (mark, clear) gives a job up. An evicted pod, a lost worker, ``execution_timeout`` and
-    ``timeout`` do not: what is paid for goes on, and a retry takes it up.
+    Only a person's kill (mark, clear) gives a job up. What is paid for goes on when a pod is evicted, a worker is lost
+    or ``execution_timeout`` strikes, and a retry takes it up. It also goes on after ``timeout``, which Airflow does not
+    retry.
 
     :param on_unknown_outcome: what to do when a create's answer was lost and its job is not found: ``"fail"``
         with ``MiniMaxUnknownOutcomeError``, after which each retry looks again and none creates; or
         ``"resubmit"``, at the risk of paying twice.
     :param wait_for_completion: wait until the jobs are final.
     :param deferrable: wait in the triggerer, holding no worker.
-    :param poke_interval: seconds between two rounds of the wait; not less than 1, and a little jitter on top.
-    :param timeout: seconds of the wait, and likewise of the time that a task without room (429) goes on asking.
+    :param poke_interval: seconds between two rounds of the wait, by default 10 for images and 30 for a video; not
+        less than 1, and a little jitter comes on top.
+    :param timeout: seconds of the wait, and likewise of the time that each try of a task without room (429) goes on
+        asking; by default 30 min for images and 60 min for a video.
     :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account to work on, or ``"auto"`` for one that has room and credits. Templated.
     """
 
     kind: ClassVar[Kind]
+    prompt: str | None
+    operator_extra_links = (MiniMaxMediaLink(),)
     require: str = "all"
     cancel_on_kill: bool = False
 
@@ -78,20 +83,18 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         wait_for_completion: bool = True,
         on_unknown_outcome: str = "fail",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poke_interval: timedelta | float,
-        timeout: timedelta | float,
+        poke_interval: timedelta | float | None = None,
+        timeout: timedelta | float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if on_unknown_outcome not in _ON_UNKNOWN_OUTCOME:
-            raise errors.MiniMaxBadRequestError(
-                f"on_unknown_outcome must be one of {', '.join(_ON_UNKNOWN_OUTCOME)}, not {on_unknown_outcome!r}."
-            )
+        one_of("on_unknown_outcome", on_unknown_outcome, _ON_UNKNOWN_OUTCOME)
         self.wait_for_completion = wait_for_completion
         self.on_unknown_outcome = on_unknown_outcome
         self.deferrable = deferrable
-        self.poke_interval = pacing.floor(_seconds("poke_interval", poke_interval))
-        self.timeout = _seconds("timeout", timeout)
+        defaults = pacing.DEFAULTS[self.kind]
+        self.poke_interval = pacing.floor(_seconds("poke_interval", poke_interval, defaults.interval))
+        self.timeout = _seconds("timeout", timeout, defaults.timeout)
         self._context: Context | None = None
         self._ids: tuple[str, ...] = ()
         self._killed = False
@@ -101,8 +104,8 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
     # What a subclass says
 
     @abstractmethod
-    def _request(self) -> Request:
-        """Return what is asked for, from the rendered fields."""
+    def _fields(self) -> dict[str, Any]:
+        """Return the optional fields of the create, as they were rendered."""
 
     @abstractmethod
     def _result(self, jobs: list[dict[str, Any]]) -> Any:
@@ -116,7 +119,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Order, unless an earlier try has, and wait."""
-        return self._order_and_wait(context, time.time())
+        return self._order_and_wait(context, None)
 
     def ask_again(self, context: Context, event: dict[str, Any]) -> Any:
         """Go on after a deferral in which nothing happened but time: the service had no room."""
@@ -124,19 +127,29 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
 
     def execute_complete(self, context: Context, event: object) -> Any:
         """Return what the trigger found, or raise the error that it met."""
-        from airflow_provider_minimax.ordering.ledger import Ledger
-
-        with self._guarded(Ledger.of(context)):
-            return self._result(result_of(event, self.timeout))
+        ledger = self._ledger(context)
+        with self._guarded(ledger, is_paid=True):
+            try:
+                jobs = result_of(event, self.timeout)
+            except AirflowSensorTimeout as error:
+                jobs = self._look_once_more(ledger, error)
+            return self._result(jobs)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral."""
+        ledger = self._ledger(context)
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout:
-            from airflow_provider_minimax.operators.waiting import overdue
-
-            raise overdue(timeout_error(self.timeout, "the trigger gave no answer.")) from None
+            # Of the wait: a deferral for want of room has no time-out.
+            error = timeout_error(self.timeout, "the trigger gave no answer.")
+        except TaskDeferralError as failure:
+            # Which trigger it was, Airflow does not tell any more; where nothing lasts, it may have waited for a job.
+            advice = " A retry takes up what was ordered." if ledger.lasts else ""
+            with self._guarded(ledger, is_paid=True):
+                raise errors.MiniMaxUpstreamError(f"The trigger failed: {failure}.{advice}") from None
+        with self._guarded(ledger, is_paid=True):
+            return self._result(self._look_once_more(ledger, error))
 
     def on_kill(self) -> None:
         """Give the job up, if it was a person who ended the task; see the class."""
@@ -147,24 +160,42 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
 
     # Order
 
-    def _order_and_wait(self, context: Context, since: float) -> Any:
+    def _request(self) -> Request:
+        """Return what is asked for, from the rendered fields."""
+        from airflow_provider_minimax.operators import rendered
+        from airflow_provider_minimax.ordering.orders import Request
+
+        prompt, account = rendered.text("prompt", self.prompt), rendered.text("account", self.account)
+        return Request(self.kind, prompt, account, rendered.fields(self._fields()))
+
+    @staticmethod
+    def _ledger(context: Context) -> Ledger:
         from airflow_provider_minimax.ordering.ledger import Ledger
 
+        return Ledger.of(context)
+
+    def _order_and_wait(self, context: Context, since: float | None) -> Any:
+        """Order and wait, or let go of the worker until there may be room.
+
+        :param since: seconds since the epoch at which this try began, if it has been here before and found no room.
+        """
         self._context = context
-        ledger = Ledger.of(context)
+        begun = time.time()
+        ledger = self._ledger(context)
         if not ledger.lasts:
             log.warning(
                 "This Airflow keeps no state for a task (3.3 does). If the worker dies now, a retry pays again."
             )
+        since = since or ledger.waiting_since(context["ti"].try_number)
         with self._guarded(ledger):
             try:
-                return self._go(context, ledger)
+                return self._go(context, ledger, insist=since is None)
             except errors.MiniMaxCapacityError as error:
                 if self._ids:
                     raise
-                self._come_back(context, ledger, since, error)
+                self._come_back(context, ledger, since or begun, error)
 
-    def _go(self, context: Context, ledger: Ledger) -> Any:
+    def _go(self, context: Context, ledger: Ledger, *, insist: bool) -> Any:
         from airflow_provider_minimax.ordering.orders import Orders
 
         request = self._request()
@@ -176,6 +207,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
             on_unknown_outcome=self.on_unknown_outcome,
             before_create=self._stop_if_killed,
             pause=self.poke_interval,
+            insist=insist,
         )
         record, is_earlier = orders.place()
         wait = self._wait_for(record)
@@ -185,6 +217,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
                 found = wait.look()
             except (errors.MiniMaxModeratedError, errors.MiniMaxJobFailedError, errors.MiniMaxNotFoundError) as error:
                 log.warning("What an earlier try has ordered cannot succeed any more: a new job is ordered. %s", error)
+                self._ids = ()
                 wait = self._wait_for(orders.place_anew())
         if self._killed:
             self._stop_waiting()
@@ -210,6 +243,18 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
             interval=self.poke_interval,
         )
 
+    def _look_once_more(self, ledger: Ledger, error: AirflowSensorTimeout) -> list[dict[str, Any]]:
+        """Return the jobs if they are completed after all: who was to ask may have been away.
+
+        :raises AirflowSensorTimeout: they are not.
+        """
+        from airflow_provider_minimax.operators.waiting import overdue
+
+        found = self._wait_for(ledger.record).look() if ledger.record and ledger.record.ids else None
+        if found is None:
+            raise overdue(error) from None
+        return found
+
     def _defer(self, wait: JobWait, deadline: float) -> NoReturn:
         self.defer(
             trigger=wait.trigger(deadline, cancel_on_kill=self.cancel_on_kill),
@@ -223,11 +268,10 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         Without a triggerer the task is rescheduled. Before Airflow 3.3 only sensors are rescheduled to a time, so
         there the error is left to the task's own retries.
         """
-        moment = time.time() + pacing.pause(NO_ROOM_PAUSE, retry_after=error.retry_after)
-        if not self.deferrable:
-            since = ledger.waiting_since(context["ti"].try_number, since)
-        can_wait = self.deferrable or ledger.lasts
-        if not can_wait or moment > since + self.timeout:
+        from airflow_provider_minimax.ordering.room import next_asking
+
+        moment = next_asking(time.time(), since, self.timeout, error.retry_after)
+        if moment is None or not (self.deferrable or ledger.lasts):
             raise error
         at = datetime.fromtimestamp(moment, UTC)
         log.info("%s Asking again at %s, without a worker until then.", error, at.isoformat(timespec="seconds"))
@@ -235,15 +279,19 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
             from airflow_provider_minimax.triggers.timer import MiniMaxTimerTrigger
 
             self.defer(trigger=MiniMaxTimerTrigger(moment, {"since": since}), method_name="ask_again")
+        ledger.wait_since(context["ti"].try_number, since)
         raise AirflowRescheduleException(at)
 
     @contextmanager
-    def _guarded(self, ledger: Ledger) -> Iterator[None]:
-        """Where no later try can know of a paid job, keep Airflow from retrying."""
+    def _guarded(self, ledger: Ledger, *, is_paid: bool = False) -> Iterator[None]:
+        """Where no later try can know of a paid job, keep Airflow from retrying.
+
+        :param is_paid: whether there is such a job, whatever else is known.
+        """
         try:
             yield
         except errors.MiniMaxError as error:
-            is_paid = bool(self._ids) or isinstance(error, errors.MiniMaxUnknownOutcomeError)
+            is_paid = is_paid or bool(self._ids) or isinstance(error, errors.MiniMaxUnknownOutcomeError)
             if ledger.lasts or not is_paid or isinstance(error, AirflowFailException):
                 raise
             raise _final(error) from None
@@ -272,9 +320,13 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         if self._given_up:
             self._cancel()
         elif self._ids:
+            ti = self._context["ti"]
             log.warning(
-                "The worker is ending, the task is not: %s goes on and is paid for; a retry takes it up.",
+                "The worker is ending, the task is not: %s goes on and is paid for; %s.",
                 ", ".join(self._ids),
+                "a retry takes it up"
+                if 0 < ti.try_number <= ti.max_tries
+                else "the task has no retry left, so collect it with a sensor and this id",
             )
 
     def _cancel(self) -> None:
@@ -304,7 +356,9 @@ def _final(error: errors.MiniMaxError) -> errors.MiniMaxError:
     return final
 
 
-def _seconds(parameter: str, value: timedelta | float) -> float:
+def _seconds(parameter: str, value: timedelta | float | None, default: float) -> float:
+    if value is None:
+        return default
     try:
         seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
     except (TypeError, ValueError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind, ids_given, parse_id
-from airflow_provider_minimax.api.jobs import COMPLETED, Job, outcome, status_label
+from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, outcome, status_label
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 
 if TYPE_CHECKING:
@@ -50,9 +50,10 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
             raise errors.MiniMaxBadRequestError(
                 "A file is of use to one account only: name it. (A create with account='auto' follows its files.)"
             )
+        client = self.hook.get_conn()
         with _local_copy(self.source_path, self.storage_conn_id) as path:
-            file_id = self.hook.upload_file(path)
-        wanted = self.hook.get_conn().settings.account
+            file_id = client.upload_file(path)
+        wanted = client.settings.account
         owner = parse_id(file_id, "file").account
         if wanted not in (None, owner):
             # Nothing was paid, and a create on the account that was asked for would refuse it.
@@ -67,8 +68,9 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
     """Downloads the files of images and videos that are completed.
 
     The links that the service gives may not live for long, so they are asked for here and now. No token is sent to
-    where they point. A file appears when it is whole, under a name that holds its id and the start of its checksum;
-    what an earlier try has fetched is checked and not fetched again.
+    where they point. A file appears when it is whole, under a name that holds its account, its kind, its id and the
+    start of its checksum; what an earlier try has fetched is checked and not fetched again. The folder may be shared
+    with other tasks, so what a killed worker has left half-written on a local disk (``.minimax-*.unfinished``) stays.
 
     :param ids: full ids of images and videos, one or a list. Templated.
     :param output_path: the folder, on any storage that ``ObjectStoragePath`` knows. Templated.
@@ -76,7 +78,8 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
     :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account that the ids have to belong to; defaults to the connection's. Templated.
     :return: (XCom) a list of ``id``, ``path``, ``bytes``, ``sha256``, in the order asked.
-    :raises MiniMaxJobFailedError: there is no file, and there will be none.
+    :raises MiniMaxModeratedError: there is no file, and there will be none.
+    :raises MiniMaxJobFailedError: the same.
     """
 
     template_fields: Sequence[str] = ("ids", "output_path", *MiniMaxBaseOperator.template_fields)
@@ -92,7 +95,7 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
         """Fetch, several at a time."""
         # Here, so that reading a DAG file does not import what only a running download needs.
-        from airflow_provider_minimax.exporting.files import MediaError
+        from airflow_provider_minimax.exporting.files import MediaError, stem_with_owner
         from airflow_provider_minimax.exporting.media import MediaFetcher
         from airflow_provider_minimax.exporting.storage import folder_at, storage_at, storage_errors
 
@@ -109,7 +112,7 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
         for job_id, job in zip(ids, jobs, strict=True):
             _check_finished(job_id, job)
         found = []
-        with MediaFetcher(client.settings, storage, below="") as fetcher:
+        with MediaFetcher(client.settings, storage, below="", stem=stem_with_owner) as fetcher:
             for job_id, coming in zip(ids, [fetcher.submit(job) for job in jobs], strict=True):
                 try:
                     saved = coming.result()
@@ -124,12 +127,9 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
         return found
 
     def _kind(self, job_id: object) -> Kind:
-        try:
-            parse_id(job_id, "video", account=self.account)
-        except errors.MiniMaxBadRequestError:
-            parse_id(job_id, "image", account=self.account)
-            return "image"
-        return "video"
+        kind: Kind = "video" if "-video:" in str(job_id) else "image"
+        parse_id(job_id, kind, account=self.account)
+        return kind
 
 
 def _check_finished(job_id: str, job: Job) -> None:
@@ -137,7 +137,8 @@ def _check_finished(job_id: str, job: Job) -> None:
     if end is None:
         raise errors.MiniMaxUpstreamError(f"{job_id} is {status_label(job)}: it has no file yet. A retry asks again.")
     if end != COMPLETED:
-        raise errors.MiniMaxJobFailedError(f"{job_id} is {status_label(job)}: it has no file, and a retry finds none.")
+        kind = errors.MiniMaxModeratedError if end == MODERATED else errors.MiniMaxJobFailedError
+        raise kind(f"{job_id} is {status_label(job)}: it has no file, and a retry finds none.")
 
 
 @contextmanager

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
-from airflow_provider_minimax.operators.base import MiniMaxBaseOperator, at_least_one, one_of
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError, MiniMaxJobFailedError
+from airflow_provider_minimax.api.parameters import PAGE_SIZE, at_least_one, one_of
+from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.operators.creating import MiniMaxCreateOperator
 from airflow_provider_minimax.waiting.poller import check_require
 
@@ -18,12 +18,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_minimax.api.selection import Moment
-    from airflow_provider_minimax.ordering.orders import Request
 
 log = logging.getLogger(__name__)
 
-#: The largest page that the documentation is sure of is 30; a list of more asks for this many.
-_LARGEST_PAGE: Final = 100
 _ON_EMPTY: Final = ("return", "skip", "fail")
 _ON_MEDIA_ERROR: Final = ("fail", "skip")
 _MODES: Final = ("snapshot", "sync")
@@ -98,7 +95,7 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
         from airflow_provider_minimax.api.selection import Selection, choose
 
         selection = Selection.parse(self.statuses, self.created_from, self.created_to)
-        page_size = _LARGEST_PAGE if selection != Selection() else min(self.limit, _LARGEST_PAGE)
+        page_size = PAGE_SIZE if selection != Selection() else min(self.limit, PAGE_SIZE)
         found: list[dict[str, Any]] = []
         scanned = 0
         for chosen in choose(self.hook.get_conn().iter_pages(page_size=page_size), selection, self.limit):
@@ -126,7 +123,7 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
     The export is whole or absent: ``manifest.json`` is written last, and an older export in the same folder is
     taken away, its manifest first, when the first page has come. Whatever ends a try, the next one goes on after
     the last part that was finished, and gives the same bytes as if nothing had happened. Memory does not grow with
-    the number of images.
+    the number of images. Of two exports in one folder the later one goes on, and the earlier one stops.
 
     :param output_path: the folder, on any storage that ``ObjectStoragePath`` knows. Templated.
     :param file_format: ``"jsonl"`` (every field that the API sent), ``"jsonl.gz"``, ``"csv"`` (one column for each
@@ -142,8 +139,9 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
     :param on_media_error: ``"fail"``, or ``"skip"`` a file that cannot be fetched and list it in the manifest.
     :param contact_sheet: write ``index.html``, a page to look at the newest images.
     :param mode: ``"snapshot"`` exports anew. ``"sync"`` adds to the export that is there what has come since, and
-        brings up to date what was still being made; it does not see what was deleted from the account. Where the
-        parameters have changed since, it exports anew.
+        brings up to date what was still being made or lacks its file; it does not see what was deleted from the
+        account. Where the parameters, the service or the user have changed since, or a part is missing, it exports
+        anew.
     :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account; defaults to the connection's. Templated.
     :return: (XCom) the summary: ``path``, ``manifest``, ``images``, ``parts``, ``bytes``, ``media_files``,
@@ -176,9 +174,9 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        from airflow_provider_minimax.exporting.formats import format_named
+        from airflow_provider_minimax.exporting.formats import check_name
 
-        format_named(file_format)
+        check_name(file_format)
         at_least_one("part_rows", part_rows)
         if max_images is not None:
             at_least_one("max_images", max_images)
@@ -204,9 +202,12 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         # Here, so that reading a DAG file does not import what only a running export needs.
         from airflow_provider_minimax.api.selection import Selection
         from airflow_provider_minimax.exporting.export import export_images
+        from airflow_provider_minimax.exporting.formats import format_named
         from airflow_provider_minimax.exporting.plan import Plan
         from airflow_provider_minimax.exporting.storage import folder_at
 
+        # A DAG file is also read where the libraries of its tasks are not installed.
+        format_named(self.file_format)
         selection = Selection.parse(self.statuses, self.created_from, self.created_to)
         folder = folder_at(self.output_path, self.storage_conn_id)
         client = self.hook.get_conn()
@@ -235,10 +236,11 @@ class MiniMaxCreateImageOperator(MiniMaxCreateOperator):
 
     :param prompt: what is to be seen. Templated.
     :param model: as the service names it; None for its default, ``image-01``. Templated, like every field below
-        but ``quantity`` and ``prompt_optimization``.
+        but ``quantity``.
     :param aspect_ratio: such as ``"16:9"``.
     :param quantity: 1 to 4 images; None leaves it to the service (1; midjourney models always make 4).
-    :param require: succeed when ``"all"`` images are completed, or ``"any"``.
+    :param require: succeed when ``"all"`` images are completed, of which there have to be as many as were ordered,
+        or ``"any"``.
     :param resolution: such as ``"2K"``; what there is depends on the model.
     :param quality: for ``gpt-image-2``: ``"low"``, ``"medium"``, ``"high"``.
     :param character_file_id: for ``image-01``: a face to keep to.
@@ -254,7 +256,7 @@ class MiniMaxCreateImageOperator(MiniMaxCreateOperator):
     kind = "image"
     template_fields: Sequence[str] = (
         "prompt",
-        *(field for field in _CREATE_FIELDS if field not in ("quantity", "prompt_optimization")),
+        *(field for field in _CREATE_FIELDS if field != "quantity"),
         *MiniMaxCreateOperator.template_fields,
     )
 
@@ -269,15 +271,13 @@ class MiniMaxCreateImageOperator(MiniMaxCreateOperator):
         resolution: str | None = None,
         quality: str | None = None,
         character_file_id: str | None = None,
-        reference_file_ids: Sequence[str] | None = None,
-        prompt_optimization: bool | None = None,
+        reference_file_ids: Sequence[str] | str | None = None,
+        prompt_optimization: bool | str | None = None,
         reply_url: str | None = None,
         reply_ref: str | None = None,
-        poke_interval: timedelta | float = 10.0,
-        timeout: timedelta | float = 1800.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
+        super().__init__(**kwargs)
         self.require = check_require(require)
         self.prompt = prompt
         self.model = model
@@ -291,12 +291,18 @@ class MiniMaxCreateImageOperator(MiniMaxCreateOperator):
         self.reply_url = reply_url
         self.reply_ref = reply_ref
 
-    def _request(self) -> Request:
-        from airflow_provider_minimax.ordering.orders import Request
-
-        return Request("image", self.prompt, self.account, {name: getattr(self, name) for name in _CREATE_FIELDS})
+    def _fields(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _CREATE_FIELDS}
 
     def _result(self, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        ordered = self._request().quantity
+        if self.require == "all" and len(jobs) < ordered:
+            raise MiniMaxJobFailedError(
+                f"{ordered} images were ordered, and the service has made only these: "
+                f"{', '.join(str(job['imageId']) for job in jobs)}. They are completed and paid for: collect them by "
+                "these ids, or take what there is with require='any'. A retry would find the same; to clear the task "
+                "orders anew."
+            )
         return jobs
 
     def _result_without_waiting(self, ids: tuple[str, ...]) -> list[str]:

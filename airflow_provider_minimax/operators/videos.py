@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow_provider_minimax.api.jobs import compact
 from airflow_provider_minimax.operators.creating import MiniMaxCreateOperator
@@ -28,10 +27,6 @@ _FIELDS: Final = (
 )
 
 
-if TYPE_CHECKING:
-    from airflow_provider_minimax.ordering.orders import Request
-
-
 class MiniMaxCreateVideoOperator(MiniMaxCreateOperator):
     """Creates a video, paid for once, and waits until it is completed.
 
@@ -39,13 +34,13 @@ class MiniMaxCreateVideoOperator(MiniMaxCreateOperator):
     :param file_id: the first frame: the ``fileID`` of an image, or of an uploaded file. It belongs to one account,
         on which the video is then made. Templated.
     :param model: as the service names it; None for its default. Templated, like every field below but
-        ``prompt_optimization`` and ``max_jobs``.
+        ``cancel_on_kill``.
     :param options: length and size in one word, for the models that have it, such as ``"768p-6sec"``.
     :param resolution: for Seedance models: ``"480"``, ``"720"``, ``"1080"``, ``"4K"``.
     :param duration: for Seedance models: 4 to 15 seconds.
     :param aspect_ratio: such as ``"16:9"``.
     :param end_frame_file_id: the last frame.
-    :param reference_file_ids: further references (``fileID2``, ...).
+    :param reference_file_ids: references that follow ``file_id`` (``fileID2``, ...).
     :param video_file_ids: videos as references (``videoFileID1``, ...).
     :param audio_file_ids: sounds as references (``audioFileID1``, ...).
     :param prompt_optimization: let the service reword the prompt.
@@ -58,11 +53,7 @@ class MiniMaxCreateVideoOperator(MiniMaxCreateOperator):
     """
 
     kind = "video"
-    template_fields: Sequence[str] = (
-        "prompt",
-        *(field for field in _FIELDS if field not in ("prompt_optimization", "max_jobs")),
-        *MiniMaxCreateOperator.template_fields,
-    )
+    template_fields: Sequence[str] = ("prompt", *_FIELDS, *MiniMaxCreateOperator.template_fields)
 
     def __init__(
         self,
@@ -75,19 +66,17 @@ class MiniMaxCreateVideoOperator(MiniMaxCreateOperator):
         duration: int | str | None = None,
         aspect_ratio: str | None = None,
         end_frame_file_id: str | None = None,
-        reference_file_ids: Sequence[str] | None = None,
-        video_file_ids: Sequence[str] | None = None,
-        audio_file_ids: Sequence[str] | None = None,
-        prompt_optimization: bool | None = None,
+        reference_file_ids: Sequence[str] | str | None = None,
+        video_file_ids: Sequence[str] | str | None = None,
+        audio_file_ids: Sequence[str] | str | None = None,
+        prompt_optimization: bool | str | None = None,
         reply_url: str | None = None,
         reply_ref: str | None = None,
-        max_jobs: int | None = None,
+        max_jobs: int | str | None = None,
         cancel_on_kill: bool = True,
-        poke_interval: timedelta | float = 30.0,
-        timeout: timedelta | float = 3600.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
+        super().__init__(**kwargs)
         self.prompt = prompt
         self.file_id = file_id
         self.model = model
@@ -105,10 +94,8 @@ class MiniMaxCreateVideoOperator(MiniMaxCreateOperator):
         self.max_jobs = max_jobs
         self.cancel_on_kill = cancel_on_kill
 
-    def _request(self) -> Request:
-        from airflow_provider_minimax.ordering.orders import Request
-
-        return Request("video", self.prompt, self.account, {name: getattr(self, name) for name in _FIELDS})
+    def _fields(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _FIELDS}
 
     def _result(self, jobs: list[dict[str, Any]]) -> dict[str, Any]:
         return jobs[0]

@@ -56,9 +56,9 @@ class Record:
     :param since: epoch milliseconds, just before the create was sent.
     :param until: epoch milliseconds, just after its answer, or when there can no longer be one.
     :param max_tries: of the task at that time. A person who clears the task raises it; a retry does not.
-    :param seen: ids of videos that the list showed before, since a list of videos names no times; None where
-        that could not be asked.
+    :param seen: ids of the newest jobs that the list showed before; None where that could not be asked.
     :param ids: of the jobs.
+    :param others: ids of jobs that are known to be of other creates, whatever else fits.
     """
 
     kind: Kind
@@ -74,6 +74,7 @@ class Record:
     seen: tuple[str, ...] | None = None
     phase: Phase = "intent"
     ids: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     def window(self) -> tuple[int, int]:
         """Return the first and the last moment, in epoch milliseconds, at which the jobs can have been made."""
@@ -84,15 +85,38 @@ class Record:
         return {"version": _VERSION} | {name: _plain(value) for name, value in asdict(self).items()}
 
     @classmethod
-    def load(cls, value: object) -> Self | None:
-        """Read a record; None when there is none, or none that this version can read."""
-        if not isinstance(value, dict) or value.get("version") != _VERSION:
+    def load(cls, value: object) -> Self | Unreadable | None:
+        """Read what the store holds; None when it holds nothing."""
+        if value is None:
             return None
+        if not isinstance(value, dict) or value.get("version") != _VERSION:
+            return Unreadable.of(value)
         fields = {name: _frozen(value[name]) for name in cls.__dataclass_fields__ if name in value}
         try:
             return cls(**fields)
         except TypeError:
-            return None
+            return Unreadable.of(value)
+
+
+class Unreadable(NamedTuple):
+    """A record that an earlier try has left and this version cannot read: it may stand for a paid job.
+
+    Another version of this package has written it, or a worker with another ``state_store_backend``.
+
+    :param jobs: what it tells of its jobs all the same.
+    :param max_tries: likewise.
+    """
+
+    jobs: str | None
+    max_tries: int | None
+
+    @classmethod
+    def of(cls, value: object) -> Self:
+        """Return what can be made out."""
+        found = value if isinstance(value, dict) else {}
+        ids, ref, max_tries = found.get("ids"), found.get("reply_ref"), found.get("max_tries")
+        named = ", ".join(map(str, ids)) if isinstance(ids, list) and ids else f"replyRef {ref}" if ref else None
+        return cls(named, max_tries if isinstance(max_tries, int) else None)
 
 
 def _plain(value: Any) -> Any:
@@ -105,17 +129,21 @@ def _frozen(value: Any) -> Any:
 
 
 class Decision(NamedTuple):
-    """What a try does first: create, look for what an earlier create has made, or take its jobs up again.
+    """What a try does first: create, look for what an earlier create has made, take its jobs up again, or give up.
 
     :param reason: for the log.
     """
 
-    act: Literal["create", "look", "attach"]
+    act: Literal["create", "look", "attach", "give up"]
     reason: str
 
 
-def decide(record: Record | None, wanted: str, max_tries: int) -> Decision:
+def decide(record: Record | Unreadable | None, wanted: str, max_tries: int) -> Decision:
     """Decide what a try of the task does first.
+
+    A person who clears the task gives it another number of tries: those that it has had and its ``retries``. Nothing
+    else changes that number, not even a change of the DAG's ``retries``. It may be less than before, and, where
+    ``retries`` was lowered by just as many as were used, the same: such a clear is taken for a retry.
 
     :param record: what earlier tries have left.
     :param wanted: the fingerprint of what this try asks for.
@@ -123,9 +151,18 @@ def decide(record: Record | None, wanted: str, max_tries: int) -> Decision:
     """
     if record is None:
         return Decision("create", "Nothing was ordered by an earlier try.")
+    if isinstance(record, Unreadable):
+        if record.max_tries not in (None, max_tries):
+            return _cleared(record.jobs or "a job that is not known")
+        return Decision(
+            "give up",
+            "An earlier try has left a record of what it ordered that cannot be read here: another version of this "
+            "provider has written it, or a worker with another state_store_backend. It tells of "
+            f"{record.jobs or 'no job'}.",
+        )
     earlier = ", ".join(record.ids) or f"replyRef {record.reply_ref}"
-    if max_tries > record.max_tries:
-        return Decision("create", f"The task was cleared: a new job is ordered. The earlier one was {earlier}.")
+    if max_tries != record.max_tries:
+        return _cleared(earlier)
     if record.fingerprint != wanted:
         return Decision(
             "create",
@@ -136,6 +173,10 @@ def decide(record: Record | None, wanted: str, max_tries: int) -> Decision:
     if record.phase == "intent":
         return Decision("look", f"An earlier try may have created a job ({earlier}): looking for it.")
     return Decision("attach", f"An earlier try has created {earlier}: nothing is ordered again.")
+
+
+def _cleared(earlier: str) -> Decision:
+    return Decision("create", f"The task was cleared: a new job is ordered. The earlier one was {earlier}.")
 
 
 def fingerprint(kind: Kind, body: Mapping[str, Any], account: str | None) -> str:
@@ -157,7 +198,7 @@ class Ledger:
 
     def __init__(self, store: Store | None) -> None:
         self._store = store
-        self.record = Record.load(store.get(KEY)) if store is not None else None
+        self.found = Record.load(store.get(KEY)) if store is not None else None
 
     @classmethod
     def of(cls, context: Context) -> Self:
@@ -169,17 +210,25 @@ class Ledger:
         """Whether a later try will see the record."""
         return self._store is not None
 
-    def waiting_since(self, try_number: int, now: float) -> float:
-        """Return since when this try has been waiting for room at the service; it begins now if it has not."""
-        found = self._store.get(_WAITING_KEY) if self._store is not None else None
-        if isinstance(found, dict) and found.get("try_number") == try_number:
-            return float(found["since"])
-        if self._store is not None:
-            self._store.set(_WAITING_KEY, {"try_number": try_number, "since": now})
-        return now
+    @property
+    def record(self) -> Record | None:
+        """The record, if there is one that can be read."""
+        return self.found if isinstance(self.found, Record) else None
 
     def write(self, record: Record) -> None:
         """Keep a record in place of the former."""
-        self.record = record
+        self.found = record
         if self._store is not None:
             self._store.set(KEY, record.dump())
+
+    def waiting_since(self, try_number: int) -> float | None:
+        """Return since when this try has been waiting for room at the service; None when it has not."""
+        found = self._store.get(_WAITING_KEY) if self._store is not None else None
+        if isinstance(found, dict) and found.get("try_number") == try_number:
+            return float(found["since"])
+        return None
+
+    def wait_since(self, try_number: int, since: float) -> None:
+        """Keep since when this try has been waiting for room at the service."""
+        if self._store is not None:
+            self._store.set(_WAITING_KEY, {"try_number": try_number, "since": since})

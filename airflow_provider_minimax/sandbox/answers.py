@@ -98,6 +98,13 @@ def _retry_after(value: float | str | None) -> Headers:
     return [(b"retry-after", text.encode())]
 
 
+def without_items(value: Any) -> Any:
+    """Take all items out of a list, wrapped or not."""
+    if isinstance(value, list):
+        return []
+    return {key: [] if key in ("images", "videos") else item for key, item in value.items()}
+
+
 def without_status(value: Any) -> Any:
     """Give every item the unknown status, as deep as items may be."""
     if isinstance(value, list):

@@ -21,8 +21,8 @@ class SandboxConfig:
     """The size, the pace and the manners of a sandbox.
 
     Several options exist because the service's documentation is silent: how ``lastImageId`` is
-    meant, which largest ``limit`` it takes, whether the list of videos is wrapped. A client that is
-    right for every setting is right for the service.
+    meant, what ``total`` counts, which largest ``limit`` it takes, whether the list of videos is
+    wrapped. A client that is right for every setting is right for the service.
     """
 
     #: Finished images that each account has from the start; they are computed, not stored.
@@ -54,6 +54,8 @@ class SandboxConfig:
     cursor_form: Literal["any", "bare", "full"] = "any"
     #: What a cursor that is not understood gets: 400, the first page, or an empty page.
     bad_cursor: Literal["error", "ignore", "empty"] = "error"
+    #: What ``total`` counts: the images that the list holds, or the deleted ones as well.
+    total_counts: Literal["listed", "made"] = "listed"
     videos_form: Literal["array", "wrapped"] = "array"
     #: The key of an image's id in the scheduler: the vendor's sample says one, its model the other.
     scheduler_image_key: Literal["videoId", "imageId"] = "videoId"

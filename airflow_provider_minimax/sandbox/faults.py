@@ -30,6 +30,7 @@ OTHER: Final = {
     "wrong-shape": "200 with JSON that is not the contract's",
     "empty-ids": "200 without the ids of a create; nothing was created",
     "redirect": "302 to `location`",
+    "empty-page": "a list without its items; what else it says, such as `hasNext` and `total`, is true",
     "unknown-status": "the items have status 99, without label and finality",
     "arrive": "`count` new images appear at the head of the list before the answer",
 }

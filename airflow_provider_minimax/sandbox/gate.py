@@ -25,6 +25,7 @@ from airflow_provider_minimax.sandbox.answers import (
     error_answer,
     html_answer,
     made_up,
+    without_items,
     without_status,
 )
 from airflow_provider_minimax.sandbox.faults import Fault
@@ -165,7 +166,7 @@ class Gate:
             if kind == "accepted-reset":
                 raise _CutError
             await html_answer(int(kind[-3:])).send(send)
-        elif kind in ("truncated", "drip", "unknown-status"):
+        elif kind in ("truncated", "drip", "unknown-status", "empty-page"):
             answer = Answer()
             await self._app(scope, receive, answer.catch)
             await self._spoil(fault, answer, send)
@@ -175,8 +176,9 @@ class Gate:
 
     async def _spoil(self, fault: Fault, answer: Answer, send: Send) -> None:
         """Send a true answer badly."""
-        if fault.kind == "unknown-status":
-            answer.body = msgspec.json.encode(without_status(msgspec.json.decode(answer.body)))
+        if fault.kind in ("unknown-status", "empty-page"):
+            spoilt = without_status if fault.kind == "unknown-status" else without_items
+            answer.body = msgspec.json.encode(spoilt(msgspec.json.decode(answer.body)))
             await answer.send(send)
             return
         await send(answer.start())

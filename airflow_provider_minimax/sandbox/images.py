@@ -108,7 +108,7 @@ class ImageShelf:
             if number not in self._deleted:
                 yield number
 
-    def page(self, limit: int, below: int | None, now: float) -> Page:
+    def page(self, limit: int, below: int | None, now: float, *, total_counts: str = "listed") -> Page:
         """Cut a page out of the list."""
         walk = self.newest_first(below)
         items = [self.item(number, now) for number in islice(walk, limit)]
@@ -118,7 +118,7 @@ class ImageShelf:
             has_pre=below is not None and head is not None and head >= below,
             has_next=next(walk, None) is not None if items else False,
             processing=any(job.status(now) not in FINAL for _, job in self.jobs()),
-            total=self.count - len(self._deleted),
+            total=self.count - (len(self._deleted) if total_counts == "listed" else 0),
         )
 
     def _moment(self, now: float) -> int:

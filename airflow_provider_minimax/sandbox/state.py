@@ -150,15 +150,17 @@ class State:
     def images_page(self, account: Account, limit: int, cursor: str | None) -> Page:
         """Give a page of the list; ``cursor`` is ``lastImageId`` as it came."""
         with self.lock:
-            if not cursor:
-                return account.images.page(limit, None, self.now)
-            number = self._cursor(account, cursor)
-            if number is not None:
-                below = number if self.config.cursor == "exclusive" else number + 1
-                return account.images.page(limit, below, self.now)
-            if self.config.bad_cursor == "error":
-                raise RefusedError(400, f"Image {cursor} not found")
-            return account.images.page(limit, 0 if self.config.bad_cursor == "empty" else None, self.now)
+            below = self._below(account, cursor) if cursor else None
+            return account.images.page(limit, below, self.now, total_counts=self.config.total_counts)
+
+    def _below(self, account: Account, cursor: str) -> int | None:
+        """Give the number that a page stays below; None for the first page."""
+        number = self._cursor(account, cursor)
+        if number is not None:
+            return number if self.config.cursor == "exclusive" else number + 1
+        if self.config.bad_cursor == "error":
+            raise RefusedError(400, f"Image {cursor} not found")
+        return 0 if self.config.bad_cursor == "empty" else None
 
     def _cursor(self, account: Account, cursor: str) -> int | None:
         form = self.config.cursor_form

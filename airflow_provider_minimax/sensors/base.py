@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_minimax.api.ids import Kind, ids_given, parse_id
+from airflow_provider_minimax.api.ids import Kind, ids_given
 from airflow_provider_minimax.compat import TaskDeferralTimeout
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.triggers.events import is_ended_already, is_left_to_a_worker, result_of, timeout_error
@@ -30,22 +30,32 @@ from airflow_provider_minimax.waiting.rounds import Answers, Reader
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
     from airflow.triggers.base import StartTriggerArgs
 
 #: Seconds by which our own check of the time-out comes before Airflow's, which knows no ``never_fail`` and does
 #: not say what was awaited.
 _HEAD_START: Final = 0.05
-#: Where a rescheduled sensor, which starts as a new process at each poke, keeps its count of failures.
+#: Where a rescheduled sensor keeps its count of failures.
 _FAILURES_KEY: Final = "minimax_failures"
 
 
 class _StartArgs:
-    """What a mapped sensor starts in the triggerer, asked of its class; imported when it is asked for."""
+    """What a sensor starts in the triggerer, made when Airflow asks: much of a task is set after its constructor.
 
-    def __get__(self, sensor: object, owner: type[MiniMaxJobSensor]) -> StartTriggerArgs:
+    Of a mapped sensor nobody calls the constructor, and its class is asked.
+    """
+
+    def __get__(self, sensor: MiniMaxJobSensor | None, owner: type[MiniMaxJobSensor]) -> StartTriggerArgs | None:
+        if sensor is not None and not sensor.start_from_trigger:
+            return None
+        # Imported here, so that reading a DAG file that does without it does not import it.
         from airflow_provider_minimax.triggers.started import start_args
 
-        return start_args(kind=owner.kind)
+        # Airflow also asks in the middle of a constructor, before there is an id.
+        if sensor is None or not hasattr(sensor, f"{owner.kind}_id"):
+            return start_args(kind=owner.kind)
+        return start_args(**sensor._start_parameters())
 
 
 class MiniMaxJobSensor(BaseSensorOperator):
@@ -94,28 +104,32 @@ class MiniMaxJobSensor(BaseSensorOperator):
         self._poller: Poller | None = None
         self._started = 0.0
 
-    def _tell_what_starts_in_the_triggerer(self) -> None:
-        """Tell Airflow, at the end of a constructor, when the id is known.
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Return the sensor as far as it is known, to be mapped over the rest with ``expand``."""
+        from airflow_provider_minimax.triggers.started import MiniMaxPartial
 
-        Of a mapped sensor nobody calls the constructor: what it starts is said by its class.
-        """
-        if not self.start_from_trigger:
-            self.start_trigger_args = None
-            return
-        from airflow_provider_minimax.triggers.started import start_args
+        return MiniMaxPartial.of(super().partial(**kwargs))
 
-        self.start_trigger_args = start_args(
-            kind=self.kind,
-            **{f"{self.kind}_id": self._given},
-            require=self.require,
-            accept_statuses=list(self.accept_statuses),
-            minimax_conn_id=self.minimax_conn_id,
-            account=self.account,
-            poke_interval=self.poke_interval,
-            timeout=self.timeout,
-            silent=self.silent_fail,
-            ends=self.end_from_trigger and not self.outlets,
-        )
+    def _start_parameters(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            f"{self.kind}_id": self._given,
+            "require": self.require,
+            "accept_statuses": list(self.accept_statuses),
+            "minimax_conn_id": self.minimax_conn_id,
+            "account": self.account,
+            "poke_interval": self.poke_interval,
+            "timeout": self.timeout,
+            "silent": self.silent_fail,
+            "ends": self._ends_in_the_triggerer,
+        }
+
+    @property
+    def _ends_in_the_triggerer(self) -> bool:
+        from airflow_provider_minimax.triggers.endings import may_end_here
+
+        return self.end_from_trigger and may_end_here(vars(self))
 
     def execute(self, context: Context) -> Any:
         """Wait, in the worker or in the triggerer."""
@@ -156,7 +170,15 @@ class MiniMaxJobSensor(BaseSensorOperator):
             try:
                 return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
             except TaskDeferralTimeout:
-                raise timeout_error(self.timeout, "the trigger gave no answer.") from None
+                raise self._out_of_time() from None
+
+    def _out_of_time(self) -> AirflowSensorTimeout | AirflowTaskTimeout:
+        """Return what it means that Airflow has ended the trigger, and not the trigger the wait."""
+        limit = self.execution_timeout.total_seconds() if self.execution_timeout else self.timeout
+        if self.start_from_trigger and limit < self.timeout:
+            # Of what starts in the triggerer, Airflow counts that time as the execution.
+            return AirflowTaskTimeout(f"Not final within the execution_timeout of {limit:g} s. A retry waits anew.")
+        return timeout_error(self.timeout, "the trigger gave no answer.")
 
     @contextmanager
     def _flags(self) -> Iterator[None]:
@@ -199,8 +221,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
                 silent=self.silent_fail,
                 failures=poller.failures if poller else 0,
                 single=self._is_single,
-                # Nothing that ends in the triggerer could report its assets.
-                ends=self.end_from_trigger and not self.outlets,
+                ends=self._ends_in_the_triggerer,
             ),
             method_name="execute_complete",
             timeout=pacing.backstop(deadline - time.time(), self.poke_interval),
@@ -222,10 +243,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
 
     @cached_property
     def _reader(self) -> Reader:
-        client = MiniMaxHook(self.minimax_conn_id, self.account).get_conn()
-        for job_id in self._ids():
-            parse_id(job_id, self.kind, account=client.settings.account)
-        return Reader.of(client, self.kind)
+        return Reader.of(MiniMaxHook(self.minimax_conn_id).get_conn(), self.kind)
 
     def _read(self, ids: Collection[str]) -> Answers:
         # The reader is made at the first question, where a failure of it is one of the wait.
@@ -244,12 +262,16 @@ class MiniMaxJobSensor(BaseSensorOperator):
             self._poller = Poller(wait, failures=self._stored_failures(context), silent=self.silent_fail)
         return self._poller
 
-    def _stored_failures(self, context: Context) -> int:
-        """Return the failures in a row of earlier processes, where this Airflow (3.3) can keep them.
+    def _store(self, context: Context) -> Any:
+        """Return where a rescheduled sensor, a new process at each poke, keeps what the next one has to know.
 
-        Elsewhere a rescheduled sensor counts anew at each poke: passing failures then end it by time-out only.
+        None before Airflow 3.3: failures are counted anew at each poke then, and passing ones end it by time-out only.
         """
-        store = context.get("task_state_store") if self.reschedule else None
+        return context.get("task_state_store") if self.reschedule else None
+
+    def _stored_failures(self, context: Context) -> int:
+        """Return the failures in a row of earlier processes."""
+        store = self._store(context)
         record = store.get(_FAILURES_KEY) if store is not None else None
         if not isinstance(record, dict) or record.get("try_number") != context["ti"].try_number:
             return 0
@@ -257,7 +279,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
         return failures if isinstance(failures, int) else 0
 
     def _store_failures(self, context: Context, failures: int) -> None:
-        store = context.get("task_state_store") if self.reschedule else None
+        store = self._store(context)
         if store is not None:
             store.set(_FAILURES_KEY, {"try_number": context["ti"].try_number, "failures": failures})
 

@@ -20,7 +20,8 @@ class MiniMaxImageSensor(MiniMaxJobSensor):
     :param require: with a list, succeed when ``"all"`` images are completed, or ``"any"``.
     :param accept_statuses: final statuses that count as success beside ``completed``: ``"moderated"``, ``"failed"``.
     :param minimax_conn_id: the Airflow connection. Templated.
-    :param account: the Hailuo account that the images have to belong to; defaults to the connection's. Templated.
+    :param account: the Hailuo account that the images have to belong to; without it, any: an id names its account.
+        Templated.
     :param poke_interval: seconds between two rounds, 10 by default; not less than 1, and a little jitter comes on top.
     :param timeout: seconds until the wait fails with ``AirflowSensorTimeout``, which Airflow does not retry; 30 min
         by default.
@@ -29,7 +30,8 @@ class MiniMaxImageSensor(MiniMaxJobSensor):
     :param start_from_trigger: begin in the triggerer, before any worker (Airflow 3.3; elsewhere like ``deferrable``).
         Constants, templates, results of tasks and mapped ids are resolved there; what cannot be is left to a worker.
     :param end_from_trigger: when the wait ends well, end the task in the triggerer, with the same XCom. Every failure,
-        and every task with ``outlets``, ends on a worker.
+        and every task of whose result a worker has to make more (``outlets``, ``multiple_outputs``, none with
+        ``do_xcom_push=False``, the result of the DAG), ends on a worker.
     :return: (XCom) the compact image, or the list of them in the order asked; with ``require="any"`` those that are
         completed.
     :raises MiniMaxModeratedError: an image was moderated.
@@ -43,4 +45,3 @@ class MiniMaxImageSensor(MiniMaxJobSensor):
     def __init__(self, *, image_id: str | Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.image_id = image_id
-        self._tell_what_starts_in_the_triggerer()

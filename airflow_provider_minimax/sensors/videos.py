@@ -26,4 +26,3 @@ class MiniMaxVideoSensor(MiniMaxJobSensor):
     def __init__(self, *, video_id: str | Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.video_id = video_id
-        self._tell_what_starts_in_the_triggerer()

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import logging
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
+
+log = logging.getLogger(__name__)
+
+
+#: Parameters by which a worker makes more of a result than to push it.
+_WORKERS_OWN: Final = ("multiple_outputs", "outlets", "returns_dag_result")
 
 
 class TaskInstanceKey(Protocol):
@@ -16,14 +24,32 @@ class TaskInstanceKey(Protocol):
     map_index: int | None
 
 
-async def end_here(ti: TaskInstanceKey, jobs: list[dict[str, Any]], *, single: bool) -> TriggerEvent:
-    """Push the result of a task and return the event that ends it with success.
+def may_end_here(task: Mapping[str, Any]) -> bool:
+    """Tell whether to push its result is all that there is to the end of a task.
+
+    :param task: its parameters; what is missing is as Airflow's defaults.
+    """
+    return bool(task.get("do_xcom_push", True)) and not any(task.get(name) for name in _WORKERS_OWN)
+
+
+async def end_here(ti: TaskInstanceKey, jobs: list[dict[str, Any]], *, single: bool) -> TriggerEvent | None:
+    """Push the result of a task and return the event that ends it with success; None where a worker has to.
 
     The event could carry the value itself, but Airflow 3.3 then hands it on encoded twice.
     """
+    try:
+        await _push(ti, jobs[0] if single else jobs, length=None if single else len(jobs))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the job is done, and a worker can push it as well
+        log.warning("The result cannot be pushed from here, a worker does it: %s: %s", type(error).__name__, error)
+        return None
+    return TaskSuccessEvent()
+
+
+async def _push(ti: TaskInstanceKey, value: object, *, length: int | None) -> None:
     from airflow.sdk.execution_time.xcom import XCom
 
-    value = jobs[0] if single else jobs
+    if not hasattr(XCom, "aset"):
+        raise NotImplementedError("this Airflow has no way to do so (3.3 has)")
     await XCom.aset(
         "return_value",
         value,
@@ -32,6 +58,5 @@ async def end_here(ti: TaskInstanceKey, jobs: list[dict[str, Any]], *, single: b
         run_id=ti.run_id,
         map_index=-1 if ti.map_index is None else ti.map_index,
         # Without the length, Airflow could not expand a later task over the list.
-        _mapped_length=None if single else len(jobs),
+        _mapped_length=length,
     )
-    return TaskSuccessEvent()

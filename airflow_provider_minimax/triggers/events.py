@@ -1,45 +1,53 @@
 """How a wait ended, as a trigger tells it to the task: written there, read here, and nowhere else.
 
-Events are logged and stored, so they hold compact jobs and messages, never a secret.
+Events are logged, sent and stored, so they hold compact jobs and messages, never a secret, and nothing that Airflow
+cannot send.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 
 from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.api.sendable import sendable
+
+Payload = dict[str, Any]
+
+#: Airflow logs and stores an event, and a job may carry a prompt of some thousand characters.
+_MOST_JOBS: Final = 100
 
 
-def ended_well(jobs: list[dict[str, Any]]) -> dict[str, Any]:
+def ended_well(jobs: list[dict[str, Any]]) -> Payload:
     """Return the payload for a wait that ended with success."""
-    return {"end": "completed", "jobs": jobs}
+    return _payload("completed", jobs=jobs)
 
 
-def ended_badly(error: errors.MiniMaxError) -> dict[str, Any]:
+def ended_badly(error: errors.MiniMaxError) -> Payload:
     """Return the payload for a wait that ended with an error."""
-    return {
-        "end": "failed",
-        "error": type(error).__name__,
-        "message": str(error),
-        "status": error.status,
-        "retry_after": error.retry_after,
-    }
+    return _payload(
+        "failed", error=type(error).__name__, message=str(error), status=error.status, retry_after=error.retry_after
+    )
 
 
-def timed_out(pending: str) -> dict[str, Any]:
+def timed_out(pending: str) -> Payload:
     """Return the payload for a wait whose deadline passed."""
-    return {"end": "timed out", "message": pending}
+    return _payload("timed out", message=pending)
 
 
-def left_to_a_worker() -> dict[str, Any]:
-    """Return the payload for a wait that cannot begin in the triggerer."""
-    return {"end": "left to a worker"}
+def left_to_a_worker() -> Payload:
+    """Return the payload for a wait that cannot begin, or end, in the triggerer."""
+    return _payload("left to a worker")
+
+
+def for_an_event(payload: Payload) -> Payload:
+    """Return what to send of a payload: with more jobs than an event should carry, the worker asks for them again."""
+    return left_to_a_worker() if len(payload.get("jobs", ())) > _MOST_JOBS else payload
 
 
 def is_left_to_a_worker(event: Any) -> bool:
-    """Tell whether the wait has to begin on the worker that reads the event."""
+    """Tell whether the worker that reads the event has to ask for the jobs."""
     return isinstance(event, dict) and event.get("end") == "left to a worker"
 
 
@@ -75,3 +83,7 @@ def result_of(event: Any, timeout: float) -> list[dict[str, Any]]:
 def timeout_error(timeout: float, pending: str) -> AirflowSensorTimeout:
     """Return the error for a wait that took too long; Airflow does not retry it."""
     return AirflowSensorTimeout(f"Not final within {timeout:g} s: {pending}")
+
+
+def _payload(end: str, **carried: Any) -> Payload:
+    return {"end": end, **sendable(carried)}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Hashable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
@@ -17,8 +17,9 @@ from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.triggers import streams
 from airflow_provider_minimax.triggers.endings import end_here
-from airflow_provider_minimax.triggers.events import ended_badly
+from airflow_provider_minimax.triggers.events import Payload, ended_badly, for_an_event
 from airflow_provider_minimax.triggers.streams import Stream
+from airflow_provider_minimax.waiting import pacing
 from airflow_provider_minimax.waiting.poller import Poller, WaitFor
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         accept_statuses: Sequence[str] = (),
         minimax_conn_id: str = MiniMaxHook.default_conn_name,
         account: str | None = None,
-        poke_interval: float = 10.0,
+        poke_interval: float = pacing.DEFAULTS["image"].interval,
         silent: bool = False,
         failures: int = 0,
         single: bool = False,
@@ -68,11 +69,12 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         cancel_on_kill: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.ids = list(ids)
+        # Tuples, which the garbage collector passes over.
+        self.ids: Sequence[str] = tuple(ids)
         self.deadline = deadline
         self.kind: Kind = kind
         self.require = require
-        self.accept_statuses = sorted(accept_statuses)
+        self.accept_statuses = tuple(sorted(accept_statuses))
         self.minimax_conn_id = minimax_conn_id
         self.account = account
         self.poke_interval = poke_interval
@@ -86,11 +88,11 @@ class MiniMaxJobTrigger(BaseEventTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the parameters. They are stored, so a name, once used, stays."""
         return f"{MiniMaxJobTrigger.__module__}.{MiniMaxJobTrigger.__qualname__}", {
-            "ids": self.ids,
+            "ids": list(self.ids),
             "deadline": self.deadline,
             "kind": self.kind,
             "require": self.require,
-            "accept_statuses": self.accept_statuses,
+            "accept_statuses": list(self.accept_statuses),
             "minimax_conn_id": self.minimax_conn_id,
             "account": self.account,
             "poke_interval": self.poke_interval,
@@ -103,13 +105,16 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         }
 
     def shared_stream_key(self) -> Hashable | None:
-        """Return what is equal for triggers that can share a poll. The account is inside the ids."""
+        """Return what is equal for triggers that can share a poll. User and account are inside the ids.
+
+        The user, since ids of another one are refused, which must not meet those who wait for the right ones.
+        """
         try:
-            accounts = tuple(sorted({parse_id(job_id, self.kind).account for job_id in self.ids}))
+            owners = tuple(sorted({parse_id(job_id, self.kind).owner for job_id in self.ids}))
         except MiniMaxBadRequestError:
             # It will say so itself.
             return None
-        return ("minimax", self.kind, self.minimax_conn_id, accounts, self.poke_interval)
+        return ("minimax", self.kind, self.minimax_conn_id, owners, self.poke_interval)
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[None]:
@@ -125,28 +130,36 @@ class MiniMaxJobTrigger(BaseEventTrigger):
 
     async def filter_shared_stream(
         self,
-        shared_stream: AsyncIterator[Any],  # noqa: ARG002 - Airflow passes it; it brings nothing
+        shared_stream: AsyncIterator[Any] | None = None,  # noqa: ARG002 - Airflow passes it; it brings nothing
     ) -> AsyncIterator[TriggerEvent]:
         """Wait on the shared poll; yield how the wait ended."""
-        key = self.shared_stream_key()
-        stream = streams.shared_stream(key, self._make_stream)
         try:
-            yield await self._wait(stream)
+            poller = self._make_poller()
+        except MiniMaxBadRequestError as error:
+            yield TriggerEvent(ended_badly(error))
+            return
+        key = MiniMaxJobTrigger.shared_stream_key(self)
+        stream = streams.shared_stream(key, self._make_stream)
+        wait = stream.join(poller, self.deadline)
+        # Awaited here and not in a method: thousands wait, and each frame is one more for the garbage collector.
+        try:
+            payload = await wait.end
         finally:
+            stream.leave(wait)
             streams.forget_if_idle(key, stream)
+        yield await self._event(payload)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait on the same poll, driven from here: where Airflow drives none, or does not know of it yet."""
         key = MiniMaxJobTrigger.shared_stream_key(self)
-        stream = self._make_stream() if key is None else streams.shared_stream(key, self._make_stream)
+        stream = streams.shared_stream(key, self._make_stream)
         driver = asyncio.create_task(stream.drive())
+        driver.add_done_callback(lambda _: streams.forget_if_idle(key, stream))
         try:
-            yield await self._wait(stream)
+            async for event in self.filter_shared_stream():
+                yield event
         finally:
             driver.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await driver
-            streams.forget_if_idle(key, stream)
 
     async def on_kill(self) -> None:
         """Cancel the jobs: a person has ended the task. Airflow does not call this for anything less."""
@@ -168,32 +181,32 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         return Stream(self.kind, self.poke_interval, self._get_settings)
 
     async def _get_settings(self) -> Settings:
-        return await MiniMaxHook(self.minimax_conn_id).aget_settings()
-
-    async def _wait(self, stream: Stream) -> TriggerEvent:
         try:
-            wait_for = WaitFor.check(
-                self.ids,
-                kind=self.kind,
-                require=self.require,
-                accept_statuses=self.accept_statuses,
-                account=self.account,
-            )
-        except MiniMaxBadRequestError as error:
-            return TriggerEvent(ended_badly(error))
+            return await MiniMaxHook(self.minimax_conn_id).aget_settings()
+        except AirflowNotFoundException as error:
+            raise MiniMaxBadRequestError(f"{error}. A retry will not help until the connection is defined.") from None
+
+    def _make_poller(self) -> Poller:
+        wait_for = WaitFor.check(
+            self.ids,
+            kind=self.kind,
+            require=self.require,
+            accept_statuses=self.accept_statuses,
+            account=self.account,
+        )
+        until = datetime.fromtimestamp(self.deadline, UTC).isoformat(timespec="seconds")
+        log.info("Waiting for %d %s(s), until %s at the latest.", len(wait_for.ids), self.kind, until)
         poller = Poller(wait_for, self.failures, silent=self.silent)
         if self.fresh_until:
             poller.is_fresh = self._is_fresh
-        until = datetime.fromtimestamp(self.deadline, UTC).isoformat(timespec="seconds")
-        log.info("Waiting for %d %s(s), until %s at the latest.", len(wait_for.ids), self.kind, until)
-        wait = stream.join(poller, self.deadline)
-        try:
-            payload = await wait.end
-        finally:
-            stream.leave(wait)
+        return poller
+
+    async def _event(self, payload: Payload) -> TriggerEvent:
         if self.ends and self.task_instance is not None and payload["end"] == "completed":
-            return await end_here(self.task_instance, payload["jobs"], single=self.single)
-        return TriggerEvent(payload)
+            ended = await end_here(self.task_instance, payload["jobs"], single=self.single)
+            if ended is not None:
+                return ended
+        return TriggerEvent(for_an_event(payload))
 
 
 def _cancel(settings: Settings, video_id: str) -> None:

@@ -1,22 +1,25 @@
 """One poll for any number of waits.
 
-All waits of a triggerer on the same connection, account and interval join one stream: a loop that asks for all of
-their jobs in one round, in a thread of its own, and wakes only those whose wait has ended.
+All waits of a triggerer on the same connection, user, account and interval join one stream: a loop that asks for all
+of their jobs in one round, in a thread of its own, and wakes only those whose wait has ended.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
+import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxError
-from airflow_provider_minimax.triggers.events import ended_badly, ended_well, timed_out
+from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxError, MiniMaxUpstreamError
+from airflow_provider_minimax.triggers.events import Payload, ended_badly, ended_well, timed_out
 from airflow_provider_minimax.waiting import pacing
 from airflow_provider_minimax.waiting.rounds import Answers, Reader
 
@@ -25,34 +28,51 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.settings import Settings
     from airflow_provider_minimax.waiting.poller import Poller
 
-T = TypeVar("T")
-Payload = dict[str, Any]
+log = logging.getLogger(__name__)
 
-#: Waits that are woken in one turn of the event loop. Each of them then does Airflow's own work for an event, and
-#: other triggers want their turn in between.
-_WOKEN_AT_ONCE: Final = 20
+T = TypeVar("T")
+
+#: Waits that are told of a round, or ended, in one turn of the event loop. Each that ends then does Airflow's own work
+#: for an event, and other triggers want their turn in between.
+_AT_ONCE: Final = 20
 #: Seconds between two looks at the deadlines.
 _TICK: Final = 0.25
 
 
 @dataclass(eq=False, slots=True)
 class Wait:
-    """One wait on a stream; ``end`` gets the payload of its event."""
+    """One wait on a stream; ``end`` gets the payload of its event.
+
+    :param deadline: seconds since the epoch. It is asked for once more after that, as a sensor that pokes is.
+    :param latest: seconds since the epoch at which it ends, whether or not that has brought an answer.
+    """
 
     poller: Poller
-    #: Seconds since the epoch.
     deadline: float
+    latest: float
     end: asyncio.Future[Payload]
     #: That of the trigger, so that what is logged of its jobs reaches the log of its task.
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
-    def take(self, answers: Answers) -> Payload | None:
-        """Return the payload when these answers end the wait."""
+    def take(self, answers: Answers, asked: float) -> Payload | None:
+        """Return the payload when these answers end the wait.
+
+        :param asked: seconds since the epoch at which the round began.
+        """
         try:
             found = self.context.run(self.poller.take, answers.jobs, answers.failure)
         except MiniMaxError as error:
             return ended_badly(error)
-        return None if found is None else ended_well(found)
+        except Exception as error:  # noqa: BLE001 - a fault in one wait must not end those beside it
+            self.context.run(log.exception, "A fault of this provider, not of the service, ends the wait.")
+            return ended_badly(_fault(error))
+        if found is not None:
+            return ended_well(found)
+        return self.time_out() if self.deadline <= asked else None
+
+    def time_out(self) -> Payload:
+        """Return the payload for the deadline."""
+        return timed_out(self.poller.describe_pending())
 
 
 class Stream:
@@ -70,9 +90,17 @@ class Stream:
         self._settings: Settings | None = None
         self._reader: Reader | None = None
         self._waits: set[Wait] = set()
+        #: Ids of waits that are gone, for the thread that asks to forget them.
+        self._gone: deque[str] = deque()
         self._occupied = asyncio.Event()
+        self._clock: asyncio.Task[None] | None = None
+        self._overdue = asyncio.Event()
         self._failures = 0
+        #: By the loop's clock. It belongs to the stream, so that whoever takes over the wheel keeps to it.
+        self._next_round: float | None = None
         self._wheel = asyncio.Lock()
+        self._asking: Future[Answers] | None = None
+        self._is_abandoned = threading.Event()
         self.drivers = 0
 
     @property
@@ -85,96 +113,148 @@ class Stream:
 
         :param deadline: seconds since the epoch, after which it ends as timed out.
         """
-        wait = Wait(poller, deadline, asyncio.get_running_loop().create_future())
+        latest = max(deadline, time.time()) + pacing.LAST_LOOK
+        wait = Wait(poller, deadline, latest, asyncio.get_running_loop().create_future())
         self._waits.add(wait)
         self._occupied.set()
+        if self._clock is None:
+            # Nobody's but the stream's: deadlines pass whatever becomes of those who drive.
+            self._clock = asyncio.create_task(self._watch_deadlines())
         return wait
 
     def leave(self, wait: Wait) -> None:
         """Take a wait away."""
         self._waits.discard(wait)
-        if not self._waits:
+        self._gone.extend(wait.poller.wait.ids)
+        if not self._waits and self._clock is not None:
             self._occupied.clear()
+            self._clock.cancel()
+            self._clock = None
 
     async def drive(self) -> None:
         """Ask round by round, for as long as somebody is there to cancel it."""
         self.drivers += 1
-        clock: asyncio.Task[None] | None = None
         try:
             # Where several drive, one does, and the next one goes on when that one is gone.
-            await self._wheel.acquire()
-            clock = asyncio.create_task(self._watch_deadlines())
-            await asyncio.sleep(pacing.phase(self._interval))
-            while True:
-                await self._occupied.wait()
-                answers = await self._round()
-                self._failures = 0 if answers.failure is None else self._failures + 1
-                retry_after = answers.failure.retry_after if answers.failure else None
-                await asyncio.sleep(pacing.pause(self._interval, self._failures, retry_after))
-        except Exception as error:
+            async with self._wheel:
+                while True:
+                    await self._occupied.wait()
+                    await self._round()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            # Airflow, too, has errors that are no Exception. Whatever it is, there may be nobody to drive on.
             for wait in self._waits:
                 if not wait.end.done():
-                    wait.end.set_exception(error)
+                    wait.end.set_result(ended_badly(_fault(error)))
             raise
         finally:
-            if clock is not None:
-                clock.cancel()
-                self._wheel.release()
             self.drivers -= 1
+
+    async def _round(self) -> None:
+        """Sleep until the next round, and ask for all; before that, for those whose deadline comes first."""
+        now = asyncio.get_running_loop().time
+        if self._next_round is None:
+            self._next_round = now() + pacing.phase(self._interval)
+        try:
+            async with asyncio.timeout_at(self._next_round):
+                await self._overdue.wait()
+        except TimeoutError:
+            # For whoever takes over in the middle of it.
+            self._next_round = now() + pacing.pause(self._interval, self._failures)
+            failure = await self._look(list(self._waits))
+            self._failures = 0 if failure is None else self._failures + 1
+            retry_after = failure.retry_after if failure else None
+            self._next_round = now() + pacing.pause(self._interval, self._failures, retry_after)
+        else:
+            self._overdue.clear()
+            await self._look([wait for wait in self._waits if wait.deadline <= time.time()])
 
     async def _watch_deadlines(self) -> None:
         # One look at all of them in turn costs less than a timer for each: thousands wait, few expire.
         while True:
             now = time.time()
-            for wait in self._waits:
-                if wait.deadline <= now and not wait.end.done():
-                    wait.end.set_result(timed_out(wait.poller.describe_pending()))
+            expired = [wait for wait in self._waits if wait.deadline <= now and not wait.end.done()]
+            if any(wait.latest > now for wait in expired):
+                self._overdue.set()
+            for number, wait in enumerate(expired, start=1):
+                if wait.latest <= now and not wait.end.done():
+                    wait.end.set_result(wait.time_out())
+                if number % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
             await asyncio.sleep(_TICK)
 
-    async def _round(self) -> Answers:
-        waits = list(self._waits)
+    async def _look(self, waits: Sequence[Wait]) -> MiniMaxError | None:
+        """Ask for the jobs of some waits, and end those that this ends; return the failure that concerns all."""
+        asked = time.time()
         try:
             answers = await self._answers(waits)
         except MiniMaxError as error:
             answers = Answers({}, error)
-        ended = await in_own_thread(_ended, waits, answers)
-        for number, (wait, payload) in enumerate(ended, start=1):
-            if not wait.end.done():
+        except Exception as error:
+            # Of this machine or of Airflow, most likely; it may pass as one of the service does, and is counted alike.
+            if self._failures == 0:
+                log.exception("The poll met a fault that is not the service's.")
+            answers = Answers({}, _fault(error))
+        for number, wait in enumerate(waits, start=1):
+            if not wait.end.done() and (payload := wait.take(answers, asked)) is not None:
                 wait.end.set_result(payload)
-            if number % _WOKEN_AT_ONCE == 0:
+            if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
-        return answers
+        return answers.failure
 
-    async def _answers(self, waits: list[Wait]) -> Answers:
+    async def _answers(self, waits: Sequence[Wait]) -> Answers:
         if self._settings is None:
             self._settings = await self._get_settings()
-        answers = await in_own_thread(self._read, self._settings, waits)
+        answers = await self._ask(self._settings, waits)
         if isinstance(answers.failure, MiniMaxAuthError):
             # A stream may live for days, and the token may have been renewed since it began.
             settings = await self._get_settings()
             if settings != self._settings:
                 self._settings, self._reader = settings, None
-                return await in_own_thread(self._read, settings, waits)
+                return await self._ask(settings, waits)
         return answers
 
-    def _read(self, settings: Settings, waits: list[Wait]) -> Answers:
+    async def _ask(self, settings: Settings, waits: Sequence[Wait]) -> Answers:
+        """Ask in a thread, and in one at a time: a client is not made for two."""
+        if self._asking is not None:
+            # It may be that of a driver who was cancelled. What came of it, nobody wants to know.
+            with contextlib.suppress(Exception):
+                await asyncio.wrap_future(self._asking)
+        self._is_abandoned.clear()
+        self._asking = start_in_own_thread(self._read, settings, waits)
+        try:
+            return await asyncio.wrap_future(self._asking)
+        except asyncio.CancelledError:
+            self._is_abandoned.set()
+            raise
+
+    def _read(self, settings: Settings, waits: Sequence[Wait]) -> Answers:
         if self._reader is None:
             # Imported here, in a thread: the HTTP stack takes its time.
             from airflow_provider_minimax.api.client import MiniMaxClient
 
-            # The waits of a stream may be on several accounts; each id names its own.
-            client = MiniMaxClient(replace(settings, account=None))
-            self._reader = Reader.of(client, self._kind)
+            self._reader = Reader.of(MiniMaxClient(settings), self._kind, self._go_on)
+        while self._gone:
+            self._reader.forget(self._gone.popleft())
         return self._reader.read(dict.fromkeys(job_id for wait in waits for job_id in wait.poller.pending))
 
+    def _go_on(self) -> None:
+        if self._is_abandoned.is_set():
+            raise _AbandonedError
 
-def _ended(waits: list[Wait], answers: Answers) -> list[tuple[Wait, Payload]]:
-    ends = ((wait, wait.take(answers)) for wait in waits)
-    return [(wait, payload) for wait, payload in ends if payload is not None]
+
+class _AbandonedError(Exception):
+    """Nobody waits for the answers any more."""
 
 
-async def in_own_thread(function: Callable[..., T], *args: object) -> T:
-    """Run a blocking function in a thread made for it, and await its result.
+def _fault(error: BaseException) -> MiniMaxUpstreamError:
+    """Return what a fault that is not the service's is to the waits that it meets: a retry may fare better."""
+    return MiniMaxUpstreamError(f"The poll met {type(error).__name__}: {error}. A retry waits anew.")
+
+
+def start_in_own_thread(function: Callable[..., T], *args: object) -> Future[T]:
+    """Run a blocking function in a thread made for it.
 
     A daemon, so that a request that hangs does not keep the triggerer from ending; with the context of the
     caller, so that its log lines reach the right log.
@@ -193,7 +273,12 @@ async def in_own_thread(function: Callable[..., T], *args: object) -> T:
 
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(work,), name="minimax-poll", daemon=True).start()
-    return await asyncio.wrap_future(result)
+    return result
+
+
+async def in_own_thread(function: Callable[..., T], *args: object) -> T:
+    """Run a blocking function in a thread made for it, and await its result."""
+    return await asyncio.wrap_future(start_in_own_thread(function, *args))
 
 
 #: The streams of this triggerer that triggers share, by their key.

@@ -16,6 +16,9 @@ SHORTEST_INTERVAL: Final = 1.0
 MOST_FAILURES: Final = 10
 #: Failing rounds are stretched up to this many seconds (or to the interval, where that is longer).
 LONGEST_STRETCH: Final = 60.0
+#: Seconds after its deadline within which a wait is asked for once more before it is given up: what was final by then,
+#: and is paid for, is not thrown away. A triggerer that comes back has to read the connection first.
+LAST_LOOK: Final = 10.0
 #: Seconds that Airflow waits longer than a trigger's own deadline before it ends a trigger that says nothing.
 _BACKSTOP: Final = 60.0
 #: What is added at random, so that waits that began together drift apart: a tenth of the interval, but no

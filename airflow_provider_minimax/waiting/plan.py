@@ -11,6 +11,10 @@ from typing import Final
 
 #: The rank of a job that the list does not show, or too far back: it is asked for by its id.
 BEYOND: Final = -1
+#: Rounds in which jobs that the list did not show are looked for in it once more: soon at first, since a list may
+#: lag behind what was just created, then every so often.
+_SOON: Final = (2, 4)
+_NOW_AND_THEN: Final = 8
 #: The position of a job in the list, newest first, from 0; ``BEYOND``; None where it has not been looked for.
 Rank = int | None
 
@@ -58,3 +62,13 @@ def worth_another_page(*, read: int, planned: int, unseen: int, unknown: int, me
     # The list has grown at its head and pushed the rest a little back; or, on a first search, no more pages are
     # spent than asking for each of them would have cost.
     return met > 0 or read < unknown
+
+
+def looks_again(number: int) -> bool:
+    """Tell whether a round looks into the list for those, too, that it did not show.
+
+    One id at a time they may cost more than all the pages of the list.
+
+    :param number: of the round, counted from 1.
+    """
+    return number in _SOON or number % _NOW_AND_THEN == 0

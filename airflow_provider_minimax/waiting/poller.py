@@ -7,9 +7,9 @@ brings the way to ask for a job, and sleeps.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeGuard
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -32,8 +32,9 @@ from airflow_provider_minimax.api.jobs import (
     outcome,
     status_label,
 )
+from airflow_provider_minimax.api.sendable import sendable
 from airflow_provider_minimax.waiting import pacing
-from airflow_provider_minimax.waiting.rounds import Answers
+from airflow_provider_minimax.waiting.rounds import Answers, Found
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,9 @@ REQUIREMENTS: Final = ("all", "any")
 
 #: One object for the thousands of waits that accept nothing else.
 _NO_LABELS: Final[frozenset[str]] = frozenset()
+#: Ids that a text names, and characters that it quotes of the service's message to one of them.
+_MOST_NAMED: Final = 10
+_LONGEST_MESSAGE: Final = 300
 #: Asks for jobs by their ids.
 Read = Callable[[Collection[str]], Answers]
 
@@ -116,7 +120,7 @@ class Poller:
     is_fresh: Callable[[], bool] = lambda: False
     retry_after: float | None = field(default=None, init=False)
     last_failure: str | None = field(default=None, init=False)
-    _settled: dict[str, Job | MiniMaxNotFoundError] = field(default_factory=dict, init=False)
+    _settled: dict[str, Found] = field(default_factory=dict, init=False)
     _seen: dict[str, str] = field(default_factory=dict, init=False)
 
     @property
@@ -136,13 +140,11 @@ class Poller:
             failure = answers.failure
         return self.take(answers.jobs, failure)
 
-    def take(
-        self, jobs: Mapping[str, Job | MiniMaxNotFoundError], failure: Exception | None = None
-    ) -> list[dict[str, Any]] | None:
+    def take(self, jobs: Mapping[str, Found], failure: Exception | None = None) -> list[dict[str, Any]] | None:
         """Take what a round has brought.
 
         :param jobs: what was found for an id; ids of other waits are passed over.
-        :param failure: what broke the round off, if anything did.
+        :param failure: what concerns all, if anything does; it counts where an id has no answer of its own.
         :return: the compact jobs when the wait has ended well, in the order asked (with ``require="any"`` only
             those that are completed or accepted); None while it goes on, also after a failure in passing.
         :raises MiniMaxError: the wait has ended badly.
@@ -153,11 +155,26 @@ class Poller:
                 self._settle(job_id, jobs[job_id])
         # First, since what is known already may decide the wait, however the rest of the round went.
         found = self._verdict()
-        if failure is None or all(job_id in jobs for job_id in pending):
-            self.failures, self.retry_after, self.last_failure = 0, None, None
-        elif found is None:
-            self._count(failure)
+        if found is None:
+            self._weigh([jobs.get(job_id) for job_id in pending], failure)
+        else:
+            self._forget_failures()
         return found
+
+    def _weigh(self, answers: Sequence[Found | None], failure: Exception | None) -> None:
+        """Count a round that has brought a failure and no job, and forget the earlier ones after any other.
+
+        :param answers: one for each id that was awaited; None where there was none.
+        """
+        is_whole = None not in answers
+        has_job = any(not isinstance(answer, MiniMaxError | None) for answer in answers)
+        passing = [answer for answer in answers if _is_passing(answer)]
+        if failure is not None and not is_whole:
+            self._count(failure)
+        elif passing and not has_job:
+            self._count(passing[-1])
+        elif is_whole or has_job:
+            self._forget_failures()
 
     def pause(self, interval: float) -> float:
         """Return the seconds until the next round."""
@@ -165,13 +182,15 @@ class Poller:
 
     def describe_pending(self) -> str:
         """Return what is still awaited, for a log or an error."""
-        states = ", ".join(f"{job_id} ({self._seen.get(job_id, 'not seen yet')})" for job_id in self.pending[:10])
-        more = f" and {len(self.pending) - 10} more" if len(self.pending) > 10 else ""
+        states = _enumerate(f"{job_id} ({self._seen.get(job_id, 'not seen yet')})" for job_id in self.pending)
         failure = f" Last failure: {self.last_failure}" if self.last_failure else ""
-        return f"{states}{more}.{failure}"
+        return f"{states}.{failure}"
 
     def _passing(self) -> type[Exception]:
         return Exception if self.silent else MiniMaxError
+
+    def _forget_failures(self) -> None:
+        self.failures, self.retry_after, self.last_failure = 0, None, None
 
     def _count(self, error: Exception) -> None:
         """Take a failure in passing; raise it when it is none, or one too many."""
@@ -187,27 +206,23 @@ class Poller:
         limit = "" if self.silent else f" of {pacing.MOST_FAILURES}"
         log.warning("Round %d%s in a row failed; the wait goes on. %s", self.failures, limit, self.last_failure)
 
-    def _settle(self, job_id: str, found: Job | MiniMaxNotFoundError) -> None:
-        if isinstance(found, MiniMaxNotFoundError):
-            if self.is_fresh():
-                self._seen[job_id] = "not found yet"
-                return
+    def _settle(self, job_id: str, found: Found) -> None:
+        if not isinstance(found, MiniMaxError):
+            self._report(logging.INFO, job_id, _state(found))
+            if outcome(found) is not None:
+                self._settled[job_id] = found
+        elif isinstance(found, MiniMaxNotFoundError) and self.is_fresh():
+            self._seen[job_id] = "not found yet"
+        elif isinstance(found, AirflowFailException):
             self._settled[job_id] = found
-            self._seen[job_id] = "not found"
-            return
-        self._report(job_id, found)
-        if outcome(found) is not None:
-            self._settled[job_id] = found
+        else:
+            self._report(logging.WARNING, job_id, f"no answer, {type(found).__name__}: {found}")
 
-    def _report(self, job_id: str, job: Job) -> None:
+    def _report(self, level: int, job_id: str, state: str) -> None:
         """Log what has changed since the last round."""
-        percent, message = job.get("percent"), job.get("message")
-        now = status_label(job)
-        now += f", {percent} %" if isinstance(percent, int) and outcome(job) is None else ""
-        now += f", {message}" if message else ""
-        if self._seen.get(job_id) != now:
-            log.info("%s: %s", job_id, now)
-            self._seen[job_id] = now
+        if self._seen.get(job_id) != state:
+            log.log(level, "%s: %s", job_id, state)
+            self._seen[job_id] = state
 
     def _verdict(self) -> list[dict[str, Any]] | None:
         good = [job_id for job_id in self.wait.ids if self._is_good(job_id)]
@@ -224,32 +239,57 @@ class Poller:
 
     def _is_good(self, job_id: str) -> bool:
         job = self._settled.get(job_id)
-        if job is None or isinstance(job, MiniMaxNotFoundError):
+        if job is None or isinstance(job, MiniMaxError):
             return False
         return outcome(job) in {COMPLETED, *self.wait.accept}
 
     def _results(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         jobs = (self._settled[job_id] for job_id in ids)
-        return [compact(job, self.wait.kind) for job in jobs if not isinstance(job, MiniMaxNotFoundError)]
+        return [compact(job, self.wait.kind) for job in jobs if not isinstance(job, MiniMaxError)]
 
     def _failure(self, bad: Sequence[str]) -> MiniMaxError:
         """Return the error that names the end of each job that did not end well."""
         found = {job_id: self._settled[job_id] for job_id in bad}
         first = found[bad[0]]
-        if len(bad) == 1 and isinstance(first, MiniMaxNotFoundError):
+        if len(bad) == 1 and isinstance(first, MiniMaxError):
             return first
-        ends = "; ".join(f"{job_id}: {_end(job)}" for job_id, job in found.items())
-        jobs = [job for job in found.values() if not isinstance(job, MiniMaxNotFoundError)]
-        kind: type[MiniMaxError] = MiniMaxJobFailedError
-        if not jobs:
-            kind = MiniMaxNotFoundError
-        elif len(jobs) == len(found) and all(outcome(job) == MODERATED for job in jobs):
-            kind = MiniMaxModeratedError
+        ends = _enumerate((f"{job_id}: {_end(job)}" for job_id, job in found.items()), "; ")
+        kinds = {_kind_of(job) for job in found.values()}
+        kind = kinds.pop() if len(kinds) == 1 else MiniMaxJobFailedError
         return kind(f"{ends}. This is final: a retry of the wait finds the same.")
 
 
-def _end(job: Job | MiniMaxNotFoundError) -> str:
-    if isinstance(job, MiniMaxNotFoundError):
-        return "not found"
+def _is_passing(found: Found | None) -> TypeGuard[MiniMaxError]:
+    return isinstance(found, MiniMaxError) and not isinstance(found, AirflowFailException)
+
+
+def _kind_of(found: Found) -> type[MiniMaxError]:
+    """Return the error that stands for the bad end of a job."""
+    if isinstance(found, MiniMaxError):
+        return type(found)
+    return MiniMaxModeratedError if outcome(found) == MODERATED else MiniMaxJobFailedError
+
+
+def _end(found: Found) -> str:
+    if isinstance(found, MiniMaxError):
+        return "not found" if isinstance(found, MiniMaxNotFoundError) else str(found)
+    return f"{status_label(found)} (status {found.get('status')}){_message(found)}"
+
+
+def _state(job: Job) -> str:
+    """Return what a log tells of a job."""
+    percent = job.get("percent")
+    progress = f", {percent} %" if isinstance(percent, int) and outcome(job) is None else ""
+    return str(sendable(f"{status_label(job)}{progress}{_message(job)}"))
+
+
+def _message(job: Job) -> str:
     message = job.get("message")
-    return f"{status_label(job)} (status {job.get('status')})" + (f", {message}" if message else "")
+    return f", {str(message)[:_LONGEST_MESSAGE]}" if message else ""
+
+
+def _enumerate(texts: Iterable[str], separator: str = ", ") -> str:
+    """Name the first of many, and how many more there are: a log is read, and an event stored."""
+    named = list(texts)
+    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+    return separator.join(named[:_MOST_NAMED]) + more

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import datetime
+from types import EllipsisType
 from typing import Any
 
 import pendulum
@@ -12,10 +13,14 @@ from airflow.sdk import DAG
 
 
 class Run:
-    """A finished run of a DAG: states and XComs of its tasks."""
+    """A finished run of a DAG: states and XComs of its tasks.
 
-    def __init__(self, dag: DAG, logical_date: datetime | None = None, **conf: object) -> None:
-        self._run = dag.test(logical_date=logical_date or pendulum.now("UTC"), run_conf=conf or None)
+    :param logical_date: now, when left out; None for a run without one, as a request to trigger may have it.
+    """
+
+    def __init__(self, dag: DAG, logical_date: datetime | EllipsisType | None = ..., **conf: object) -> None:
+        date = pendulum.now("UTC") if logical_date is ... else logical_date
+        self._run = dag.test(logical_date=date, run_conf=conf or None)
 
     @property
     def state(self) -> str:
@@ -25,14 +30,12 @@ class Run:
     def states(self) -> dict[str, str]:
         return {ti.task_id: str(ti.state) for ti in self._run.get_task_instances()}
 
-    def xcom(self, task_id: str) -> Any:
+    def xcom(self, task_id: str, key: str = "return_value") -> Any:
         from airflow.models.xcom import XComModel
         from airflow.utils.session import create_session
 
         with create_session() as session:
-            query = XComModel.get_many(
-                run_id=self._run.run_id, dag_ids=self._run.dag_id, task_ids=task_id, key="return_value"
-            )
+            query = XComModel.get_many(run_id=self._run.run_id, dag_ids=self._run.dag_id, task_ids=task_id, key=key)
             row = session.scalars(query).first() if hasattr(session, "scalars") else query.with_session(session).first()
             return None if row is None else XComModel.deserialize_value(row)
 

@@ -6,9 +6,12 @@ would tear; the sandbox is another process.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -21,44 +24,82 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.settings import Settings
-from airflow_provider_minimax.exporting import contact_sheet, media  # noqa: F401 - warm before the first fork
+from airflow_provider_minimax.exporting import contact_sheet, media, storage  # noqa: F401 - warm before the first fork
 from airflow_provider_minimax.exporting.export import export_images
+from airflow_provider_minimax.exporting.formats import FORMATS
 from airflow_provider_minimax.exporting.plan import Plan
 
+_NOBODY = 65534
 #: What touches the folder; a kill right before each of these is a crash window.
 _TOUCHES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")
 
 
 def main(order: dict[str, Any]) -> dict[str, Any]:
     """Do what the test orders: ``sweep`` or ``random`` kills."""
-    work = _worker(order)
     # Airflow looks for all installed providers when it is first told of a file; once is enough.
     get_hook_lineage_collector().add_output_asset(context=ObjectStoragePath("/"), uri="/warm")
-    return {"sweep": _sweep, "random": _at_random}[order["how"]](order, work)
+    return {"sweep": _sweep, "random": _at_random, "refuse": _refuse, "store": _on_a_store}[order["how"]](order)
 
 
 def _worker(order: dict[str, Any]) -> Callable[[Path], None]:
     def work(folder: Path) -> None:
         client = MiniMaxClient(Settings(order["token"], order["base_url"]))
-        export_images(client, plan=Plan(**order["plan"]), folder=ObjectStoragePath(str(folder)), run="one")
+        # A Path would take one of the slashes of an address away.
+        export_images(client, plan=plan, folder=ObjectStoragePath(str(folder).replace(":/", "://")), run="one")
+
+    plan = Plan(**order["plan"])
+    if plan.file_format == "parquet":
+        # Warm, as the others are.
+        FORMATS["parquet"].write(io.BytesIO(), plan.columns).close()
 
     return work
 
 
-def _sweep(order: dict[str, Any], work: Callable[[Path], None]) -> dict[str, Any]:
-    """Kill before the first touch of the folder, before the second, and so on; let each next try through."""
+def _sweep(order: dict[str, Any]) -> dict[str, Any]:
+    """Kill before the first touch of the folder, before the second, and so on; let each next try through.
+
+    Each begins with a copy of the folder ``base``, if there is one. The last folder of each plan is undisturbed.
+    """
+    return {
+        "sweeps": [
+            _one_sweep(Path(order["folder"]) / name, order["base"], _worker(order | {"plan": plan}))
+            for name, plan in order["plans"].items()
+        ]
+    }
+
+
+def _one_sweep(parent: Path, base: str | None, work: Callable[[Path], None]) -> list[str]:
     folders = []
     for number in range(10_000):
-        folder = Path(order["folder"]) / str(number)
-        if not _wait(_fork(lambda folder=folder, number=number: (_die_at(number, folder), work(folder)))):
-            return {"kills": len(folders), "folders": folders}
+        folder = parent / str(number)
+        if base is not None:
+            # Files are replaced and never changed, so that links will do.
+            shutil.copytree(base, folder, copy_function=os.link)
+        was_killed = _wait(_fork(lambda folder=folder, number=number: (_die_at(number, folder), work(folder))))
+        _check(folder)
+        if not was_killed:
+            return [*folders, str(folder)]
         folders.append(str(folder))
         if _wait(_fork(lambda folder=folder: work(folder))):
             raise SystemExit("a try that nobody killed did not end well")
     raise SystemExit("the export never came to its end")
 
 
+def _check(folder: Path) -> None:
+    """Whoever sees a manifest sees a whole export."""
+    if not (folder / "manifest.json").exists():
+        return
+    for part in json.loads((folder / "manifest.json").read_bytes())["parts"]:
+        if hashlib.sha256((folder / part["name"]).read_bytes()).hexdigest() != part["sha256"]:
+            raise SystemExit(f"the manifest in {folder} stands beside another {part['name']}")
+
+
 def _die_at(number: int, folder: Path) -> None:
+    _before_touch(number, folder, lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def _before_touch(number: int, folder: Path, act: Callable[[], object]) -> None:
+    """Do something before the so many-th touch of a folder by this process."""
     left = number
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -67,16 +108,80 @@ def _die_at(number: int, folder: Path) -> None:
             return
         if not str(arguments[0]).startswith(str(folder)):
             return
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
         left -= 1
+        if left == -1:
+            act()
 
     sys.addaudithook(hook)
 
 
-def _at_random(order: dict[str, Any], work: Callable[[Path], None]) -> dict[str, Any]:
+def _refuse(order: dict[str, Any]) -> dict[str, Any]:
+    """Take a folder's permission away before this or that touch of it, and tell what the export says to that."""
+    work, errors = _worker(order), []
+    for number in order["touches"]:
+        folder = Path(order["folder"]) / str(number)
+        folder.mkdir()
+        if os.getuid() == 0:
+            os.chown(folder, _NOBODY, _NOBODY)
+        told, tell = os.pipe()
+        _wait(_fork(lambda folder=folder, number=number, tell=tell: _work_until_refused(number, folder, work, tell)))
+        os.close(tell)
+        errors.append(json.loads(os.read(told, 65536)))
+        folder.chmod(0o755)
+        if _wait(_fork(lambda folder=folder: work(folder))):
+            raise SystemExit("a try that nobody disturbed did not end well")
+    return {"errors": errors}
+
+
+def _work_until_refused(number: int, folder: Path, work: Callable[[Path], None], tell: int) -> None:
+    if os.getuid() == 0:
+        # To root nothing is refused.
+        os.setuid(_NOBODY)
+    _before_touch(number, folder, lambda: folder.chmod(0o555))
+    try:
+        work(folder)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the test looks at it
+        left = sorted(path.name for path in folder.iterdir())
+        os.write(tell, json.dumps([type(error).__name__, str(error), left]).encode())
+
+
+def _on_a_store(order: dict[str, Any]) -> dict[str, Any]:
+    """Kill before each request that changes the bucket, or before these alone; let each next try through."""
+    import s3fs.core
+
+    if "block" in order:
+        storage._BLOCK = order["block"]
+    work, folders = _worker(order), []
+    call = s3fs.core.S3FileSystem._call_s3
+
+    def killed(number: int, folder: Path) -> None:
+        left = number
+
+        async def counted(store: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+            nonlocal left
+            left -= method.startswith(("put", "create", "upload", "complete", "delete", "abort"))
+            if left == -1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return await call(store, method, *args, **kwargs)
+
+        s3fs.core.S3FileSystem._call_s3 = counted
+        s3fs.core.S3FileSystem.call_s3 = s3fs.core.sync_wrapper(counted)
+        work(folder)
+
+    for number in order["requests"] or range(10_000):
+        folder = Path(order["folder"]) / str(number)
+        was_killed = _wait(_fork(lambda folder=folder, number=number: killed(number, folder)))
+        folders.append(str(folder))
+        if not was_killed:
+            break
+        if _wait(_fork(lambda folder=folder: work(folder))):
+            raise SystemExit("a try that nobody killed did not end well")
+    return {"folders": folders}
+
+
+def _at_random(order: dict[str, Any]) -> dict[str, Any]:
     """Kill one export at so many random moments, then let it end; begin another where it ended too soon."""
-    chance = random.Random(order["seed"])
+    work, chance = _worker(order), random.Random(order["seed"])
     started = time.monotonic()
     if _wait(_fork(lambda: work(Path(order["folder"]) / "measured"))):
         raise SystemExit("an undisturbed export did not end well")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -61,15 +62,34 @@ def test_a_day_without_images_is_skipped(sandbox: Sandbox, tmp_path: Path, monke
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_export_by_hand_without_a_date_holds_the_day_so_far(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIMAX_EXPORTS", str(tmp_path))
+    created = Run(example("example_minimax_prompt_to_video").dag).xcom("create_image")[0]
+    run = Run(example("example_minimax_export").dag, None)
+    assert run.states == {"anything_new": "success", "export_images": "success"}
+    summary = run.xcom("export_images")
+
+    folder = Path(summary["path"])
+    day = pendulum.from_format(folder.name, "YYYY-MM-DD")
+    rows = [json.loads(line) for line in (folder / "images-00000.jsonl").open(encoding="utf-8")]
+    assert all(row["createTime"] >= day.timestamp() * 1000 for row in rows)
+    assert (rows[0]["imageId"], rows[0]["desc"]) == (created["imageId"], created["desc"])
+    assert created["desc"] in (folder / "index.html").read_text(encoding="utf-8")
+
+    # Once more on the same day, over the finished export.
+    assert Run(example("example_minimax_export").dag, None).xcom("export_images") == summary
+
+
 def test_an_image_is_waited_for_and_its_file_id_becomes_a_video(sandbox: Sandbox) -> None:
     run = Run(example("example_minimax_wait").dag)
     assert set(run.states.values()) == {"success"}
-    image = run.xcom("wait_for_image")
-    assert image["imageId"] == run.xcom("create_image")
+    (image,) = run.xcom("wait_for_image")
+    assert [image["imageId"]] == run.xcom("create_image")
     assert image["statusLabel"] == "completed"
-    assert run.xcom("start_video").startswith("user:")
-    assert sandbox.stats.count("POST /videos/create") == 1
-    assert sandbox.stats.count("POST /images/create") == 1
+    assert run.xcom("create_video")["videoId"].startswith("user:")
+    assert paid(sandbox) == {"images": 1, "videos": 1}
 
 
 def test_a_prompt_becomes_an_image_and_then_a_video(
@@ -82,9 +102,14 @@ def test_a_prompt_becomes_an_image_and_then_a_video(
     video = run.xcom("create_video")
     assert image["desc"] == "A lighthouse made of paper, at dawn"
     assert video["statusLabel"] == "completed"
+    for task_id, made in (("create_image", image), ("create_video", video)):
+        assert run.xcom(task_id, key="_link_MiniMaxMediaLink") == made["url"]
     files = run.xcom("download")
     assert [row["id"] for row in files] == [image["imageId"], video["videoId"]]
-    assert all(Path(row["path"].removeprefix("file://")).stat().st_size == row["bytes"] for row in files)
+    paths = [Path(row["path"].removeprefix("file://")) for row in files]
+    assert [path.stat().st_size for path in paths] == [row["bytes"] for row in files]
+    (folder,) = {path.parent for path in paths}
+    assert re.fullmatch(r"\d{8}T\d{6}", folder.name)
     assert paid(sandbox) == {"images": 1, "videos": 1}
 
 
@@ -93,7 +118,7 @@ def test_what_a_person_chooses_becomes_a_video(sandbox: Sandbox, monkeypatch: py
     asked: dict[str, str] = {}
 
     def answer(self: Any, context: Any) -> dict[str, Any]:
-        asked["body"] = self.body
+        asked.update(subject=self.subject, body=self.body)
         return {"chosen_options": ["3"], "params_input": {}}
 
     # A person answers on Airflow's pages only; that way is taken with a running Airflow.
@@ -101,7 +126,9 @@ def test_what_a_person_chooses_becomes_a_video(sandbox: Sandbox, monkeypatch: py
     run = Run(module.dag)
     assert set(run.states.values()) == {"success"}
     images = run.xcom("create_images")
-    assert [asked["body"].index(f"![{number}]({image['url']})") for number, image in enumerate(images, start=1)]
+    pictures = re.findall(r"\[!\[(\d)\]\((\S+)\)\]\((\S+)\)", asked["body"])
+    assert pictures == [(str(number), image["url"], image["url"]) for number, image in enumerate(images, start=1)]
+    assert images[0]["desc"] in asked["subject"]
     assert run.xcom("file_of") == images[2]["fileID"]
     assert paid(sandbox) == {"images": 4, "videos": 1}
 

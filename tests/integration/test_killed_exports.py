@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from airflow.sdk import ObjectStoragePath
 
+from airflow_provider_minimax.api.client import MiniMaxClient
+from airflow_provider_minimax.api.settings import Settings
+from airflow_provider_minimax.exporting.export import export_images
+from airflow_provider_minimax.exporting.plan import Plan
 from tests.conftest import ROOT
 
 SERVE = """
 import sys
 from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig
-with Sandbox(SandboxConfig(images=200, page_cap=20, media_pixels=24, spacing_seconds=9)) as sandbox:
+with Sandbox(SandboxConfig(images=200, page_cap=20, media_pixels=24, spacing_seconds=9, step_seconds=3600)) as sandbox:
     print(sandbox.url, sandbox.token, flush=True)
     sys.stdin.read()
 """
@@ -32,14 +39,27 @@ class Service:
         self.url, self.token = url, token
 
     def reset(self) -> None:
-        requests.post(f"{self.url}/_sandbox/reset", json={}, timeout=10).raise_for_status()
+        self.post("reset")
+
+    def post(self, order: str, **body: Any) -> None:
+        requests.post(f"{self.url}/_sandbox/{order}", json=body, timeout=10).raise_for_status()
+
+    def create(self, quantity: int) -> list[str]:
+        answer = requests.post(
+            f"{self.url}/v1/minimax/images/create",
+            json={"prompt": "a paper boat", "quantity": quantity},
+            headers={"Authorization": f"Bearer {self.token}"},
+            timeout=10,
+        )
+        ids: list[str] = answer.json()["imageIds"]
+        return ids
 
     def requests(self, operation: str) -> int:
         stats = requests.get(f"{self.url}/_sandbox/stats", timeout=10).json()
         return int(stats["requests"].get(operation, 0))
 
-    def kill_exports(self, how: str, folder: Path, plan: dict[str, Any], **order: Any) -> dict[str, Any]:
-        order |= {"how": how, "folder": str(folder), "plan": plan}
+    def kill_exports(self, how: str, folder: Path, **order: Any) -> dict[str, Any]:
+        order |= {"how": how, "folder": str(folder)}
         order |= {"base_url": f"{self.url}/v1/minimax", "token": self.token}
         done = subprocess.run(
             [sys.executable, "-m", "tests.integration.killing", json.dumps(order)],
@@ -78,7 +98,7 @@ MEDIA = {"download_media": True, "contact_sheet": True}
 def test_killed_at_random_moments(service: Service, tmp_path: Path, plan: dict[str, Any]) -> None:
     """SIGKILL, 24 times: nothing lost, nothing twice, and no part fetched again that was finished."""
     kills = 24
-    result = service.kill_exports("random", tmp_path, plan, kills=kills, seed=4)
+    result = service.kill_exports("random", tmp_path, plan=plan, kills=kills, seed=4)
     assert result["kills"] == kills
     undisturbed = files(tmp_path / "measured")
     assert {"manifest.json", "images-00000.jsonl", "images-00007.jsonl"} <= undisturbed.keys()
@@ -95,13 +115,58 @@ def test_killed_at_random_moments(service: Service, tmp_path: Path, plan: dict[s
     assert service.requests("GET /media/{name}") <= exports * IMAGES + kills * 16
 
 
-@pytest.mark.parametrize(
-    "plan", [{"part_rows": 25, "max_images": 60}, {"part_rows": 3, "max_images": 7, **MEDIA}], ids=["rows", "media"]
-)
-def test_killed_before_each_touch_of_the_folder(service: Service, tmp_path: Path, plan: dict[str, Any]) -> None:
+SMALL = {"part_rows": 2, "max_images": 5, **MEDIA}
+
+
+def test_killed_before_each_touch_of_the_folder(service: Service, tmp_path: Path) -> None:
     """Every crash window: before each file that is made, renamed or removed."""
-    result = service.kill_exports("sweep", tmp_path, plan)
-    undisturbed = files(tmp_path / str(result["kills"]))
-    assert result["kills"] > 10
-    for folder in map(Path, result["folders"]):
-        assert files(folder) == undisturbed
+    plans: dict[str, Any] = {"jsonl": {"part_rows": 25, "max_images": 60}, "gz": SMALL | {"file_format": "jsonl.gz"}}
+    if find_spec("pyarrow") is not None:
+        plans["parquet"] = SMALL | {"file_format": "parquet"}
+    sweep(service, tmp_path, plans)
+
+
+def sweep(service: Service, tmp_path: Path, plans: dict[str, Any], base: Path | None = None) -> None:
+    result = service.kill_exports("sweep", tmp_path, plans=plans, base=base and str(base))
+    for folders in result["sweeps"]:
+        *killed, undisturbed = [files(Path(folder)) for folder in folders]
+        assert len(killed) > 10
+        assert "manifest.json" in undisturbed
+        assert "checkpoint.json" not in undisturbed
+        assert all(folder == undisturbed for folder in killed)
+
+
+def test_a_permission_that_is_lost_half_way_is_a_clear_error(service: Service) -> None:
+    """Nothing can be made, renamed or removed any more, the draft of the part under way neither."""
+    # In no folder that is root's alone.
+    with tempfile.TemporaryDirectory(prefix="export-") as name:
+        Path(name).chmod(0o755)
+        touches = [5, 6, 7, 8, 9, 10]
+        result = service.kill_exports("refuse", Path(name), plan={"part_rows": 25}, touches=touches)
+        whole = {"manifest.json", *(f"images-0000{number}.jsonl" for number in range(8))}
+        for touch, (kind, text, left) in zip(touches, result["errors"], strict=True):
+            folder = Path(name) / str(touch)
+            assert kind == "MiniMaxBadRequestError"
+            assert text.startswith(f"output_path {folder} cannot be written: Permission denied")
+            assert "manifest.json" not in left
+            assert files(folder).keys() == whole
+
+
+def export(service: Service, folder: Path, **plan: Any) -> None:
+    client = MiniMaxClient(Settings(service.token, f"{service.url}/v1/minimax"))
+    export_images(client, plan=Plan(**plan), folder=ObjectStoragePath(str(folder)), run="old")
+
+
+def test_killed_while_it_takes_the_place_of_an_older_export(service: Service, tmp_path: Path) -> None:
+    export(service, tmp_path / "base", **SMALL | {"part_rows": 2, "max_images": 9})
+    sweep(service, tmp_path, {"csv": SMALL | {"file_format": "csv"}}, tmp_path / "base")
+
+
+def test_killed_while_it_adds_to_a_mirror(service: Service, tmp_path: Path) -> None:
+    """News of two parts, a row that has changed, and one that was left out before."""
+    plan = {"sync": True, "part_rows": 10, "contact_sheet": True}
+    made = service.create(2)
+    export(service, tmp_path / "base", **plan)
+    service.post(f"jobs/{made[0]}", status=2)
+    service.post("images", count=12)
+    sweep(service, tmp_path, {"mirror": plan}, tmp_path / "base")

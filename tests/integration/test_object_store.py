@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.exporting import storage
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.conftest import export_to
+from tests.conftest import ROOT, export_to
 
 moto_server = pytest.importorskip("moto.server", reason="needs moto[server]: make integration installs it")
 pytest.importorskip("s3fs", reason="needs s3fs: make integration installs it")
@@ -165,3 +168,91 @@ def test_a_sync_adds_to_a_bucket(sandbox: Sandbox, bucket: Bucket) -> None:
         name: body for name, body in first.items() if name.startswith("images-")
     }
     assert set(second) - set(first) > {"images-00003.jsonl"}
+
+
+def test_a_sync_asks_the_bucket_for_the_files_of_its_news_only(
+    sandbox: Sandbox, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import s3fs
+
+    export("mirror", mode="sync", download_media=True)
+    sandbox.arrive(3)
+    asked: list[str] = []
+    iterate = s3fs.S3FileSystem._iterdir
+
+    def noting(self: Any, bucket: str, *args: Any, prefix: str = "", **options: Any) -> Any:
+        asked.append(prefix)
+        return iterate(self, bucket, *args, prefix=prefix, **options)
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "_iterdir", noting)
+    assert export("mirror", mode="sync", download_media=True)["images"] == 63
+    media = [prefix for prefix in asked if prefix.startswith("mirror/media/")]
+    assert len(media) <= 3
+    assert all(re.fullmatch(r"mirror/media/\d+-", prefix) for prefix in media)
+
+
+def test_an_upload_that_cannot_be_finished_is_given_up(
+    sandbox: Sandbox, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last step is taken when the file is closed."""
+    import gc
+
+    from botocore.exceptions import ClientError
+    from s3fs.core import S3File, translate_boto_error
+
+    commit = S3File.commit
+
+    def refuse(file: Any) -> None:
+        if file.parts:
+            answer = {"Error": {"Code": "SlowDown", "Message": "Please reduce your request rate."}}
+            raise translate_boto_error(ClientError(answer, "CompleteMultipartUpload"))
+        commit(file)
+
+    monkeypatch.setattr(storage, "_BLOCK", 5 * 2**20)
+    monkeypatch.setattr(S3File, "commit", refuse)
+    sandbox.reset(replace(sandbox.config, images=4_000))
+    with pytest.raises(errors.MiniMaxError, match=r"reduce your request rate.*a retry goes on") as raised:
+        export("unfinished")
+    assert not isinstance(raised.value, errors.MiniMaxBadRequestError)
+    gc.collect()
+    assert bucket.uploads() == []
+    assert bucket.files("unfinished") == {}
+
+
+def test_an_upload_of_somebody_else_stays(sandbox: Sandbox, bucket: Bucket) -> None:
+    mine = [f"shared/{name}" for name in ("images-00000.jsonl", "manifest.json", f"media/1-{'a' * 16}.png")]
+    others = ["images-00000.jsonl", "shared/notes.txt", "shared/media/mine.png", "shared/deeper/images-00000.jsonl"]
+    started = [bucket.client.create_multipart_upload(Bucket=BUCKET, Key=key) for key in mine + others]
+    export("shared")
+    assert sorted(upload["Key"] for upload in bucket.uploads()) == sorted(others)
+    for upload in started[len(mine) :]:
+        bucket.client.abort_multipart_upload(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"])
+
+
+def kill(sandbox: Sandbox, prefix: str, **order: Any) -> list[str]:
+    """Kill exports to the bucket before this and that request that changes it, and let each next try through."""
+    order |= {"how": "store", "folder": f"s3://s3_test@{BUCKET}/{prefix}"}
+    order |= {"base_url": sandbox.base_url, "token": sandbox.token}
+    command = [sys.executable, "-m", "tests.integration.killing", json.dumps(order)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=120)
+    folders: list[str] = json.loads(done.stdout.splitlines()[-1])["folders"]
+    return [folder.rpartition("/")[2] for folder in folders]
+
+
+def test_killed_before_each_change_of_a_bucket(sandbox: Sandbox, bucket: Bucket, tmp_path: Path) -> None:
+    plan = {"max_images": 1}
+    export_to(str(tmp_path), **plan)
+    prefixes = kill(sandbox, "killed", plan=plan, requests=None)
+    assert len(prefixes) > 6
+    for prefix in prefixes:
+        assert bucket.files(f"killed/{prefix}") == local(tmp_path)
+
+
+def test_what_was_sent_of_a_part_does_not_stay_after_a_kill(sandbox: Sandbox, bucket: Bucket, tmp_path: Path) -> None:
+    """The store would keep it, and charge for it, for ever."""
+    sandbox.reset(replace(sandbox.config, images=4_000))
+    export_to(str(tmp_path))
+    # Once after the first block, once before the file is put together.
+    for prefix in kill(sandbox, "large", plan={}, requests=[4, 5], block=5 * 2**20):
+        assert bucket.files(f"large/{prefix}") == local(tmp_path)
+    assert bucket.uploads() == []

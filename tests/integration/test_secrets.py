@@ -79,7 +79,9 @@ def test_nothing_that_may_be_printed_shows_the_token(sandbox: Sandbox) -> None:
     hook = MiniMaxHook()
     client: MiniMaxClient = hook.get_conn()
     client.list_accounts()
-    printable: list[Any] = [hook, client, client.settings, client._session, client._session.auth, vars(hook)]
+    transport = client._transport
+    printable: list[Any] = [hook, client, client.settings, transport, transport._session, transport._session.auth]
+    printable += [vars(hook), vars(client)]
     assert sandbox.token not in "".join(map(repr, printable))
 
 

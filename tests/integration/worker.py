@@ -107,13 +107,11 @@ def _report(order: dict[str, Any], outcome: dict[str, Any]) -> None:
 def _run(order: dict[str, Any]) -> None:
     from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
     from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
-    from airflow_provider_minimax.ordering import ledger
     from airflow_provider_minimax.waiting import pacing
     from tests.unit.operators.support import FileStore
 
     os.environ["AIRFLOW_CONN_MINIMAX_DEFAULT"] = order["connection"]
     pacing.SHORTEST_INTERVAL = 0.05  # type: ignore[misc]
-    ledger.CLOCK_SKEW = 1000  # type: ignore[misc]
     if order.get("die"):
         _die_at(order["die"])
     kind = {"image": MiniMaxCreateImageOperator, "video": MiniMaxCreateVideoOperator}[order["kind"]]

@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
+from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 from airflow_provider_minimax.provider_info import get_provider_info
 
 INFO = get_provider_info()
@@ -55,6 +56,11 @@ def test_every_module_that_it_names_is_there(section: str) -> None:
             assert importlib.import_module(name).__doc__
 
 
+def test_the_links_that_it_names_are_those_of_the_operators() -> None:
+    links = MiniMaxCreateVideoOperator(task_id="create", prompt="a lamp").operator_extra_links
+    assert [f"{type(link).__module__}.{type(link).__qualname__}" for link in links] == INFO["extra-links"]
+
+
 def test_the_hook_that_it_names_is_ours() -> None:
     module, _, name = CONNECTION["hook-class-name"].rpartition(".")
     assert getattr(importlib.import_module(module), name) is MiniMaxHook
@@ -70,7 +76,7 @@ def test_every_module_with_a_public_class_is_named() -> None:
         for g in INFO[section]
         for name in g["python-modules"]
     }
-    helpers = {"base", "creating", "endings", "events", "killing", "streams", "waiting", "__init__"}
+    helpers = {"base", "creating", "endings", "events", "killing", "rendered", "streams", "waiting", "__init__"}
     there = {
         f"airflow_provider_minimax.{folder}.{path.stem}"
         for folder in ("hooks", "operators", "sensors", "triggers")

@@ -1,7 +1,8 @@
-"""Fifty mapped waits, and a task that takes all of their results."""
+"""Fifty mapped waits, a task that takes all of their results, and waits that began in the triggerer beside them."""
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,3 +31,15 @@ with DAG(
         return [image["fileID"] for image in images]
 
     collect(wait.output)
+
+    # One whose id is a constant, which Airflow knows before any task has run, and one whose id comes from the run.
+    ids = {"constant": os.environ["CONSTANT_IMAGE_ID"], "template": "{{ dag_run.conf['ids'][-1] }}"}
+    for name, image_id in ids.items():
+        MiniMaxImageSensor(
+            task_id=name,
+            image_id=image_id,
+            start_from_trigger=True,
+            end_from_trigger=True,
+            poke_interval=2,
+            timeout=timedelta(minutes=10),
+        )

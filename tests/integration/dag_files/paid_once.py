@@ -1,21 +1,40 @@
-"""One video for each way of waiting, as told by the run."""
+"""One video for each way of waiting and of being interrupted, as told by the run."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.sdk import DAG
 
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 
-for dag_id, options in {
-    "paid_once_in_the_worker": {"deferrable": False},
-    "paid_once_in_the_triggerer": {"deferrable": True},
-}.items():
-    with DAG(
-        dag_id=dag_id,
-        schedule=None,
-        start_date=datetime(2026, 1, 1),
-        default_args={"retries": 3, "retry_delay": timedelta(seconds=1), "poke_interval": 1, **options},
-    ):
-        MiniMaxCreateVideoOperator(task_id="create", prompt="{{ dag_run.conf['prompt'] }}")
+PROMPT = "{{ dag_run.conf['prompt'] }}"
+
+
+def dag(dag_id: str, **defaults: Any) -> DAG:
+    """Return a DAG that only a person starts, with tasks that are soon retried."""
+    defaults = {
+        "account": "{{ dag_run.conf['account'] }}",
+        "retries": 3,
+        "retry_delay": timedelta(seconds=1),
+        "poke_interval": 1,
+        "deferrable": False,
+    } | defaults
+    return DAG(dag_id=dag_id, schedule=None, start_date=datetime(2026, 1, 1), default_args=defaults)
+
+
+with dag("paid_once_in_the_worker"):
+    MiniMaxCreateVideoOperator(task_id="create", prompt=PROMPT)
+
+with dag("paid_once_in_the_triggerer", deferrable=True):
+    MiniMaxCreateVideoOperator(task_id="create", prompt=PROMPT)
+
+with dag("paid_once_for_each", deferrable=True):
+    MiniMaxCreateVideoOperator.partial(task_id="create").expand(prompt=[PROMPT, PROMPT])
+
+with dag("paid_once_in_time", execution_timeout=timedelta(seconds=10)):
+    MiniMaxCreateVideoOperator(task_id="create", prompt=PROMPT)
+
+with dag("paid_once_there_is_room", minimax_conn_id="minimax_impatient", timeout=20):
+    MiniMaxCreateVideoOperator(task_id="create", prompt=PROMPT, max_jobs=1)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 import requests_mock as mocking
 
 from airflow_provider_minimax.api.client import MiniMaxClient
+from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.settings import Settings
 
 TOKEN = "user:1234-s3cr3tT0kenValue"
@@ -23,9 +26,24 @@ class Sleeps(list[float]):
         self.append(seconds)
 
 
-def client(sleeps: Sleeps | None = None, **settings: Any) -> MiniMaxClient:
-    given = {"token": TOKEN, "base_url": BASE} | settings
-    return MiniMaxClient(Settings(**given), sleep=Sleeps() if sleeps is None else sleeps)
+def settings(**given: Any) -> Settings:
+    return Settings(**{"token": TOKEN, "base_url": BASE} | given)
+
+
+def client(sleeps: Sleeps | None = None, **given: Any) -> MiniMaxClient:
+    return MiniMaxClient(settings(**given), sleep=Sleeps() if sleeps is None else sleeps)
+
+
+def error_of(operation: Callable[[], object]) -> MiniMaxError:
+    """Return the error of an operation, seen to be free of what the HTTP library knows."""
+    with pytest.raises(MiniMaxError) as caught:
+        operation()
+    error = caught.value
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    assert "\n" not in str(error)
+    assert "s3cr3t" not in f"{error} {error!r} {vars(error)}"
+    return error
 
 
 def answer_all(mocker: mocking.Mocker, *responses: dict[str, Any], **response: Any) -> None:

@@ -22,7 +22,9 @@ WANTED = "user:<user>-minimax:<account>-image:<image_id>"
     ],
 )
 def test_a_full_id_is_taken_apart(text: str, kind: Kind, account: str, bare: str) -> None:
-    assert parse_id(text, kind) == ResourceId(text, account, kind, bare)
+    found = parse_id(text, kind)
+    assert found == ResourceId(text, account, kind, bare)
+    assert f"{found.owner}-{kind}:{bare}" == found.full
 
 
 def test_blanks_around_an_id_do_not_belong_to_it() -> None:

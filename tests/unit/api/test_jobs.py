@@ -13,6 +13,7 @@ from airflow_provider_minimax.api.jobs import (
     KNOWN_LABELS,
     check_labels,
     compact,
+    created_at,
     is_final,
     media_url,
     outcome,
@@ -86,6 +87,14 @@ def test_the_services_own_words_come_before_the_table(job: dict[str, Any], label
 )
 def test_the_url_without_watermark_comes_first(job: dict[str, Any], url: str | None) -> None:
     assert media_url(job) == url
+
+
+@pytest.mark.parametrize(
+    ("job", "created"),
+    [({"createTime": 1}, 1), ({"createTime": "1"}, None), ({"createTime": None}, None), ({}, None)],
+)
+def test_a_time_of_creation_is_a_number_or_none(job: dict[str, Any], created: int | None) -> None:
+    assert created_at(job) == created
 
 
 def test_a_compact_image_has_exactly_the_fields_of_the_contract() -> None:

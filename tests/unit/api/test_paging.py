@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,15 @@ from airflow_provider_minimax.api.errors import (
     MiniMaxNotFoundError,
     MiniMaxUpstreamError,
 )
-from airflow_provider_minimax.api.paging import Page, image_key, walk
+from airflow_provider_minimax.api.paging import (
+    Page,
+    Place,
+    Position,
+    PositionLostError,
+    image_key,
+    walk,
+    walk_on,
+)
 
 Image = dict[str, Any]
 NEWEST = 1_742_000_000_000
@@ -131,18 +140,137 @@ def _never(cursor: str) -> dict[str, Any]:
     raise AssertionError(f"no page after {cursor} was expected")
 
 
-def test_a_first_page_without_images_is_the_end_whatever_it_promises() -> None:
-    assert list(walk({"images": [], "hasNext": True}, _never)) == []
+@pytest.mark.parametrize("total", [None, 0, 7])
+def test_an_empty_list_is_one_page_that_says_what_the_service_has_counted(total: int | None) -> None:
+    assert list(walk({"images": [], "hasNext": False, "total": total}, _never)) == [Page([], total)]
+    assert list(walk({"images": [], "total": total}, _never)) == [Page([], total)]
 
 
-def test_a_later_page_without_images_is_the_end_whatever_it_promises() -> None:
-    pages = iter([{"images": history(4)[2:], "hasNext": True}])
-    first = {"images": history(4)[:2], "hasNext": True}
+def test_an_empty_first_page_that_has_a_next_one_is_an_error_and_not_the_end() -> None:
+    with pytest.raises(MiniMaxUpstreamError, match="retry"):
+        list(walk({"images": [], "hasNext": True}, _never))
+
+
+# The end of the list
+
+
+READINGS = [
+    (inclusive, flag, forms)
+    for inclusive, flag, forms in itertools.product([False, True], [False, True], FORMS)
+    if not (inclusive and forms.endswith("empty"))
+]
+
+
+@pytest.mark.parametrize("glitch", [{"images": [], "hasNext": True}, {"images": [], "hasNext": False}, {"images": []}])
+@pytest.mark.parametrize(("inclusive", "flag", "forms"), READINGS)
+def test_one_empty_page_is_never_taken_for_the_end(
+    inclusive: bool, flag: bool, forms: str, glitch: dict[str, Any]
+) -> None:
+    """Whichever page it is: the walk is whole, or it is an error."""
+    accepted, wrong_form = FORMS[forms]
+    healed = 0
+    for spoilt in range(1, 8):
+        service = Service(history(23), 4, inclusive, accepted, wrong_form, flag=flag)
+        number = itertools.count()
+
+        def fetch(cursor: str, service: Service = service, number: Any = number, spoilt: int = spoilt) -> Any:
+            return glitch if next(number) == spoilt else service.fetch(cursor)
+
+        found: list[str | None] = []
+        try:
+            collect(walk(service.fetch(None), fetch), found)
+        except MiniMaxUpstreamError as error:
+            broken = str(error)
+        else:
+            broken = ""
+            healed += 1
+        assert found == [image_key(each) for each in history(23)][: len(found)]
+        assert "retry" in broken or len(found) == 23
+    assert healed > 2
+
+
+@pytest.mark.parametrize("answer", ["empty", "error", "first page"])
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_cursor_whose_image_was_deleted_meanwhile(answer: str, goes_on: bool) -> None:
+    """The image before it leads on, as far as the service tells that it does not know the cursor."""
 
     def fetch(cursor: str) -> dict[str, Any]:
-        return next(pages, {"images": [], "hasNext": True})
+        if cursor.rpartition(":")[2] == "4":
+            if answer == "error":
+                raise MiniMaxBadRequestError("lastImageId?", status=400)
+            return {"images": history(12)[:4] if answer == "first page" else [], "hasNext": answer == "first page"}
+        service = Service([each for each in history(12) if each["id"] != "4"], 4)
+        return service.fetch(cursor)
 
-    assert len(keys(walk(first, fetch))) == 4
+    found: list[str | None] = []
+    with pytest.raises(MiniMaxUpstreamError) if answer == "first page" else contextlib.nullcontext():
+        if goes_on:
+            collect(walk_on(place(4, before=5), fetch), found)
+        else:
+            collect(walk({"images": history(12)[:9], "hasNext": True}, fetch), found)
+    numbers = range(3 if goes_on else 12, 3 if answer == "first page" else 0, -1)
+    assert found == [image_key(image(number)) for number in numbers]
+
+
+@pytest.mark.parametrize("counted", [23, 30, 1_000, None, 5])
+@pytest.mark.parametrize("inclusive", [False, True], ids=["exclusive", "inclusive"])
+def test_a_walk_is_whole_whatever_the_total_counts(counted: int | None, inclusive: bool) -> None:
+    service = Service(history(23), 4, inclusive)
+    fetch = lambda cursor: service.fetch(cursor) | {"total": counted}  # noqa: E731
+    assert len(keys(walk(fetch(None), fetch))) == 23
+    needed = 1 + 22 // 3 if inclusive else 6
+    assert len(service.cursors) <= needed + (counted is not None and counted > 23)
+
+
+def test_an_end_that_the_total_speaks_against_is_asked_for_once_more() -> None:
+    service = Service(history(23), 4)
+    answers = iter([{"images": history(23)[4:6], "hasNext": False, "total": 23}])
+    found = keys(walk(service.fetch(None), lambda cursor: next(answers, None) or service.fetch(cursor)))
+    assert found == [image_key(each) for each in history(23)]
+
+
+# Going on
+
+
+def place(number: int, *, before: int | None, head: int = 12, count: int = 9) -> Position:
+    met = tuple(str(image_key(each)) for each in history(head)[:count])
+    last, earlier = image(number), None if before is None else Place.of(image(before))
+    return Position(last["id"], last["imageId"], met, NEWEST + head, earlier, count)
+
+
+@pytest.mark.parametrize("flag", [True, False], ids=["hasNext", "no hasNext"])
+@pytest.mark.parametrize("inclusive", [False, True], ids=["exclusive", "inclusive"])
+@pytest.mark.parametrize("forms", FORMS)
+def test_a_walk_goes_on_from_each_place(forms: str, inclusive: bool, flag: bool) -> None:
+    accepted, wrong_form = FORMS[forms]
+    for arrivals in (0, 3, 20):
+        for last in range(1, 13):
+            service = Service(history(12), 5, inclusive, accepted, wrong_form, arrivals, flag)
+            before = last + 1 if last < 12 else None
+            found = keys(walk_on(place(last, before=before, count=13 - last), service.fetch))
+            assert found == [image_key(image(number)) for number in range(last - 1, 0, -1)], f"{last}, {arrivals}"
+
+
+@pytest.mark.parametrize("before", [5, None])
+@pytest.mark.parametrize("arrivals", [0, 1, 5, 40])
+@pytest.mark.parametrize("answer", ["error", "first page", "empty"])
+def test_a_place_that_the_service_has_forgotten_is_lost_and_not_the_end(
+    answer: str, arrivals: int, before: int | None
+) -> None:
+    service = Service(history(12), 6, forms=frozenset(), wrong_form=answer, arrivals=arrivals)
+    position = place(4, before=before)
+    if answer == "first page" and not arrivals:
+        # All of the first page is known.
+        position = replace(position, head=tuple(str(image_key(each)) for each in history(12)[:6]))
+    with pytest.raises(PositionLostError):
+        list(walk_on(position, service.fetch))
+
+
+def test_new_images_are_not_taken_for_what_comes_after_a_place_within_the_first_page() -> None:
+    """The service has forgotten the cursor and sends its head, of which a part was not dealt with before."""
+    service = Service(history(12), 17, forms=frozenset(), wrong_form="first page", arrivals=5)
+    with pytest.raises(PositionLostError):
+        list(walk_on(place(4, before=5), service.fetch))
 
 
 def collect(pages: Iterator[Page], into: list[str | None]) -> None:

@@ -67,3 +67,8 @@ def test_the_time_that_the_service_asks_for_is_honoured_up_to_a_minute(asked: fl
 def test_a_real_pause_stays_within_its_bounds() -> None:
     pauses = [retries.pause(3, status=None, retry_after=None) for _ in range(200)]
     assert 0.0 <= min(pauses) < max(pauses) <= 4.0
+
+
+def test_a_large_upload_may_take_long() -> None:
+    assert retries.upload_patience(0, 60.0) == 60.0
+    assert retries.upload_patience(5_000_000_000, 60.0) == 960.0

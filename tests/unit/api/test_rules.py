@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.rules import IMAGE_MODELS, VIDEO_MODELS, check_image, check_video, images_made
+from airflow_provider_minimax.api.rules import (
+    IMAGE_MODELS,
+    VIDEO_MODELS,
+    check_image,
+    check_video,
+    image_ratio,
+    images_made,
+)
 
 
 def references(name: str, count: int, first: int = 1) -> dict[str, str]:
@@ -55,9 +62,12 @@ GOOD_VIDEOS: list[dict[str, Any]] = [
     {"model": "I2V-2.3-Fast", "options": "1080p-6sec"},
     {"model": "Sora-2", "options": "720p-12sec", "aspectRatio": "9:16"},
     {"model": "Veo-3.1", "options": "veo-4k-8sec", "fileID": "f", "end_frame_fileID": "g"},
-    {"model": "Veo-3.1-S2V", **references("fileID", 13, 2)},
+    {"model": "Veo-3.1-S2V", "fileID": "f", **references("fileID", 13, 2)},
     {**SEEDANCE, "resolution": "4K", "duration": 15, "aspectRatio": "auto", "prompt": "p" * 7500},
-    {**SEEDANCE, **references("videoFileID", 3), **references("audioFileID", 3), **references("fileID", 8, 2)},
+    {**SEEDANCE, **references("videoFileID", 3), **references("audioFileID", 3)},
+    {**SEEDANCE, "fileID": "f", **references("fileID", 8, 2)},
+    {"maxJobs": 1},
+    {"model": "Hailuo-9", "maxJobs": 10},
     {"model": "Seedance-2.0-Mini", "resolution": 480, "duration": 4},
     {"model": "Hailuo-9", "options": "any", "resolution": "1440", "duration": 90},
 ]
@@ -68,7 +78,11 @@ BAD_VIDEOS: list[tuple[dict[str, Any], str]] = [
     ({"resolution": "720"}, "resolution is not taken"),
     ({"prompt": "p" * 2001}, "2000 are taken"),
     ({"end_frame_fileID": "g"}, "end_frame_file_id is not taken"),
-    (references("fileID", 1, 2), "reference_file_ids: none is taken"),
+    ({"fileID": "f", **references("fileID", 1, 2)}, "reference_file_ids: none is taken"),
+    ({"model": "Veo-3.1-S2V", **references("fileID", 1, 2)}, "give the first as file_id"),
+    ({"model": "from-tomorrow", **references("fileID", 1, 2)}, "give the first as file_id"),
+    ({"maxJobs": 0}, "max_jobs is 1 to 10, not 0"),
+    ({"model": "from-tomorrow", "maxJobs": 11}, "max_jobs is 1 to 10, not 11"),
     (references("videoFileID", 1), "video_file_ids: none is taken"),
     ({"model": "02", "options": "4k"}, "options is one of"),
     ({"model": "02", "options": "512p-6sec", "end_frame_fileID": "g"}, "only with options"),
@@ -79,7 +93,7 @@ BAD_VIDEOS: list[tuple[dict[str, Any], str]] = [
     ({**SEEDANCE, "duration": 16}, "duration is 4 to 15 seconds, not 16"),
     ({**SEEDANCE, "resolution": "720p"}, "resolution is one of 1080, 480, 4K, 720"),
     ({"model": "Seedance-2.0-Fast", "resolution": "1080"}, "resolution is one of 480, 720"),
-    ({**SEEDANCE, **references("fileID", 9, 2)}, "at most 8 are taken, not 9"),
+    ({**SEEDANCE, "fileID": "f", **references("fileID", 9, 2)}, "at most 8 are taken, not 9"),
     ({**SEEDANCE, **references("audioFileID", 4)}, "at most 3 are taken, not 4"),
     ({**SEEDANCE, "end_frame_fileID": "g", **references("videoFileID", 1)}, "beside video_file_ids"),
 ]
@@ -126,3 +140,42 @@ def test_every_model_takes_the_plainest_request() -> None:
 )
 def test_how_many_images_are_made(body: dict[str, Any], count: int) -> None:
     assert images_made(body) == count
+
+
+@pytest.mark.parametrize(
+    ("body", "sent"),
+    [
+        ({**SEEDANCE, "resolution": "4k", "aspectRatio": "AUTO"}, {"resolution": "4K", "aspectRatio": "Auto"}),
+        ({**SEEDANCE, "resolution": 480}, {"resolution": "480"}),
+        ({"model": "02", "options": "768P-6SEC", "end_frame_fileID": "g"}, {"options": "768p-6sec"}),
+        ({"aspectRatio": "AUTO"}, {}),
+        ({"model": "from-tomorrow", "resolution": "4k"}, {}),
+    ],
+)
+def test_the_words_of_a_video_are_sent_as_documented(body: dict[str, Any], sent: dict[str, Any]) -> None:
+    given = {"prompt": "p"} | body
+    assert check_video(given) == given | sent
+
+
+@pytest.mark.parametrize(
+    ("body", "sent"),
+    [
+        (
+            {"model": "nano-banana-pro", "resolution": "4k", "aspectRatio": "AUTO"},
+            {"resolution": "4K", "aspectRatio": "auto"},
+        ),
+        ({"model": "gpt-image-1.5", "resolution": "LOW"}, {"resolution": "Low"}),
+        ({"model": "gpt-image-2", "quality": "High"}, {"quality": "high"}),
+    ],
+)
+def test_the_words_of_an_image_are_sent_as_documented(body: dict[str, Any], sent: dict[str, Any]) -> None:
+    given = {"prompt": "p"} | body
+    assert check_image(given) == given | sent
+
+
+@pytest.mark.parametrize(
+    ("body", "ratio"),
+    [({}, "16:9"), ({"model": "gpt-image-1.5"}, "auto"), ({"model": "x"}, "auto"), ({"aspectRatio": "1:1"}, "1:1")],
+)
+def test_the_ratio_that_an_image_gets(body: dict[str, Any], ratio: str) -> None:
+    assert image_ratio(body) == ratio

@@ -196,7 +196,6 @@ def test_all_pages_are_gone_through_without_a_bound() -> None:
     chosen = list(choose(pages, Selection()))
     assert [len(each.images) for each in chosen] == [2, 2, 1]
     assert [each.scanned for each in chosen] == [2, 4, 5]
-    assert {each.total for each in chosen} == {99}
 
 
 @pytest.mark.parametrize(

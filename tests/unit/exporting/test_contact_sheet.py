@@ -50,7 +50,7 @@ def image(number: int, prompt: str = "a lamp", **fields: Any) -> dict[str, Any]:
     return {
         "imageId": f"user:1-minimax:2-image:{number}", "desc": prompt, "status": 2, "statusLabel": "completed",
         "modelID": "image-01", "createTime": 1_742_173_334_234, "aspectRatio": "16:9",
-        "mediaPath": f"media/{number}.png",
+        "mediaPath": f"media/{number}-0123456789abcdef.png",
     } | fields  # fmt: skip
 
 
@@ -65,11 +65,25 @@ def test_a_hostile_prompt_stays_a_prompt() -> None:
     assert [row[1] for row in json.loads(page.data)["rows"]] == HOSTILE
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//evil.example/share/x.png", "https://evil.example/7-0123456789abcdef.png", "../7-0123456789abcdef.png",
+        "/media/7-0123456789abcdef.png", "media/../7-0123456789abcdef.png", "media//7-0123456789abcdef.png", "x/media",
+        "media/7-0123456789abcdef.png/", "media/7-0123456789abcdef.png?", "javascript:document.title = 'ran'", "", 7,
+        "media/7-0123456789abcdef.png\n", "evil:media/7-0123456789abcdef.png", None, {"x": 1},
+    ],
+)  # fmt: skip
+def test_a_path_that_is_none_of_ours_is_no_file(path: object) -> None:
+    rows = [image(7), image(7, mediaPath=path)]
+    assert [row[0] for row in json.loads(Page(sheet(rows)).data)["rows"]] == ["media/7-0123456789abcdef.png", None]
+
+
 def test_the_page_allows_its_own_script_and_no_other_host() -> None:
     page = Page(sheet([image(1)]))
     (policy,) = [found["content"] for _, found in page.elements if found.get("http-equiv")]
     assert policy is not None
-    assert policy.startswith("default-src 'none'; img-src 'self' file: data:; script-src 'sha256-")
+    assert policy.startswith("default-src 'none'; img-src 'self' file:; script-src 'sha256-")
     assert "unsafe" not in policy
     addresses = [value for _, found in page.elements for name, value in found.items() if name in ("src", "href")]
     assert addresses == []

@@ -14,7 +14,9 @@ import pytest
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.exporting import formats
-from airflow_provider_minimax.exporting.formats import FORMATS, columns, format_named
+from airflow_provider_minimax.exporting.formats import FORMATS, format_named
+from airflow_provider_minimax.exporting.rows import columns
+from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.conftest import export_to
 
@@ -137,7 +139,10 @@ def test_a_parquet_file_has_types_and_row_groups() -> None:
     assert types["otherFields"] == pa.string()
 
 
-def test_without_pyarrow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pyarrow_the_extra_is_named_by_the_task_and_the_dag_can_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(formats, "find_spec", lambda _: None)
+    operator = MiniMaxExportImagesOperator(task_id="export", output_path="/nowhere", file_format="parquet")
     with pytest.raises(errors.MiniMaxBadRequestError, match=r"airflow-provider-minimax\[parquet\]"):
-        format_named("parquet")
+        MiniMaxExportImagesOperator.execute.__wrapped__(operator, {})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +18,7 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_minimax.api import errors, retries
 from airflow_provider_minimax.api.settings import Settings
+from airflow_provider_minimax.exporting import media
 from airflow_provider_minimax.exporting.files import MediaError, Saved, stem_of
 from airflow_provider_minimax.exporting.media import MediaFetcher
 from airflow_provider_minimax.exporting.storage import storage_at
@@ -106,30 +109,46 @@ def test_a_bad_file_fails_the_export_or_is_left_out(sandbox: Sandbox, tmp_path: 
     assert (row["mediaPath"], row["mediaBytes"], row["mediaSha256"]) == (None, None, None)
 
 
+def test_another_image_of_a_similar_name_is_another_image(sandbox: Sandbox, tmp_path: Path) -> None:
+    export(tmp_path)
+    one, *_ = sorted((tmp_path / "media").iterdir())
+    stem, _, rest = one.name.rpartition("-")
+    one.rename(one.with_name(f"{stem}-0-{rest}"))
+    fetched = sandbox.stats.count(MEDIA)
+    export(tmp_path)
+    assert sandbox.stats.count(MEDIA) == fetched + 1
+    assert one.exists()
+
+
 # One file at a time
 
 
 class Cdn(BaseHTTPRequestHandler):
     """Answers as the test says, and remembers what it was asked with."""
 
-    answers: dict[str, tuple[int, dict[str, str], bytes]]
+    answers: dict[str, tuple[int, dict[str, str | None], bytes | Iterator[bytes]]]
     seen: list[dict[str, str]]
 
     def do_GET(self) -> None:
         self.seen.append(dict(self.headers))
         status, headers, body = self.answers[self.path]
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
+        pieces = [body] if isinstance(body, bytes) else body
+        length = {"Content-Length": str(len(body))} if isinstance(body, bytes) else {}
+        for name, value in {**length, **headers}.items():
+            if value is not None:
+                self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces:
+                self.wfile.write(piece)
 
     def log_message(self, *_: object) -> None:
         pass
 
 
 @pytest.fixture
-def cdn() -> Iterator[tuple[str, dict[str, tuple[int, dict[str, str], bytes]], list[dict[str, str]]]]:
+def cdn() -> Iterator[tuple[str, dict[str, Any], list[dict[str, str]]]]:
     handler = type("Handler", (Cdn,), {"answers": {}, "seen": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -183,6 +202,11 @@ def test_an_address_that_is_not_https_is_refused(fetch: Any, tmp_path: Path, url
     assert left(tmp_path) == []
 
 
+def test_an_address_that_no_host_can_have_costs_its_own_file_only(fetch: Any) -> None:
+    with pytest.raises(MediaError, match="no answer"):
+        fetch("http://a..b/x")
+
+
 def test_a_redirect_may_not_lead_elsewhere_than_to_the_web_and_ends(cdn: Any, fetch: Any) -> None:
     url, answers, _ = cdn
     answers["/file"] = (302, {"Location": "file:///etc/passwd"}, b"")
@@ -202,6 +226,10 @@ def test_a_redirect_may_not_lead_elsewhere_than_to_the_web_and_ends(cdn: Any, fe
         ((403, {}, PNG), "answered 403"),
         ((503, {}, PNG), "answered 503"),
         ((206, {}, PNG), "answered 206"),
+        # Such an answer ends when the connection does, also in the middle of a picture.
+        ((200, {"Content-Length": None}, PNG), "does not say how long it is"),
+        ((200, {"Content-Length": None, "Transfer-Encoding": "chunked"}, b"40\r\n" + PNG[:64]), "connection broke"),
+        ((200, {"Content-Length": "5, 6"}, PNG), "no answer"),
     ],
 )
 def test_what_is_no_whole_picture_never_appears(cdn: Any, fetch: Any, tmp_path: Path, answer: Any, reason: str) -> None:
@@ -209,6 +237,53 @@ def test_what_is_no_whole_picture_never_appears(cdn: Any, fetch: Any, tmp_path: 
     answers["/x"] = answer
     with pytest.raises(MediaError, match=reason):
         fetch(f"{url}/x")
+    assert left(tmp_path) == []
+
+
+def test_a_body_in_chunks_is_whole_with_its_last_one(cdn: Any, fetch: Any, tmp_path: Path) -> None:
+    url, answers, _ = cdn
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (PNG[:3], PNG[3:], b""))
+    answers["/x"] = (200, {"Content-Length": None, "Transfer-Encoding": "chunked"}, chunks)
+    assert (tmp_path / fetch(f"{url}/x").path).read_bytes() == PNG
+
+
+@pytest.fixture
+def trickle(cdn: Any) -> Iterator[str]:
+    """The address of a picture that comes byte by byte, faster than any time-out, and never ends."""
+    url, answers, _ = cdn
+    is_over = threading.Event()
+
+    def body() -> Iterator[bytes]:
+        yield PNG
+        while not is_over.wait(0.02):
+            yield b"x"
+
+    answers["/x"] = (200, {"Content-Length": "100000"}, body())
+    yield f"{url}/x"
+    is_over.set()
+
+
+def test_a_file_that_trickles_is_given_up(
+    trickle: str, fetch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media, "_PATIENCE", 0.2)
+    started = time.monotonic()
+    with pytest.raises(MediaError, match="too slowly"):
+        fetch(trickle)
+    assert time.monotonic() - started < 1.5
+    assert left(tmp_path) == []
+
+
+def test_who_leaves_does_not_wait_for_what_trickles(trickle: str, tmp_path: Path) -> None:
+    storage = storage_at(ObjectStoragePath(str(tmp_path)))
+    storage.prepare("media")
+    with MediaFetcher(Settings("user:1-secret", "http://api"), storage) as fetcher:
+        coming = fetcher.submit({"imageId": "user:1-minimax:2-image:7", "downloadURL": trickle})
+        while not left(tmp_path):
+            time.sleep(0.01)
+        started = time.monotonic()
+    assert time.monotonic() - started < 1
+    assert isinstance(coming.exception(), MediaError)
     assert left(tmp_path) == []
 
 

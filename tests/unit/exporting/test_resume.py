@@ -15,6 +15,7 @@ import pytest
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.exporting import storage
+from airflow_provider_minimax.exporting.formats import FORMATS
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.conftest import export_to
@@ -117,7 +118,7 @@ def test_a_checkpoint_of_other_parameters_is_discarded_with_its_parts(
     caplog.set_level("INFO")
     export(tmp_path / "x")
     assert files(tmp_path / "x") == undisturbed
-    assert "discarded: it was made with other parameters" in caplog.text
+    assert "discarded: it was made with other parameters, or of other images" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -138,11 +139,93 @@ def test_a_checkpoint_that_cannot_be_trusted_is_discarded(
     assert files(tmp_path / "x") == undisturbed
 
 
+def test_a_checkpoint_that_another_run_has_taken_up_is_its_own_from_then_on(
+    sandbox: Sandbox, tmp_path: Path, undisturbed: dict[str, bytes]
+) -> None:
+    break_off(sandbox, tmp_path / "x")
+    sandbox.fail("401", operation=LIST, skip=3)
+    with pytest.raises(errors.MiniMaxAuthError):
+        export(tmp_path / "x", "two")
+    sandbox.arrive(1)
+    # It was 90 images that the first run had finished, and 120 then; nobody looks at the head again.
+    assert pages_of(sandbox, tmp_path / "x", "two") <= (IMAGES - 120) // PAGE + 1
+    assert files(tmp_path / "x") == undisturbed
+
+
+def test_without_a_run_no_checkpoint_is_its_own(sandbox: Sandbox, tmp_path: Path, undisturbed: Any) -> None:
+    sandbox.fail("401", operation=LIST, skip=5)
+    with pytest.raises(errors.MiniMaxAuthError):
+        export_to(str(tmp_path / "x"), part_rows=PART)
+    sandbox.arrive(30)
+    assert export_to(str(tmp_path / "x"), part_rows=PART)["images"] == IMAGES + 30
+
+
+def test_a_place_that_is_lost_does_not_keep_the_new_walk_from_being_saved(sandbox: Sandbox, tmp_path: Path) -> None:
+    old = sandbox.all_images()[-5]["createTime"] / 1000
+    window = {"created_to": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(old)), "part_rows": 10}
+    sandbox.reset(replace(sandbox.config, page_cap=10))
+    break_off(sandbox, tmp_path, 5, **window)
+    sandbox.fail("400", operation=LIST, times=8)
+    sandbox.fail("401", operation=LIST, skip=3)
+    with pytest.raises(errors.MiniMaxAuthError):
+        export(tmp_path, **window)
+    assert json.loads((tmp_path / "checkpoint.json").read_text())["scanned"] >= 10
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda file: file.write_bytes(b"")], ids=["lost", "emptied"])
+def test_a_checkpoint_whose_files_are_spoilt_is_discarded(
+    sandbox: Sandbox, tmp_path: Path, spoil: Any, form: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As they may be after a loss of power."""
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+    sandbox.reset(replace(sandbox.config, images=160, page_cap=PAGE, media_pixels=16))
+    options = {"part_rows": 15, "download_media": True, "file_format": form}
+    export(tmp_path / "undisturbed", **options)
+    break_off(sandbox, tmp_path / "x", 6, **options)
+    rows = [file for file in (tmp_path / "x" / "media").iterdir() if file.name in written(tmp_path / "x", form)]
+    spoil(rows[3])
+    caplog.set_level("INFO")
+    fetched = sandbox.stats.count("GET /media/{name}")
+    export(tmp_path / "x", **options)
+    assert "discarded: its files are not all there" in caplog.text
+    assert files(tmp_path / "x") == files(tmp_path / "undisturbed")
+    assert sandbox.stats.count("GET /media/{name}") - fetched < 110, "what is whole is not fetched again"
+
+
+def written(folder: Path, form: str) -> set[str]:
+    with (folder / f"images-00000.{form}").open("rb") as file:
+        rows = FORMATS[form].read(file, None)
+        return {row["mediaPath"].rpartition("/")[2] for row in rows if row.get("mediaPath")}
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_no_row_is_committed_before_its_file_is_safe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    real, sync = Path.replace, os.sync
+
+    def replace_(path: Path, target: Path) -> Path:
+        events.append("file" if target.parent.name == "media" else target.name)
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace_)
+    monkeypatch.setattr(os, "sync", lambda: (events.append("sync"), sync()))
+    export(tmp_path, download_media=True)
+    assert events.count("sync") == 2, "once for each part"
+    for name in ("images-00000.jsonl", "images-00001.jsonl"):
+        part = events.index(name)
+        assert events[part + 1] == "sync"
+        assert events[part + 2] in ("checkpoint.json", "file")
+    assert events[-1] == "manifest.json"
+
+
 def test_a_place_that_the_service_has_forgotten_begins_anew(
     sandbox: Sandbox, tmp_path: Path, undisturbed: dict[str, bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     break_off(sandbox, tmp_path / "x")
-    sandbox.fail("400", operation=LIST, times=3)
+    # As a cursor in either form, after the last image and the one before it, on a page of either size.
+    sandbox.fail("400", operation=LIST, times=7)
     sandbox.fail("404", operation=LIST, times=1)
     export(tmp_path / "x")
     assert files(tmp_path / "x") == undisturbed
@@ -223,8 +306,18 @@ def test_an_old_manifest_never_stands_beside_new_parts(
     real = Path.replace
 
     def replace_(path: Path, target: Path) -> Path:
-        assert target.name == "manifest.json" or not (tmp_path / "x" / "manifest.json").exists()
+        assert "images" not in target.name or not (tmp_path / "x" / "manifest.json").exists()
         return real(path, target)
 
     monkeypatch.setattr(Path, "replace", replace_)
     assert export(tmp_path / "x", "two")["images"] == IMAGES + 1
+
+
+def test_the_page_of_an_older_export_does_not_stand_beside_new_parts(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.reset(replace(sandbox.config, images=IMAGES, page_cap=PAGE))
+    export(tmp_path, contact_sheet=True)
+    sandbox.arrive(1)
+    sandbox.fail("401", operation=LIST, skip=5)
+    with pytest.raises(errors.MiniMaxAuthError):
+        export(tmp_path, "two", contact_sheet=True)
+    assert {name.partition("-")[0] for name in files(tmp_path)} == {"checkpoint.json", "images"}

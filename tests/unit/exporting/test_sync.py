@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_minimax.api.errors import MiniMaxNotFoundError, MiniMaxUpstreamError
+from airflow_provider_minimax.exporting.formats import FORMATS
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.conftest import export_to
 
@@ -155,3 +157,140 @@ def test_the_newest_known_image_may_be_gone(sandbox: Sandbox, tmp_path: Path) ->
     requests.delete(f"{sandbox.base_url}/images/{head}", headers=headers, timeout=10).raise_for_status()
     sandbox.arrive(2)
     assert sync(tmp_path)["images"] == 62
+
+
+@pytest.mark.parametrize("options", [{}, {"file_format": "parquet"}], ids=["jsonl", "parquet"])
+def test_a_step_on_the_way_is_mirrored_and_the_image_is_read_again(
+    sandbox: Sandbox, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    if options:
+        pytest.importorskip("pyarrow")
+    sandbox.reset(replace(sandbox.config, step_seconds=3600))
+    made, other = sandbox.create_image("a paper boat", quantity=2)
+    sync(tmp_path / "x", **options)
+    sandbox.finish(made, 1)
+    sync(tmp_path / "x", **options)
+    assert labels(tmp_path / "x")[made] == "processing"
+    assert labels(tmp_path / "x")[other] == "pending"
+    assert {one["image_id"] for one in manifest(tmp_path / "x")["unfinished"]} == {made, other}
+
+
+def test_a_step_on_the_way_out_of_the_selection_and_into_it_is_mirrored(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.reset(replace(sandbox.config, step_seconds=3600))
+    one, other = sandbox.create_image("a paper boat", quantity=2)
+    sandbox.finish(other, 1)
+    sync(tmp_path, statuses=["processing"])
+    assert labels(tmp_path).keys() == {other}
+    sandbox.finish(one, 1)
+    sandbox.finish(other, 12)
+    sandbox.finish(other, 0)
+    sync(tmp_path, statuses=["processing"])
+    assert labels(tmp_path).keys() == {one}
+    sandbox.finish(other, 1)
+    sync(tmp_path, statuses=["processing"])
+    assert labels(tmp_path).keys() == {one, other}
+    assert manifest(tmp_path)["images"] == 2
+
+
+def test_what_has_not_changed_is_not_written_anew(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.reset(replace(sandbox.config, step_seconds=3600))
+    sandbox.create_image("a paper boat")
+    sync(tmp_path)
+    before = files(tmp_path)
+    sync(tmp_path)
+    assert sandbox.stats.count(READ) == 1
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("status", ["404", "400"])
+def test_an_image_that_cannot_be_read_for_once_is_read_the_next_time(
+    sandbox: Sandbox, tmp_path: Path, status: str
+) -> None:
+    sandbox.reset(replace(sandbox.config, step_seconds=3600))
+    (made,) = sandbox.create_image("a paper boat")
+    sync(tmp_path)
+    sandbox.fail(status, operation=READ)
+    sync(tmp_path)
+    sandbox.finish(made)
+    sync(tmp_path)
+    assert labels(tmp_path)[made] == "completed"
+    assert manifest(tmp_path)["unfinished"] == []
+
+
+def test_files_that_could_not_be_fetched_are_fetched_later(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.reset(replace(sandbox.config, media_pixels=16))
+    media = {"download_media": True, "part_rows": 20}
+    sandbox.fail("404", operation="GET /media/{name}", times=3)
+    assert sync(tmp_path / "x", on_media_error="skip", **media)["media_failed"] == 3
+    before = files(tmp_path / "x")
+    sandbox.fail("404", operation="GET /media/{name}", times=3)
+    assert sync(tmp_path / "x", on_media_error="skip", **media)["media_failed"] == 3
+    assert files(tmp_path / "x") == before, "nothing has changed"
+    sandbox.fail("404", operation="GET /media/{name}", times=1)
+    assert sync(tmp_path / "x", on_media_error="skip", **media)["media_failed"] == 1
+    healed = sync(tmp_path / "x", **media)
+    snapshot = export_to(str(tmp_path / "snapshot"), **media)
+    assert (healed["media_failed"], healed["media_files"]) == (0, snapshot["media_files"])
+    assert rows(tmp_path / "x") == rows(tmp_path / "snapshot")
+    assert set(files(tmp_path / "x")) >= {name for name in files(tmp_path / "snapshot") if name.startswith("media/")}
+    asked = sandbox.stats.count(READ)
+    sync(tmp_path / "x", **media)
+    assert sandbox.stats.count(READ) == asked
+
+
+def test_an_old_failure_that_cannot_be_mended_fails_where_failures_are_to_fail(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.reset(replace(sandbox.config, media_pixels=16))
+    sandbox.fail("404", operation="GET /media/{name}", times=1)
+    sync(tmp_path, download_media=True, on_media_error="skip")
+    before = files(tmp_path)
+    sandbox.fail("404", operation="GET /media/{name}", times=1)
+    with pytest.raises(MiniMaxUpstreamError, match="cannot be fetched: answered 404"):
+        sync(tmp_path, download_media=True)
+    sandbox.fail("404", operation=READ, times=1)
+    with pytest.raises(MiniMaxNotFoundError):
+        sync(tmp_path, download_media=True)
+    left = files(tmp_path)
+    left.pop("checkpoint.json", None)
+    assert left == before
+    assert sync(tmp_path, download_media=True)["media_failed"] == 0
+
+
+@pytest.mark.parametrize("which", ["newest", "oldest", "only"])
+@pytest.mark.parametrize("status", [2, 5])
+def test_the_summary_names_the_first_and_the_last_image_of_the_rows(
+    sandbox: Sandbox, tmp_path: Path, which: str, status: int
+) -> None:
+    sandbox.reset(replace(sandbox.config, images=0 if which != "newest" else 4, step_seconds=3600))
+    (made,) = sandbox.create_image("a paper boat")
+    statuses = {"statuses": ["completed", "pending"], "part_rows": 2}
+    for options in ({"statuses": ["completed"]}, statuses, {}):
+        folder = tmp_path / str(len(options))
+        sync(folder, **options)
+    if which == "oldest":
+        sandbox.arrive(3)
+        for options in ({"statuses": ["completed"]}, statuses, {}):
+            sync(tmp_path / str(len(options)), **options)
+    sandbox.finish(made, status)
+    for options in ({"statuses": ["completed"]}, statuses, {}):
+        summary = sync(tmp_path / str(len(options)), **options)
+        found = [row["imageId"] for row in rows(tmp_path / str(len(options)))]
+        assert summary["images"] == len(found)
+        assert summary["newest_image_id"] == (found[0] if found else None)
+        assert summary["oldest_image_id"] == (found[-1] if found else None)
+
+
+def labels(folder: Path) -> dict[str, str]:
+    manifest_ = manifest(folder)
+    form = FORMATS[manifest_["format"]]
+    found = {}
+    for part in manifest_["parts"]:
+        with (folder / part["name"]).open("rb") as file:
+            found |= {row["imageId"]: row["statusLabel"] for row in form.read(file, None)}
+    return found
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    return found

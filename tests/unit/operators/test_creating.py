@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
-from airflow.sdk.exceptions import AirflowRescheduleException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
 from airflow_provider_minimax.api import errors, retries
-from airflow_provider_minimax.operators import waiting
+from airflow_provider_minimax.compat import AirflowRescheduleException
+from airflow_provider_minimax.operators import creating, waiting
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 from airflow_provider_minimax.ordering import ledger, orders
 from airflow_provider_minimax.sandbox import Sandbox
+from airflow_provider_minimax.triggers import events
 from airflow_provider_minimax.waiting import pacing
 from tests.conftest import ROOT, connect
 from tests.unit.operators.support import CREATE, IMAGES, VIDEOS, MemoryStore, Task
@@ -28,8 +31,8 @@ KINDS = ("image", "video")
 def _fast(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(pacing, "SHORTEST_INTERVAL", 0.02)
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(retries, "FIRST_PAUSE_AT_CAPACITY", 0.01)
-    monkeypatch.setattr(ledger, "CLOCK_SKEW", 50)
 
 
 def image(**options: Any) -> MiniMaxCreateImageOperator:
@@ -59,16 +62,16 @@ def made(sandbox: Sandbox, kind: str) -> int:
     return sandbox.stats.creates[f"{kind}s"]
 
 
-def die(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, after: bool = False) -> None:
-    """Let a call end the process, as far as code that only sees exceptions can tell."""
-    real = getattr(owner, name)
+def lose_worker(monkeypatch: pytest.MonkeyPatch, task: Task, operator: Any) -> None:
+    """Run a try whose process ends when it begins to wait, as far as code that only sees exceptions can tell."""
 
     def dying(*args: Any, **kwargs: Any) -> Any:
-        if after:
-            real(*args, **kwargs)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(owner, name, dying)
+    with monkeypatch.context() as patch:
+        patch.setattr(waiting.JobWait, "until", dying)
+        with pytest.raises(KeyboardInterrupt):
+            task.run(operator)
 
 
 # One create
@@ -126,6 +129,19 @@ def test_require_any_returns_what_is_completed(sandbox: Sandbox) -> None:
         Task().run(image(prompt="a boat [moderate]", quantity=3, require="any"))
 
 
+def test_fewer_images_than_were_ordered(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider_minimax.api.client import MiniMaxClient
+
+    real = MiniMaxClient.create_image
+    monkeypatch.setattr(MiniMaxClient, "create_image", lambda *args, **fields: real(*args, **fields)[:2])
+    assert len(Task().run(image(quantity=4, require="any"))) == 2
+    task = Task()
+    for _ in range(2):
+        with pytest.raises(errors.MiniMaxJobFailedError, match=r"4 images were ordered.*only these: user:"):
+            task.run(image(quantity=4))
+    assert posts(sandbox, "image") == 2
+
+
 def test_the_replies_pass_through(sandbox: Sandbox) -> None:
     Task().run(video(prompt="a boat [hold]", reply_ref="mine", reply_url="https://r", wait_for_completion=False))
     (running,) = [entry for entry in sandbox_running(sandbox) if entry.get("replyRef") == "mine"]
@@ -160,6 +176,11 @@ def test_constants_are_checked_when_the_dag_is_read(build: Callable[[], object])
         build()
 
 
+def test_how_long_a_wait_is_follows_from_what_is_made() -> None:
+    waits = [image(poke_interval=None), video(poke_interval=None), video(timeout=timedelta(hours=2))]
+    assert [(wait.poke_interval, wait.timeout) for wait in waits] == [(10.0, 1800.0), (30.0, 3600.0), (0.02, 7200.0)]
+
+
 @pytest.mark.parametrize(
     "build",
     [
@@ -170,6 +191,12 @@ def test_constants_are_checked_when_the_dag_is_read(build: Callable[[], object])
         lambda: video(prompt=None),
         lambda: video(model="Seedance-2.0", duration=30),
         lambda: video(file_id="12345"),
+        lambda: video(file_id=""),
+        lambda: video(prompt="None"),
+        lambda: image(model="None"),
+        lambda: image(account="None"),
+        lambda: video(max_jobs=11),
+        lambda: video(reference_file_ids=["user:1-minimax:2-file:3"], model="Veo-3.1-S2V"),
     ],
 )
 def test_templates_are_checked_before_anything_is_sent(sandbox: Sandbox, build: Callable[[], Any]) -> None:
@@ -180,16 +207,24 @@ def test_templates_are_checked_before_anything_is_sent(sandbox: Sandbox, build: 
     assert task.store.values == {}
 
 
+def test_what_templates_render_to_is_read(sandbox: Sandbox) -> None:
+    pictures = Task().run(image(prompt=1984, quantity="2"))
+    assert [picture["desc"] for picture in pictures] == ["1984", "1984"]
+    found = Task().run(video(model="Seedance-2.0", duration="5", resolution="4k", prompt_optimization="False"))
+    assert found["statusLabel"] == "completed"
+    first, second = (picture["fileID"] for picture in pictures)
+    found = Task().run(video(model="Veo-3.1-S2V", prompt=" ", file_id=first, reference_file_ids=str([second])))
+    assert found["statusLabel"] == "completed"
+    assert found["desc"] == ""
+
+
 # Later tries
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_retry_takes_up_a_job_that_runs(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     task = Task()
-    with monkeypatch.context() as patch:
-        die(patch, waiting.JobWait, "until")
-        with pytest.raises(KeyboardInterrupt):
-            task.run(make(kind))
+    lose_worker(monkeypatch, task, make(kind))
     assert len(jobs(task.run(make(kind)))) == 1
     assert posts(sandbox, kind) == 1
 
@@ -227,10 +262,7 @@ def test_what_cannot_succeed_any_more_is_ordered_anew(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str, marker: str
 ) -> None:
     task = Task()
-    with monkeypatch.context() as patch:
-        die(patch, waiting.JobWait, "until")
-        with pytest.raises(KeyboardInterrupt):
-            task.run(make(kind, prompt=f"a boat {marker}"))
+    lose_worker(monkeypatch, task, make(kind, prompt=f"a boat {marker}"))
     (job_id,) = task.store.get(ledger.KEY)["ids"]
     sandbox.finish(job_id, 3 if marker == "[fail]" else 5)
     with pytest.raises((errors.MiniMaxJobFailedError, errors.MiniMaxModeratedError)):
@@ -292,7 +324,7 @@ def test_a_create_that_is_not_found_is_never_sent_again(sandbox: Sandbox, kind: 
         with pytest.raises(errors.MiniMaxUnknownOutcomeError) as raised:
             task.run(make(kind))
         record = task.store.get(ledger.KEY)
-        for word in ("'a paper boat'", record["reply_ref"], "on account", "created between", "creates nothing"):
+        for word in ("'a paper boat'", record["reply_ref"], "on each account", "created between", "creates nothing"):
             assert word in str(raised.value)
         assert not isinstance(raised.value, AirflowFailException)
     assert posts(sandbox, kind) == 1
@@ -304,7 +336,7 @@ def test_a_later_look_may_find_it(sandbox: Sandbox, monkeypatch: pytest.MonkeyPa
     task = Task()
     sandbox.fail("accepted-504", CREATE[kind])
     with monkeypatch.context() as patch:
-        patch.setattr(orders.Orders, "_look", lambda *_: None)
+        patch.setattr(orders.Orders, "_look", lambda _, record: (record, None))
         with pytest.raises(errors.MiniMaxUnknownOutcomeError):
             task.run(make(kind))
     assert jobs(task.run(make(kind)))
@@ -330,23 +362,173 @@ def test_resubmit_does_not_when_it_is_found(sandbox: Sandbox, kind: str) -> None
     assert posts(sandbox, kind) == 1
 
 
-def test_two_batches_that_fit_are_no_answer(sandbox: Sandbox) -> None:
+def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Let something happen right after a create has been sent."""
+    real = orders.Request.send
+
+    def send(*args: Any) -> Any:
+        monkeypatch.setattr(orders.Request, "send", real)
+        try:
+            return real(*args)
+        finally:
+            act()
+
+    monkeypatch.setattr(orders.Request, "send", send)
+
+
+def test_two_batches_that_fit_are_no_answer(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox.reset(replace(sandbox.config, step_seconds=0.0))
     sandbox.fail("accepted-504", IMAGES)
-    sandbox.create_image("a paper boat")
+    meanwhile(monkeypatch, lambda: sandbox.create_image("a paper boat"))
     with pytest.raises(errors.MiniMaxUnknownOutcomeError):
         Task().run(image())
     assert posts(sandbox, "image") == 1
 
 
-def test_a_search_that_fails_creates_nothing(sandbox: Sandbox) -> None:
+def test_the_video_of_another_file_is_not_taken(sandbox: Sandbox) -> None:
+    pictures = Task().run(image(prompt="pictures", quantity=2))
+    first, second = (video(prompt="go", file_id=picture["fileID"]) for picture in pictures)
+    sandbox.fail("504", VIDEOS)
     task = Task()
-    sandbox.fail("accepted-504", VIDEOS)
-    sandbox.fail("401", "GET /scheduler/")
-    with pytest.raises(errors.MiniMaxAuthError):
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError):
+        task.run(first)
+    Task().run(second)
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError):
+        task.run(first)
+    assert made(sandbox, "video") == 1
+
+
+def test_the_video_of_a_later_run_is_not_taken(sandbox: Sandbox) -> None:
+    sandbox.fail("504", VIDEOS)
+    task = Task()
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError):
         task.run(video())
-    assert jobs(task.run(video()))
+    record, week = task.store.get(ledger.KEY), 7 * 86_400_000
+    task.store.set(ledger.KEY, record | {"since": record["since"] - week, "until": record["until"] - week})
+    Task().run(video())
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError):
+        task.run(video())
+
+
+def test_what_ran_beside_a_lost_create_is_remembered(sandbox: Sandbox) -> None:
+    task, sibling = Task(), Task()
+    # The same is ordered twice: once it has finished, nothing but the memory tells whose it is.
+    other = sibling.run(video(prompt="same [hold]", wait_for_completion=False))["videoId"]
+    sandbox.fail("504", VIDEOS)
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError):
+        task.run(video(prompt="same [hold]"))
+    assert task.store.get(ledger.KEY)["others"] == [other]
+    sandbox.finish(other)
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError):
+        task.run(video(prompt="same [hold]"))
+
+
+def test_the_image_of_another_model_is_not_taken(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox.fail("504", IMAGES)
+    meanwhile(monkeypatch, lambda: sandbox.create_image("a paper boat"))
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError):
+        Task().run(image(model="nano-banana-pro", aspect_ratio="16:9"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cleared_task_never_gets_its_old_job_back(sandbox: Sandbox, kind: str) -> None:
+    task = Task()
+    task.run(make(kind))
+    task.clear()
+    sandbox.fail("504", CREATE[kind])
+    # What was there before could not be asked for: the record itself still knows.
+    sandbox.fail("400", f"GET /{kind}s/", times=1)
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError):
+        task.run(make(kind))
+
+
+def test_a_search_by_the_list_alone_says_so(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    sandbox.fail("accepted-504", VIDEOS)
+    Task().run(video())
+    assert "by its replyRef" in caplog.text
+    sandbox.reset(replace(sandbox.config, step_seconds=0.0))
+    sandbox.fail("accepted-504", VIDEOS)
+    Task().run(video())
+    assert "by its prompt, inputs, account and time alone" in caplog.text
+
+
+def test_a_video_is_found_behind_many_others(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox.reset(replace(sandbox.config, max_jobs=1000, step_seconds=0.0))
+    sandbox.fail("accepted-504", VIDEOS)
+    meanwhile(monkeypatch, lambda: [sandbox.create_video(f"video {number}") for number in range(35)])
+    assert Task().run(video(prompt="needle"))["desc"] == "needle"
     assert posts(sandbox, "video") == 1
+
+
+def test_too_many_others_are_no_answer(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "MOST_PAGES", 1)
+    sandbox.reset(replace(sandbox.config, max_jobs=1000, step_seconds=0.0))
+    sandbox.fail("accepted-504", VIDEOS)
+    meanwhile(monkeypatch, lambda: [sandbox.create_video(f"video {number}") for number in range(29)])
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError):
+        Task().run(video(prompt="needle"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_an_account_the_search_goes_through_all(sandbox: Sandbox, kind: str) -> None:
+    sandbox.reset(replace(sandbox.config, accounts=3, accounts_in_error=(1,), step_seconds=0.0))
+    sandbox.fail("accepted-504" if kind == "video" else "504", CREATE[kind])
+    if kind == "video":
+        assert Task().run(video())["statusLabel"] == "completed"
+    else:
+        with pytest.raises(errors.MiniMaxUnknownOutcomeError, match="on each account of the connection"):
+            Task().run(image())
+    assert posts(sandbox, kind) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fault", ["401", "wrong-shape"])
+def test_a_search_that_fails_loses_sight_of_nothing(sandbox: Sandbox, kind: str, fault: str) -> None:
+    task = Task()
+    sandbox.fail("accepted-504", CREATE[kind])
+    sandbox.fail(fault, "GET /scheduler/", times=5)
+    with pytest.raises(
+        errors.MiniMaxUnknownOutcomeError, match="The search for its job failed: GET /scheduler/"
+    ) as raised:
+        task.run(make(kind, on_unknown_outcome="resubmit"))
+    assert not isinstance(raised.value, AirflowFailException)
+    for word in ("'a paper boat'", task.store.get(ledger.KEY)["reply_ref"], "answered 504", "creates nothing"):
+        assert word in str(raised.value)
+    sandbox.clear_faults()
+    assert jobs(task.run(make(kind)))
+    assert posts(sandbox, kind) == 1
+
+
+def test_the_looks_hold_the_worker_for_seconds_only(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(orders.time, "sleep", slept.append)
+    sandbox.fail("504", VIDEOS)
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError):
+        Task().run(video(deferrable=True, poke_interval=600))
+    assert slept == [10.0, 10.0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fault", ["400", "500"])
+def test_a_create_does_not_depend_on_the_list(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture, kind: str, fault: str
+) -> None:
+    sandbox.fail(fault, f"GET /{kind}s/", times=5)
+    assert jobs(Task().run(make(kind)))
+    assert "a lost answer would be harder to find" in caplog.text
+    assert made(sandbox, kind) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_record_that_cannot_be_read_orders_nothing(sandbox: Sandbox, kind: str) -> None:
+    task = Task()
+    (job_id,) = jobs(task.run(make(kind)))
+    task.store.set(ledger.KEY, task.store.get(ledger.KEY) | {"version": 2})
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError, match=f"It tells of {job_id}.*'a paper boat'"):
+        task.run(make(kind))
+    assert posts(sandbox, kind) == 1
+    assert jobs(task.run(make(kind, on_unknown_outcome="resubmit"))) != [job_id]
+    assert posts(sandbox, kind) == 2
 
 
 def test_a_shared_reply_ref_alone_proves_nothing(sandbox: Sandbox) -> None:
@@ -354,6 +536,18 @@ def test_a_shared_reply_ref_alone_proves_nothing(sandbox: Sandbox) -> None:
     sandbox.fail("504", VIDEOS)
     with pytest.raises(errors.MiniMaxUnknownOutcomeError):
         Task().run(video(reply_ref="mine"))
+
+
+def test_a_shared_reply_ref_does_not_hand_over_a_video_of_another_file(sandbox: Sandbox) -> None:
+    pictures = Task().run(image(prompt="pictures", quantity=2))
+    options = {"prompt": "go [hold]", "reply_ref": "mine", "wait_for_completion": False}
+    sandbox.fail("504", VIDEOS)
+    task = Task()
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError):
+        task.run(video(file_id=pictures[0]["fileID"], **options))
+    Task().run(video(file_id=pictures[1]["fileID"], **options))
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError):
+        task.run(video(file_id=pictures[0]["fileID"], **options))
 
 
 # Refusals
@@ -416,11 +610,56 @@ def test_a_deferrable_task_without_room_sleeps_in_the_triggerer(sandbox: Sandbox
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_asking_for_room_ends_with_the_time_out(sandbox: Sandbox, deferrable: bool) -> None:
-    task = Task()
+def test_asking_for_room_ends_with_the_time_out(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, deferrable: bool
+) -> None:
+    """After the first minute each asking is one request: a worker is held for no longer."""
+    clock = time.time()
+    monkeypatch.setattr(creating.time, "time", lambda: clock)
     sandbox.fail("429", IMAGES, times=0)
+    task, operator = Task(), image(timeout=100, deferrable=deferrable)
+    since = clock
+    for sent in (5, 6):
+        with pytest.raises((TaskDeferred, AirflowRescheduleException)) as raised:
+            ask(task, operator, since)
+        task.try_number = 0  # Airflow does not count a reschedule.
+        assert posts(sandbox, "image") == sent
+        clock = moment_of(raised.value)
+    assert clock == pytest.approx(since + 100)
     with pytest.raises(errors.MiniMaxCapacityError):
-        task.run(image(timeout=30, deferrable=deferrable))
+        ask(task, operator, since)
+    assert posts(sandbox, "image") == 7
+
+
+def ask(task: Task, operator: Any, since: float) -> Any:
+    """Run a task as Airflow does when it comes back, or for the first time."""
+    if task.store.values and operator.deferrable:
+        return operator.ask_again(task.context(), {"since": since})
+    return task.run(operator)
+
+
+def moment_of(raised: Any) -> float:
+    if isinstance(raised, TaskDeferred):
+        return float(raised.trigger.moment)
+    return float(raised.reschedule_date.timestamp())
+
+
+def test_a_pause_that_the_service_asks_for_is_kept(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.0)
+    sandbox.fail("429", VIDEOS, times=5, retry_after=600)
+    begun = time.time()
+    with pytest.raises(AirflowRescheduleException) as raised:
+        Task().run(video())
+    assert moment_of(raised.value) > begun + 600
+
+
+def test_room_is_waited_for_after_a_job_that_failed(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = Task()
+    lose_worker(monkeypatch, task, video(prompt="a boat [hold]"))
+    sandbox.finish(task.store.get(ledger.KEY)["ids"][0], 3)
+    sandbox.fail("429", VIDEOS, times=0)
+    with pytest.raises(AirflowRescheduleException):
+        task.run(video(prompt="a boat [hold]"))
 
 
 def test_without_a_store_nor_a_triggerer_the_retries_ask_for_room(sandbox: Sandbox) -> None:
@@ -464,7 +703,7 @@ def test_auto_stays_on_the_account_of_the_file(sandbox: Sandbox) -> None:
 
 def test_auto_without_any_account_in_order(sandbox: Sandbox) -> None:
     sandbox.reset(replace(sandbox.config, accounts=2, accounts_in_error=(0, 1)))
-    with pytest.raises(errors.MiniMaxAccountOnHoldError, match="All accounts are in error"):
+    with pytest.raises(errors.MiniMaxAccountOnHoldError, match="The accounts are in error"):
         Task().run(video(account="auto"))
     assert posts(sandbox, "video") == 0
 
@@ -475,6 +714,44 @@ def test_auto_asks_again_when_all_are_full(sandbox: Sandbox) -> None:
     with pytest.raises(AirflowRescheduleException):
         Task().run(video(account="auto"))
     assert posts(sandbox, "video") == 0
+
+
+def test_auto_waits_for_an_account_that_is_only_busy(sandbox: Sandbox) -> None:
+    sandbox.reset(replace(sandbox.config, accounts=2, max_jobs=1, accounts_without_credits=(1,)))
+    sandbox.create_video("[hold]", account=sandbox.accounts[0])
+    with pytest.raises(AirflowRescheduleException):
+        Task().run(video(account="auto"))
+    assert posts(sandbox, "video") == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("faults", [("596", "412"), ("412", "596")])
+def test_auto_is_not_out_of_credits_while_an_account_is_on_hold(
+    sandbox: Sandbox, kind: str, faults: tuple[str, ...]
+) -> None:
+    sandbox.reset(replace(sandbox.config, accounts=2))
+    for fault in faults:
+        sandbox.fail(fault, CREATE[kind])
+    with pytest.raises(errors.MiniMaxAccountOnHoldError):
+        Task().run(make(kind, account="auto"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_auto_moves_on_when_a_queue_is_full(sandbox: Sandbox, kind: str) -> None:
+    sandbox.reset(replace(sandbox.config, accounts=2))
+    sandbox.fail("429", CREATE[kind])
+    assert jobs(Task().run(make(kind, account="auto")))
+    assert posts(sandbox, kind) == 2
+    sandbox.fail("429", CREATE[kind], times=0)
+    with pytest.raises(AirflowRescheduleException):
+        Task().run(make(kind, account="auto"))
+    assert posts(sandbox, kind) == 4
+
+
+def test_auto_lets_the_service_judge_a_number_of_jobs_of_ones_own(sandbox: Sandbox) -> None:
+    sandbox.reset(replace(sandbox.config, accounts=1, max_jobs=1))
+    sandbox.create_video("[hold]")
+    assert Task().run(video(account="auto", max_jobs="5"))["statusLabel"] == "completed"
 
 
 def test_ids_of_another_account_are_not_lost(
@@ -525,6 +802,28 @@ def test_without_a_store_a_wait_that_breaks_off_is_final(sandbox: Sandbox, monke
     assert isinstance(raised.value, AirflowFailException)
 
 
+def test_without_a_store_a_deferred_wait_that_breaks_off_is_final(sandbox: Sandbox) -> None:
+    task = Task(store=None)
+    task.deferral(video(prompt="a boat [hold]", deferrable=True))
+    # The task goes on in another process.
+    with pytest.raises(errors.MiniMaxUpstreamError, match="it is not retried") as raised:
+        video().execute_complete(task.context(), events.ended_badly(errors.MiniMaxUpstreamError("ten rounds")))
+    assert isinstance(raised.value, AirflowFailException)
+    with pytest.raises(errors.MiniMaxUpstreamError, match=r"The trigger failed.*it is not retried") as raised:
+        video().resume_execution("__fail__", {"error": "Trigger failure"}, task.context())
+    assert isinstance(raised.value, AirflowFailException)
+
+
+def test_with_a_store_it_is_taken_up(sandbox: Sandbox) -> None:
+    task = Task()
+    task.deferral(video(deferrable=True))
+    with pytest.raises(errors.MiniMaxUpstreamError, match="A retry takes up") as raised:
+        video().resume_execution("__fail__", {"error": "Trigger failure"}, task.context())
+    assert not isinstance(raised.value, AirflowFailException)
+    assert jobs(task.run(video(deferrable=False)))
+    assert posts(sandbox, "video") == 1
+
+
 def test_a_store_that_breaks_after_the_create_loses_nothing(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
     from airflow.sdk.execution_time.comms import ErrorResponse
@@ -545,15 +844,41 @@ def test_a_store_that_breaks_after_the_create_loses_nothing(sandbox: Sandbox, ca
 # The time that Airflow gives a task
 
 
+def timed_out(operator: Any, task: Task, how: str) -> Any:
+    if how == "by the trigger":
+        return operator.execute_complete(task.context(), events.timed_out("it."))
+    return operator.resume_execution("__fail__", {"error": "Trigger timeout"}, task.context())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("how", ["by the trigger", "by Airflow"])
+def test_a_job_that_is_completed_after_all_is_not_thrown_away(sandbox: Sandbox, kind: str, how: str) -> None:
+    task = Task()
+    task.deferral(make(kind, prompt="a boat [hold]", deferrable=True))
+    (job_id,) = task.store.get(ledger.KEY)["ids"]
+    with pytest.raises(AirflowSensorTimeout, match="goes on at the service and is paid for"):
+        timed_out(make(kind, prompt="a boat [hold]"), task, how)
+    sandbox.finish(job_id)
+    assert jobs(timed_out(make(kind, prompt="a boat [hold]"), task, how)) == [job_id]
+    sandbox.finish(job_id, 3)
+    with pytest.raises(errors.MiniMaxJobFailedError):
+        timed_out(make(kind, prompt="a boat [hold]"), task, how)
+
+
+def test_without_a_store_a_time_out_still_says_what_goes_on(sandbox: Sandbox) -> None:
+    task = Task(store=None)
+    task.deferral(video(prompt="a boat [hold]", deferrable=True))
+    for how in ("by the trigger", "by Airflow"):
+        with pytest.raises(AirflowSensorTimeout, match="goes on at the service and is paid for"):
+            timed_out(video(), task, how)
+
+
 def test_an_execution_timeout_leaves_the_video_to_the_retry(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     task = Task()
     operator = video(prompt="a boat [hold]")
-    with monkeypatch.context() as patch:
-        die(patch, waiting.JobWait, "until")
-        with pytest.raises(KeyboardInterrupt):
-            task.run(operator)
+    lose_worker(monkeypatch, task, operator)
     # As Airflow's task runner does then: to Airflow the task is still running.
     operator.on_kill()
     (video_id,) = task.store.get(ledger.KEY)["ids"]
@@ -562,6 +887,17 @@ def test_an_execution_timeout_leaves_the_video_to_the_retry(
     sandbox.release(video_id)
     assert task.run(video(prompt="a boat [hold]"))["videoId"] == video_id
     assert posts(sandbox, "video") == 1
+
+
+def test_a_last_try_promises_no_retry(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = Task(max_tries=0)
+    operator = video(prompt="a boat [hold]")
+    lose_worker(monkeypatch, task, operator)
+    operator.on_kill()
+    assert "the task has no retry left" in caplog.text
+    assert "a retry takes it up" not in caplog.text
 
 
 def test_a_worker_that_is_ending_orders_nothing(sandbox: Sandbox) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator, MiniMaxUploadFileOperator
 from airflow_provider_minimax.sandbox import Sandbox
 
@@ -107,6 +108,32 @@ def test_a_retry_fetches_what_is_missing(sandbox: Sandbox, tmp_path: Path) -> No
     assert sandbox.stats.media_requests == asked + 1
 
 
+def test_a_picture_and_a_film_of_the_same_bare_id_are_two_files(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture, film = finished(sandbox)
+    twin = f"{film.rpartition(':')[0]}:{picture.rpartition(':')[2]}"
+    real = MiniMaxClient.get_job
+
+    def get_job(client: MiniMaxClient, kind: Any, job_id: str) -> dict[str, Any]:
+        return real(client, kind, film) | {"videoId": twin} if job_id == twin else real(client, kind, job_id)
+
+    monkeypatch.setattr(MiniMaxClient, "get_job", get_job)
+    (first,), (second,) = download(picture, tmp_path), download(twin, tmp_path)
+    assert first["path"].endswith(".png")
+    assert second["path"].endswith(".mp4")
+    name = f"{sandbox.accounts[0]}-video-{picture.rpartition(':')[2]}-{second['sha256'][:16]}.mp4"
+    assert Path(second["path"]).name == name
+
+
+def test_an_id_of_another_account_is_named_as_that(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.reset(replace(sandbox.config, accounts=2))
+    first, second = sandbox.accounts
+    film = sandbox.create_video("a lamp", account=second)
+    with pytest.raises(errors.MiniMaxBadRequestError, match=f"belongs to account {second}"):
+        download(film, tmp_path, account=first)
+
+
 def test_a_single_id_will_do(sandbox: Sandbox, tmp_path: Path) -> None:
     picture, _ = finished(sandbox)
     (row,) = download(picture, tmp_path)
@@ -119,6 +146,9 @@ def test_what_has_no_file_says_whether_there_will_be_one(sandbox: Sandbox, tmp_p
     (failed,) = sandbox.create_image("a lamp")
     sandbox.finish(failed, 3)
     with pytest.raises(errors.MiniMaxJobFailedError, match="is failed"):
+        download(failed, tmp_path)
+    sandbox.finish(failed, 5)
+    with pytest.raises(errors.MiniMaxModeratedError, match="is moderated"):
         download(failed, tmp_path)
 
 

@@ -157,9 +157,17 @@ def test_filters_and_max_images_apply(sandbox: Sandbox, tmp_path: Path) -> None:
     assert rows(tmp_path) == completed[:7]
 
 
-def test_no_page_is_asked_for_in_vain(sandbox: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("most", "pages"), [(1, 1), (100, 1), (101, 2), (200, 2), (250, 3)])
+def test_no_page_is_asked_for_in_vain(sandbox: Sandbox, tmp_path: Path, most: int, pages: int) -> None:
     sandbox.reset(replace(sandbox.config, images=1000))
-    export(tmp_path, max_images=150)
+    assert export(tmp_path, max_images=most)["images"] == most
+    assert sandbox.stats.requests == {LIST: pages}
+
+
+def test_a_filter_has_no_page_asked_for_in_vain_either(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.reset(replace(sandbox.config, images=1000))
+    most = [image["statusLabel"] for image in sandbox.all_images()[:200]].count("completed")
+    assert export(tmp_path, statuses=["completed"], max_images=most)["images"] == most
     assert sandbox.stats.requests == {LIST: 2}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.ordering.ledger import Ledger, Record, decide, fingerprint
+from airflow_provider_minimax.ordering.ledger import KEY, Ledger, Record, Unreadable, decide, fingerprint
 from tests.unit.operators.support import MemoryStore
 
 RECORD = Record(
@@ -30,26 +30,66 @@ REFUSED = replace(RECORD, phase="refused")
         (RECORD, "same", 4, "create", "was cleared"),
         (CREATED, "same", 4, "create", "was cleared"),
         (REFUSED, "other", 4, "create", "was cleared"),
-        # A DAG whose number of retries was lowered meanwhile.
-        (CREATED, "same", 2, "attach", "has created id"),
+        # Cleared after the DAG's number of retries was lowered.
+        (CREATED, "same", 2, "create", "was cleared"),
+        (Unreadable("id", None), "same", 3, "give up", "cannot be read here"),
+        (Unreadable("id", 3), "same", 3, "give up", "It tells of id"),
+        (Unreadable("id", 2), "same", 3, "create", "The earlier one was id"),
+        (Unreadable(None, 2), "same", 3, "create", "was cleared"),
     ],
 )
-def test_the_table(record: Record | None, wanted: str, max_tries: int, act: str, reason: str) -> None:
+def test_the_table(record: Record | Unreadable | None, wanted: str, max_tries: int, act: str, reason: str) -> None:
     decision = decide(record, wanted, max_tries)
     assert decision.act == act
     assert reason in decision.reason
 
 
-@pytest.mark.parametrize("record", [RECORD, CREATED, replace(RECORD, seen=("a", "b")), replace(RECORD, account=None)])
+#: As the first form of the record lies in the stores of tasks.
+STORED = {
+    "version": 1, "kind": "video", "fingerprint": "same", "reply_ref": "ref", "shared_ref": False, "prompt": "a cat",
+    "account": None, "quantity": 1, "since": 1000, "until": 2000, "max_tries": 3, "seen": ["a", "b"],
+    "phase": "created", "ids": ["id"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "record", [RECORD, CREATED, replace(RECORD, seen=("a", "b"), others=("c",)), replace(RECORD, account=None)]
+)
 def test_a_record_comes_back_from_the_store_as_it_was(record: Record) -> None:
     store = MemoryStore()
     Ledger(store).write(record)
     assert Ledger(store).record == record
 
 
-@pytest.mark.parametrize("value", [None, 1, [], {}, {"version": 1}, {**RECORD.dump(), "version": 2}])
-def test_what_is_no_record_is_none(value: Any) -> None:
-    assert Record.load(value) is None
+def test_the_first_form_stays_readable() -> None:
+    expected = replace(CREATED, kind="video", account=None, seen=("a", "b"))
+    assert Record.load(STORED) == expected
+    assert Record.load({**STORED, "from_tomorrow": 1}) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (1, Unreadable(None, None)),
+        ([], Unreadable(None, None)),
+        ({}, Unreadable(None, None)),
+        # A worker without the state_store_backend that keeps the record elsewhere.
+        ({"__airflow_state_ref__": "s3://bucket/key"}, Unreadable(None, None)),
+        ({"version": 1}, Unreadable(None, None)),
+        ({**STORED, "version": 2}, Unreadable("id", 3)),
+        ({**STORED, "version": 2, "ids": [], "max_tries": "3"}, Unreadable("replyRef ref", None)),
+    ],
+)
+def test_what_cannot_be_read_is_not_taken_for_nothing(value: Any, found: Unreadable) -> None:
+    assert Record.load(value) == found
+    store = MemoryStore()
+    store.set(KEY, value)
+    assert Ledger(store).record is None
+    assert Ledger(store).found == found
+
+
+def test_nothing_is_no_record() -> None:
+    assert Record.load(None) is None
 
 
 def test_without_a_store_a_record_lasts_for_the_try() -> None:
@@ -71,7 +111,9 @@ def test_the_fingerprint_is_of_what_is_generated() -> None:
 
 def test_waiting_for_room_begins_anew_with_each_try() -> None:
     ledger = Ledger(MemoryStore())
-    assert ledger.waiting_since(1, 10.0) == 10.0
-    assert ledger.waiting_since(1, 20.0) == 10.0
-    assert ledger.waiting_since(2, 30.0) == 30.0
-    assert Ledger(None).waiting_since(1, 5.0) == 5.0
+    assert ledger.waiting_since(1) is None
+    ledger.wait_since(1, 10.0)
+    assert ledger.waiting_since(1) == 10.0
+    assert ledger.waiting_since(2) is None
+    Ledger(None).wait_since(1, 10.0)
+    assert Ledger(None).waiting_since(1) is None

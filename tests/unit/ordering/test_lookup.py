@@ -2,115 +2,202 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from airflow_provider_minimax.ordering.ledger import CLOCK_SKEW, Record
-from airflow_provider_minimax.ordering.lookup import adopt, foreign, in_scheduler
+from airflow_provider_minimax.ordering.lookup import FILE_PROVES_FOR, Found, find, is_behind, of_others
 
 NOW = 1_800_000_000_000
-RECORD = Record(
+#: Two images, ordered within the second that begins now.
+IMAGES = Record(
     kind="image", fingerprint="f", reply_ref="ref", shared_ref=False, prompt="a cat", account="2", quantity=2,
     since=NOW, until=NOW + 1000, max_tries=3,
 )  # fmt: skip
-VIDEO = replace(RECORD, kind="video", quantity=1, seen=("user:1-minimax:2-video:1",))
 
 
 def image_id(number: int, account: str = "2") -> str:
     return f"user:1-minimax:{account}-image:{number}"
 
 
-def video_id(number: int) -> str:
-    return f"user:1-minimax:2-video:{number}"
+def video_id(number: int, account: str = "2") -> str:
+    return f"user:1-minimax:{account}-video:{number}"
+
+
+def file_id(number: int) -> str:
+    return f"user:1-minimax:2-file:{number}"
+
+
+#: A video, ordered when video 1 was the newest.
+VIDEO = replace(IMAGES, kind="video", quantity=1, seen=(video_id(1), video_id(0)))
 
 
 def image(number: int, batch: str = "b", **other: Any) -> dict[str, Any]:
     return {"imageId": image_id(number), "batchID": batch, "desc": "a cat", "createTime": NOW + 500} | other
 
 
-def video(number: int, **other: Any) -> dict[str, Any]:
-    return {"videoId": video_id(number), "desc": "a cat"} | other
+def video(number: int, *files: int, **other: Any) -> dict[str, Any]:
+    return {
+        "videoId": video_id(number), "desc": "a cat", "originFiles": [{"id": file_id(one)} for one in files],
+    } | other  # fmt: skip
 
 
 def at(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat().replace("+00:00", "Z")
 
 
-@pytest.mark.parametrize("key", ["videoId", "imageId"])
-def test_the_scheduler_names_an_image_under_either_key(key: str) -> None:
-    entries = [{key: image_id(1), "replyRef": "ref"}, {key: image_id(2), "replyRef": "other"}, {key: image_id(3)}]
-    assert in_scheduler(RECORD, entries) == [image_id(1)]
-    assert foreign(RECORD, entries) == {image_id(2)}
+def running(job_id: str, ref: str | None = "ref", **other: Any) -> dict[str, Any]:
+    return {"videoId": job_id} | ({"replyRef": ref} if ref else {}) | other
+
+
+@dataclass
+class Case:
+    """What the service shows, and what is to be found in it."""
+
+    name: str
+    record: Record
+    expected: tuple[str, ...] | None
+    running: list[dict[str, Any]] = field(default_factory=list)
+    listed: list[dict[str, Any]] = field(default_factory=list)
+    body: dict[str, Any] = field(default_factory=dict)
+    now: int = NOW + 2000
+    by_ref: bool = False
+
+
+PAIR = (image_id(1), image_id(2))
+SHARED = replace(VIDEO, shared_ref=True)
+LATE = NOW + 1000 + CLOCK_SKEW
+FILED = {"fileID": file_id(7)}
+TWO_FILES = FILED | {"fileID2": file_id(8)}
+
+CASES = [
+    # The scheduler.
+    Case("all of them run", IMAGES, PAIR, [running(one) for one in PAIR], by_ref=True),
+    Case("under the other key", IMAGES, PAIR, [{"imageId": one, "replyRef": "ref"} for one in PAIR], by_ref=True),
+    Case("twice in the listing", VIDEO, (video_id(2),), [running(video_id(2))] * 2, by_ref=True),
+    Case("under another ref", VIDEO, None, [running(video_id(2), "other")]),
+    Case("under no ref", VIDEO, None, [running(video_id(2), None)]),
+    Case("of another kind", IMAGES, None, [running(video_id(1)), running(video_id(2))]),
+    Case("of another account", VIDEO, None, [running(video_id(2, "3"))]),
+    Case("without an account any will do", replace(VIDEO, account=None), (video_id(2, "3"),),
+         [running(video_id(2, "3"))], by_ref=True),
+    Case("no id", VIDEO, None, [running("1"), {"replyRef": "ref"}]),
+    Case("started too early", VIDEO, None, [running(video_id(2), started=at(NOW - CLOCK_SKEW - 1))]),
+    Case("started too late", VIDEO, None, [running(video_id(2), started=at(LATE + 1))]),
+    *(Case(f"started {started}", VIDEO, (video_id(2),), [running(video_id(2), started=started)], by_ref=True)
+      for started in (None, "soon", 5, at(NOW))),
+    Case("one runs, the list has both", IMAGES, PAIR, [running(image_id(2))], [image(2), image(1)], by_ref=True),
+    Case("one runs, the list has others", IMAGES, None, [running(image_id(9))], [image(2), image(1)]),
+    Case("more run than were ordered", IMAGES, None, [running(image_id(one)) for one in (1, 2, 3)]),
+
+    # A ref of the user's own proves nothing by itself.
+    Case("shared, not in the list", SHARED, None, [running(video_id(2))]),
+    Case("shared, in the list", SHARED, (video_id(2),), [running(video_id(2))], [video(2)]),
+    Case("shared, of other files", SHARED, None, [running(video_id(2))], [video(2, 8)], FILED),
+    Case("shared, ours beside another's", SHARED, (video_id(3),), [running(video_id(2)), running(video_id(3))],
+         [video(3, 7), video(2, 8)], FILED),
+
+    # One whole batch of the list.
+    Case("a batch", IMAGES, PAIR, [], [image(2), image(1)]),
+    Case("beside another prompt", IMAGES, PAIR, [], [image(3, "c", desc="a dog"), image(2), image(1)]),
+    Case("beside an old one", IMAGES, PAIR, [],
+         [image(2), image(1), image(0, "a", createTime=NOW - CLOCK_SKEW - 1)]),
+    Case("beside one that runs under another ref", IMAGES, PAIR,
+         [running(image_id(3), "other"), running(image_id(4), "other")],
+         [image(4, "c"), image(3, "c"), image(2), image(1)]),
+    Case("beside one that ran under another ref", replace(IMAGES, others=(image_id(3), image_id(4))), PAIR, [],
+         [image(4, "c"), image(3, "c"), image(2), image(1)]),
+    Case("blanks around the prompt", IMAGES, PAIR, [], [image(2, desc=" a cat "), image(1, desc="a cat\n")]),
+    Case("two batches", IMAGES, None, [], [image(4, "c"), image(3, "c"), image(2), image(1)]),
+    Case("too few", IMAGES, None, [], [image(2)]),
+    Case("too many", IMAGES, None, [], [image(3), image(2), image(1)]),
+    Case("one of each batch", IMAGES, None, [], [image(2, "c"), image(1)]),
+    Case("made too late", IMAGES, None, [], [image(2), image(1, createTime=LATE + 1)]),
+    Case("neither time nor what was there", IMAGES, None, [], [image(2, createTime=None), image(1, createTime=None)]),
+    Case("of another account", IMAGES, None, [], [image(2, imageId=image_id(2, "3")), image(1)]),
+    Case("there before", replace(IMAGES, seen=(image_id(2),)), None, [], [image(2), image(1)]),
+    Case("after what was there", replace(IMAGES, seen=(image_id(0),)), PAIR, [], [image(2), image(1), image(0, "a")]),
+    Case("the task's own former ones", replace(IMAGES, others=PAIR), None, [], [image(2), image(1)]),
+    Case("nothing", IMAGES, None),
+
+    # What was asked for.
+    Case("the model asked for", IMAGES, PAIR, [], [image(n, modelID="Nano-Banana-Pro") for n in (2, 1)],
+         {"model": "nano-banana-pro"}),
+    Case("another model", IMAGES, None, [], [image(n, modelID="image-01") for n in (2, 1)],
+         {"model": "nano-banana-pro"}),
+    Case("another than the default model", IMAGES, None, [], [image(n, modelID="gpt-image-2") for n in (2, 1)]),
+    Case("another ratio", IMAGES, None, [], [image(n, aspectRatio="1:1") for n in (2, 1)], {"aspectRatio": "4:3"}),
+    Case("another than the default ratio", IMAGES, None, [], [image(n, aspectRatio="1:1") for n in (2, 1)]),
+    Case("a ratio left to the service", IMAGES, PAIR, [], [image(n, aspectRatio="1:1") for n in (2, 1)],
+         {"model": "nano-banana-pro"}),
+    Case("images of a file of ours", IMAGES, PAIR, [], [image(n, originFiles=[{"id": file_id(7)}]) for n in (2, 1)],
+         {"characterFileId": file_id(7)}),
+    Case("images that show no file", IMAGES, None, [], [image(2), image(1)], {"characterFileId": file_id(7)}),
+
+    # Videos: a list without times.
+    Case("new", VIDEO, (video_id(2),), [], [video(2), video(1)]),
+    Case("beside another prompt", VIDEO, (video_id(2),), [], [video(3, desc="a dog"), video(2), video(1)]),
+    Case("the first of an account", replace(VIDEO, seen=()), (video_id(2),), [], [video(2)]),
+    Case("old, on top since a newer one was deleted", VIDEO, None, [], [video(1), video(0)]),
+    Case("two new ones", VIDEO, None, [], [video(3), video(2), video(1)]),
+    Case("nothing is known of before", replace(VIDEO, seen=None), None, [], [video(2), video(1)]),
+    Case("but it names its time", replace(VIDEO, seen=None), (video_id(2),), [], [video(2, createTime=NOW)]),
+    Case("long after", VIDEO, None, [], [video(2), video(1)], now=LATE + 1),
+    Case("just in time", VIDEO, (video_id(2),), [], [video(2), video(1)], now=LATE),
+    Case("of our file", VIDEO, (video_id(2),), [], [video(2, 7), video(1)], FILED),
+    Case("of our file, a while after", VIDEO, (video_id(2),), [], [video(2, 7), video(1)], FILED, now=LATE + 1),
+    Case("of our file, in the next run", VIDEO, None, [], [video(2, 7), video(1)], FILED,
+         now=NOW + 1001 + FILE_PROVES_FOR),
+    Case("of another file", VIDEO, None, [], [video(2, 8), video(1)], FILED),
+    Case("of no file", VIDEO, None, [], [video(2), video(1)], FILED),
+    Case("of a file that was not sent", VIDEO, None, [], [video(2, 7), video(1)]),
+    Case("of ours and of another file", VIDEO, None, [], [video(2, 7, 8), video(1)], FILED),
+    Case("of two files of ours", VIDEO, (video_id(2),), [], [video(2, 7, 8), video(1)], TWO_FILES),
+    Case("of our second file only", VIDEO, None, [], [video(2, 8), video(1)], TWO_FILES),
+    Case("files under their bare ids", VIDEO, (video_id(2),), [], [video(2, originFiles=[{"id": "7"}])], FILED),
+    Case("files that cannot be read", VIDEO, None, [], [video(2, originFiles=["7", {}, None])], FILED),
+    Case("a video without prompt", replace(VIDEO, prompt=""), (video_id(2),), [], [video(2, 7, desc=None)], FILED),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_table(case: Case) -> None:
+    expected = None if case.expected is None else Found(case.expected, case.by_ref)
+    assert find(case.record, case.body, case.running, [case.listed], case.now) == expected
+
+
+def test_the_lists_of_several_accounts_are_one_search() -> None:
+    record = replace(VIDEO, account=None, seen=(video_id(1), video_id(5, "3")))
+    ours = video(6) | {"videoId": video_id(6, "3")}
+    lists = [[video(1)], [ours, video(5) | {"videoId": video_id(5, "3")}]]
+    assert find(record, {}, [], lists, NOW) == Found((video_id(6, "3"),), by_ref=False)
+    assert find(record, {}, [], [[video(2), video(1)], lists[1]], NOW) is None
+
+
+def test_what_runs_under_another_ref_is_somebody_elses() -> None:
+    entries = [
+        running(image_id(1)),
+        running(image_id(2), "other"),
+        running(image_id(3), None),
+        running(video_id(4), "x"),
+    ]
+    assert of_others(IMAGES, entries) == [image_id(2)]
 
 
 @pytest.mark.parametrize(
-    "entry",
+    ("record", "page", "behind"),
     [
-        {"videoId": video_id(1), "replyRef": "ref"},
-        {"videoId": image_id(1, "3"), "replyRef": "ref"},
-        {"videoId": "1", "replyRef": "ref"},
-        {"videoId": image_id(1), "replyRef": "ref", "started": at(NOW - CLOCK_SKEW - 1)},
-        {"videoId": image_id(1), "replyRef": "ref", "started": at(NOW + 1000 + CLOCK_SKEW + 1)},
-        {"replyRef": "ref"},
+        (IMAGES, [image(2), image(1)], False),
+        (IMAGES, [image(2), image(1, createTime=NOW - CLOCK_SKEW - 1)], True),
+        (replace(IMAGES, seen=(image_id(1),)), [image(2), image(1)], True),
+        (VIDEO, [video(3), video(2)], False),
+        (VIDEO, [video(2), video(1)], True),
+        (replace(VIDEO, seen=None), [video(2), video(1)], False),
+        (VIDEO, [], False),
     ],
 )
-def test_what_the_scheduler_shows_of_others_is_left(entry: dict[str, Any]) -> None:
-    assert in_scheduler(RECORD, [entry]) == []
-
-
-@pytest.mark.parametrize("started", [None, "soon", 5, at(NOW)])
-def test_a_start_that_cannot_be_read_is_no_reason_against(started: Any) -> None:
-    assert in_scheduler(RECORD, [{"videoId": image_id(1), "replyRef": "ref", "started": started}]) == [image_id(1)]
-
-
-@pytest.mark.parametrize(
-    ("listed", "running", "excluded", "found"),
-    [
-        ([image(2), image(1)], [], set(), [1, 2]),
-        ([image(2), image(1)], [image_id(2)], set(), [1, 2]),
-        # A stranger's beside it.
-        ([image(3, "c", desc="a dog"), image(2), image(1)], [], set(), [1, 2]),
-        ([image(2), image(1), image(0, "a", createTime=NOW - CLOCK_SKEW - 1)], [], set(), [1, 2]),
-        ([image(4, "c"), image(3, "c"), image(2), image(1)], [image_id(3)], set(), [3, 4]),
-        ([image(4, "c"), image(3, "c"), image(2), image(1)], [], {image_id(1), image_id(2)}, [3, 4]),
-        # Doubt.
-        ([image(4, "c"), image(3, "c"), image(2), image(1)], [], set(), None),
-        ([image(2)], [], set(), None),
-        ([image(3), image(2), image(1)], [], set(), None),
-        ([image(2, "c"), image(1)], [], set(), None),
-        ([image(2), image(1)], [image_id(9)], set(), None),
-        ([image(2), image(1, createTime=NOW + 1001 + CLOCK_SKEW)], [], set(), None),
-        ([image(2, createTime=None), image(1, createTime=None)], [], set(), None),
-        ([image(2) | {"imageId": image_id(2, "3")}, image(1)], [], set(), None),
-        ([], [], set(), None),
-    ],
-)
-def test_only_one_whole_batch_is_adopted(
-    listed: list[dict[str, Any]], running: list[str], excluded: set[str], found: list[int] | None
-) -> None:
-    expected = None if found is None else [image_id(number) for number in found]
-    assert adopt(RECORD, running, listed, excluded) == expected
-
-
-@pytest.mark.parametrize(
-    ("listed", "seen", "found"),
-    [
-        ([video(2), video(1)], (video_id(1),), 2),
-        ([video(3, desc="a dog"), video(2), video(1)], (video_id(1),), 2),
-        ([video(2)], (), 2),
-        # An older one that shows only because a newer was deleted.
-        ([video(1), video(0)], (video_id(1),), None),
-        ([video(3), video(2), video(1)], (video_id(1),), None),
-        # Nothing is known of what was there before.
-        ([video(2), video(1)], None, None),
-        ([video(2, createTime=NOW)], None, 2),
-    ],
-)
-def test_a_video_is_new_when_it_stands_before_what_was_there(
-    listed: list[dict[str, Any]], seen: tuple[str, ...] | None, found: int | None
-) -> None:
-    expected = None if found is None else [video_id(found)]
-    assert adopt(replace(VIDEO, seen=seen), [], listed, set()) == expected
+def test_how_far_back_a_list_is_read(record: Record, page: list[dict[str, Any]], behind: bool) -> None:
+    assert is_behind(record, page) is behind

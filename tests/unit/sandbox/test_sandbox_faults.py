@@ -121,6 +121,13 @@ def test_unknown_status(api, sandbox):
     assert listed["userID"] == expected["userID"]
 
 
+def test_an_empty_page_says_the_truth_about_all_else(api, sandbox):
+    sandbox.fail("empty-page", LIST)
+    spoilt, page = (api.get("/images/", params={"limit": 5}).json() for _ in range(2))
+    assert spoilt == page | {"images": []}
+    assert (spoilt["hasNext"], spoilt["total"]) == (True, 60)
+
+
 def test_arrivals_between_two_pages(api, sandbox):
     before = [item["imageId"] for item in sandbox.all_images()]
     sandbox.fail("arrive", LIST, skip=1, count=3)

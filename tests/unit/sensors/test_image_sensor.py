@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     TaskDeferred,
 )
 
@@ -24,6 +26,7 @@ from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.waiting import pacing
+from tests.conftest import connect
 
 try:
     from airflow.sdk.exceptions import AirflowRescheduleException
@@ -247,6 +250,51 @@ def test_an_image_of_another_account_is_refused_before_any_request(sandbox: Sand
     with pytest.raises(errors.MiniMaxBadRequestError, match="belongs to account"):
         run(sensor(image_id, account="1"), "poke")
     assert not sandbox.calls
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_account_that_the_connection_works_on_has_no_say(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    connect(monkeypatch, sandbox.url, sandbox.token, account="1")
+    image_id = Ways.completed(sandbox)
+    assert run(sensor(image_id), mode)["imageId"] == image_id
+
+
+def test_more_images_than_an_event_carries_come_back_all_the_same(sandbox: Sandbox) -> None:
+    sandbox.reset(replace(sandbox.config, images=130))
+    done = [image for image in sandbox.all_images() if image["status"] == 2]
+    ids = [image["imageId"] for image in done][:101]
+    assert len(ids) == 101
+    waiting = sensor(ids)()
+    found = waiting.execute_complete({"ti": TaskInstance()}, {"end": "left to a worker"})  # type: ignore[typeddict-item]
+    assert found == run(sensor(ids), "poke")
+
+
+@pytest.mark.parametrize(
+    ("options", "end", "words"),
+    [
+        pytest.param({}, AirflowSensorTimeout, "within 1800 s: the trigger gave no answer", id="as usual"),
+        pytest.param({"execution_timeout": timedelta(seconds=60)}, AirflowTaskTimeout, "of 60 s", id="the shorter one"),
+        pytest.param({"execution_timeout": timedelta(hours=2)}, AirflowSensorTimeout, "1800 s", id="the longer one"),
+        pytest.param(
+            {"execution_timeout": timedelta(seconds=60), "start_from_trigger": False, "deferrable": True},
+            AirflowSensorTimeout,
+            "1800 s",
+            id="deferred by a worker, where it is that of each process",
+        ),
+        pytest.param(
+            {"execution_timeout": timedelta(seconds=60), "soft_fail": True}, SKIPPED, "of 60 s", id="the shorter, soft"
+        ),
+    ],
+)
+def test_a_trigger_that_airflow_has_ended_is_told_by_the_time_that_was_over(
+    options: dict[str, Any], end: type[BaseException], words: str
+) -> None:
+    waiting = sensor("x", **{"start_from_trigger": True, "timeout": 1800, **options})()
+    with pytest.raises(end, match=words) as raised:
+        waiting.resume_execution("__fail__", {"error": "Trigger timeout"}, {})  # type: ignore[typeddict-item]
+    assert type(raised.value) is end
 
 
 @pytest.mark.parametrize(

@@ -16,36 +16,47 @@ from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 from airflow_provider_minimax.triggers.streams import in_own_thread
 from airflow_provider_minimax.waiting import pacing
 from airflow_provider_minimax.waiting.rounds import Answers, Reader
-
-try:
-    from airflow.sdk.serde import deserialize, serialize
-except ImportError:
-    # Airflow 3.1
-    from airflow.serialization.serde import deserialize, serialize
+from tests.unit.triggers.support import deserialize, serialize
 
 READ = "GET /images/{id}"
 
-#: A trigger as version 0.1.0 stores it. A newer version has to read it: triggers outlive an upgrade.
-STORED_BY_0_1_0: dict[str, Any] = {
-    "ids": ["user:1000-minimax:2-image:3"],
-    "deadline": 1795373610.5,
-    "kind": "image",
-    "require": "any",
-    "accept_statuses": ["moderated"],
-    "minimax_conn_id": "minimax_default",
-    "account": "2",
-    "poke_interval": 10.0,
-    "silent": True,
-    "failures": 3,
-    "single": True,
-    "ends": False,
+#: Triggers as they are stored, in all forms that there have been. Each newer version has to read them: triggers
+#: outlive an upgrade, and those of sensors that start in the triggerer are part of serialized DAGs.
+STORED: dict[str, dict[str, Any]] = {
+    "as at first": {
+        "ids": ["user:1000-minimax:2-image:3"],
+        "deadline": 1795373610.5,
+        "kind": "image",
+        "require": "any",
+        "accept_statuses": ["moderated"],
+        "minimax_conn_id": "minimax_default",
+        "account": "2",
+        "poke_interval": 10.0,
+        "silent": True,
+        "failures": 3,
+        "single": True,
+        "ends": False,
+    },
+    "0.1.0": {
+        "ids": ["user:1000-minimax:2-video:3", "user:1000-minimax:2-video:4"],
+        "deadline": 1795373610.5,
+        "kind": "video",
+        "require": "all",
+        "accept_statuses": ["failed", "moderated"],
+        "minimax_conn_id": "prod",
+        "account": None,
+        "poke_interval": 30.0,
+        "silent": False,
+        "failures": 0,
+        "single": False,
+        "ends": True,
+        "fresh_until": 1795370070.25,
+        "cancel_on_kill": True,
+    },
 }
+STORED_NOW = STORED["0.1.0"]
 
-
-@pytest.fixture(autouse=True)
-def _quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "SHORTEST_INTERVAL", 0.001)
-    monkeypatch.setattr(pacing, "LONGEST_STRETCH", 0.01)
+pytestmark = pytest.mark.usefixtures("quick_rounds")
 
 
 async def fire(trigger: MiniMaxJobTrigger) -> Any:
@@ -56,15 +67,17 @@ def trigger(image_id: str, seconds: float = 30.0, **options: Any) -> MiniMaxJobT
     return MiniMaxJobTrigger([image_id], time.time() + seconds, **{"poke_interval": 0.001, **options})
 
 
-def test_what_version_0_1_0_stored_is_read() -> None:
-    assert MiniMaxJobTrigger(**STORED_BY_0_1_0).serialize() == (
+@pytest.mark.parametrize("form", STORED)
+def test_what_is_stored_is_read(form: str) -> None:
+    assert MiniMaxJobTrigger(**STORED[form]).serialize() == (
         "airflow_provider_minimax.triggers.jobs.MiniMaxJobTrigger",
-        {**STORED_BY_0_1_0, "fresh_until": 0.0, "cancel_on_kill": False},
+        {"fresh_until": 0.0, "cancel_on_kill": False, **STORED[form]},
     )
 
 
 def test_a_trigger_survives_the_way_through_the_database() -> None:
-    _, kwargs = MiniMaxJobTrigger(**STORED_BY_0_1_0).serialize()
+    _, kwargs = MiniMaxJobTrigger(**STORED_NOW).serialize()
+    assert kwargs == STORED_NOW
     assert deserialize(serialize(kwargs)) == kwargs
 
 
@@ -80,11 +93,51 @@ def test_it_fires_once_with_compact_images(sandbox: Sandbox) -> None:
     assert [image["imageId"] for image in event["jobs"]] == [image_id]
 
 
-def test_a_deadline_that_passed_while_no_triggerer_ran_ends_the_wait_without_a_request(sandbox: Sandbox) -> None:
+# The deadline
+
+
+def test_a_job_that_was_final_in_time_is_not_thrown_away_by_a_triggerer_that_comes_too_late(sandbox: Sandbox) -> None:
+    image_id = next(image["imageId"] for image in sandbox.all_images() if image["status"] == 2)
+    (event,) = asyncio.run(fire(trigger(image_id, seconds=-3600)))
+    assert event["end"] == "completed"
+    assert len(sandbox.calls) == 1
+
+
+def test_one_that_was_not_has_timed_out_with_one_request(sandbox: Sandbox) -> None:
     (image_id,) = sandbox.create_image("a lamp [stuck]")
-    (event,) = asyncio.run(fire(trigger(image_id, seconds=-1)))
+    (event,) = asyncio.run(fire(trigger(image_id, seconds=-3600)))
     assert event["end"] == "timed out"
-    assert sandbox.stats.count(READ) == 0
+    assert f"{image_id} (pending" in event["message"]
+    assert sandbox.stats.count(READ) == 1
+
+
+def test_a_deadline_before_the_first_round_is_no_reason_not_to_ask(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacing, "phase", lambda interval: interval)
+    image_id = next(image["imageId"] for image in sandbox.all_images() if image["status"] == 2)
+    (event,) = asyncio.run(fire(trigger(image_id, seconds=0.1, poke_interval=3600)))
+    assert event["end"] == "completed"
+
+
+def test_a_service_that_hangs_does_not_keep_a_wait_long_beyond_its_deadline(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacing, "LAST_LOOK", 0.1)
+    (image_id,) = sandbox.create_image("a lamp [stuck]")
+    sandbox.fail("slow", operation=READ, delay=30.0)
+    (event,) = asyncio.run(asyncio.wait_for(fire(trigger(image_id, seconds=0.1)), 20))
+    assert event["end"] == "timed out"
+
+
+# The connection
+
+
+def test_a_connection_that_does_not_exist_is_an_end_with_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_MINIMAX_DEFAULT", raising=False)
+    (event,) = asyncio.run(fire(trigger("user:1000-minimax:2-image:3")))
+    assert (event["end"], event["error"]) == ("failed", "MiniMaxBadRequestError")
+    assert "minimax_default" in event["message"]
 
 
 def test_a_token_that_was_taken_away_is_an_end_with_a_name(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,13 +186,6 @@ def test_requests_leave_from_a_thread_of_their_own(sandbox: Sandbox, monkeypatch
     monkeypatch.setattr(Reader, "read", read)
     asyncio.run(fire(trigger(sandbox.create_image("a lamp")[0])))
     assert set(asked_in) == {"minimax-poll"}
-
-
-def test_a_request_that_hangs_does_not_outlive_the_deadline(sandbox: Sandbox) -> None:
-    (image_id,) = sandbox.create_image("a lamp [stuck]")
-    sandbox.fail("slow", operation=READ, delay=5.0)
-    (event,) = asyncio.run(fire(trigger(image_id, seconds=0.2)))
-    assert event["end"] == "timed out"
 
 
 def test_an_error_in_the_thread_is_raised_where_it_is_awaited() -> None:

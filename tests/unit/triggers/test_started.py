@@ -6,13 +6,16 @@ They are made by Airflow's own serialization, as a scheduler would store them.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, Asset, TaskGroup, task
+from jinja2 import UndefinedError
 
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
@@ -24,8 +27,41 @@ decoders = pytest.importorskip("airflow.serialization.decoders", reason="nothing
 FIRST, SECOND = "user:1-minimax:2-image:3", "user:1-minimax:2-image:4"
 
 
+#: What a scheduler has stored of sensors in all forms that there have been, in serialized DAGs and for triggers.
+STORED: dict[str, dict[str, Any]] = {
+    "as at first": {
+        "kind": "image",
+        "image_id": FIRST,
+        "require": "any",
+        "accept_statuses": ["moderated"],
+        "minimax_conn_id": "prod",
+        "account": "2",
+        "poke_interval": 10.0,
+        "timeout": 1800.0,
+        "silent": False,
+        "ends": True,
+    },
+    "0.1.0": {
+        "kind": "image",
+        "image_id": FIRST,
+        "require": "any",
+        "accept_statuses": ["moderated"],
+        "minimax_conn_id": "prod",
+        "account": "2",
+        "poke_interval": 10.0,
+        "timeout": 1800.0,
+        "silent": False,
+        "ends": True,
+        "limit": 1870.0,
+    },
+    "0.1.0, mapped": {"kind": "image"},
+}
+
+
 class TaskInstance:
     """What a trigger asks of its task instance."""
+
+    returned: ClassVar[list[str]] = [FIRST, SECOND]
 
     def __init__(self, operator: Any, map_index: int = -1) -> None:
         self.task = operator
@@ -35,7 +71,7 @@ class TaskInstance:
 
     async def axcom_pull(self, **what: Any) -> Any:
         self.pulled.append(what)
-        return [FIRST, SECOND]
+        return self.returned
 
     def xcom_pull(self, task_ids: str, *, map_indexes: int) -> Any:
         assert map_indexes == -1, "asked for all indexes, Airflow's triggerer hangs"
@@ -50,6 +86,8 @@ def started(build: Callable[[], Any], task_id: str = "wait", map_index: int = -1
     assert operator.start_from_trigger
     arguments = operator.start_trigger_args
     assert arguments.next_method == "execute_complete"
+    if task_id == "wait" and map_index == -1:
+        assert arguments.timeout < timedelta(hours=2), "Airflow itself ends it, should it ever say nothing"
     stored = arguments.trigger_kwargs.get("__var", arguments.trigger_kwargs)
     kwargs = {name: decoders.smart_decode_trigger_kwargs(value) for name, value in stored.items()}
     trigger = MiniMaxStartedJobTrigger(**kwargs)
@@ -72,6 +110,24 @@ def made() -> Any:
         return []
 
     return ids()
+
+
+@pytest.mark.parametrize("form", STORED)
+def test_what_is_stored_is_read(form: str) -> None:
+    stored = STORED[form]
+    path, kwargs = MiniMaxStartedJobTrigger(**stored).serialize()
+    assert path == "airflow_provider_minimax.triggers.started.MiniMaxStartedJobTrigger"
+    assert {name: kwargs[name] for name in stored} == stored
+    assert kwargs["limit"] == stored.get("limit", _NEVER.total_seconds())
+    assert MiniMaxStartedJobTrigger(**kwargs).serialize() == (path, kwargs)
+
+
+def test_what_a_scheduler_stores_today_is_the_newest_of_these() -> None:
+    options: dict[str, Any] = {"require": "any", "accept_statuses": ["moderated"], "minimax_conn_id": "prod"}
+    today: Any = sensor(image_id=FIRST, account="2", end_from_trigger=True, **options).start_trigger_args
+    assert today.trigger_kwargs == STORED["0.1.0"]
+    mapped: Any = MiniMaxImageSensor.start_trigger_args
+    assert mapped.trigger_kwargs == STORED["0.1.0, mapped"]
 
 
 def test_a_constant() -> None:
@@ -135,6 +191,17 @@ def test_mapped_over_connections() -> None:
     assert (trigger.ids, trigger.minimax_conn_id) == ([FIRST], "two")
 
 
+def test_mapped_with_default_args() -> None:
+    def build() -> None:
+        defaults = {"start_from_trigger": True, "minimax_conn_id": "prod", "account": "nobody", "poke_interval": 7}
+        with TaskGroup("group", default_args=defaults):
+            MiniMaxImageSensor.partial(task_id="wait", image_id=FIRST, poke_interval=8).expand(account=[None, None])
+
+    trigger = started(build, task_id="group.wait", map_index=1)
+    assert (trigger.ids, trigger.minimax_conn_id, trigger.account) == ([FIRST], "prod", None)
+    assert trigger.poke_interval == 8
+
+
 def test_a_video() -> None:
     video_id = FIRST.replace("image", "video")
     trigger = started(lambda: MiniMaxVideoSensor(task_id="wait", start_from_trigger=True, video_id=video_id))
@@ -147,7 +214,12 @@ def test_a_video() -> None:
         pytest.param(
             lambda: sensor(image_id=made().map(lambda image_id: image_id)), "computed", id="computed from a result"
         ),
-        pytest.param(lambda: sensor(image_id="{{ nonsense.here }}"), "UndefinedError", id="a template that fails"),
+        pytest.param(lambda: sensor(image_id="{{ nonsense.here }}"), "is undefined", id="a template that fails"),
+        pytest.param(
+            lambda: sensor(image_id=FIRST, minimax_conn_id="{{ environment }}_minimax"),
+            "'environment' is undefined",
+            id="a macro of the DAG",
+        ),
         pytest.param(lambda: sensor(image_id="12345"), "not a full image id", id="no id"),
         pytest.param(
             lambda: MiniMaxImageSensor.partial(task_id="wait", start_from_trigger=True).expand(
@@ -166,8 +238,55 @@ def test_a_video() -> None:
     ],
 )
 def test_what_cannot_be_resolved_is_left_to_a_worker(build: Callable[[], Any], words: str) -> None:
-    with pytest.raises(_UnresolvedError, match=words):
+    with pytest.raises((_UnresolvedError, UndefinedError), match=words):
         started(build, map_index=0)
+
+
+def test_what_another_task_has_returned_is_no_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    template = "{{ params.image }}"
+    monkeypatch.setattr(TaskInstance, "returned", [FIRST, template])
+
+    def build() -> None:
+        MiniMaxImageSensor.partial(task_id="wait", start_from_trigger=True).expand(image_id=made())
+
+    with pytest.raises(_UnresolvedError, match=re.escape(f"{template!r} is not a full image id")):
+        started(build, map_index=1)
+
+
+def test_of_what_it_is_mapped_over_it_renders_its_own_alone() -> None:
+    def build() -> None:
+        MiniMaxImageSensor.partial(task_id="wait", start_from_trigger=True).expand(
+            image_id=["{{ nonsense.here }}", "{{ params.image }}"]
+        )
+
+    assert started(build, map_index=1).ids == [FIRST]
+
+
+async def never(*_: object, **__: object) -> None:
+    await asyncio.Event().wait()
+
+
+async def unavailable(*_: object, **__: object) -> None:
+    raise RuntimeError("503")
+
+
+@pytest.mark.parametrize(("answer", "reason"), [(never, "within 0.05 s"), (unavailable, "RuntimeError: 503")])
+def test_a_question_to_airflow_that_fails_or_has_no_answer_is_left_to_a_worker(
+    answer: Any, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    trigger = started(lambda: sensor(image_id=made()))
+    monkeypatch.setattr("airflow_provider_minimax.triggers.started._RESOLVED_WITHIN", 0.05)
+    monkeypatch.setattr(TaskInstance, "axcom_pull", answer)
+
+    async def fire() -> list[Any]:
+        async with asyncio.timeout(20):
+            again = MiniMaxStartedJobTrigger(**trigger.serialize()[1])
+            again.image_id = SimpleNamespace(data={"task_id": "ids"})
+            again.task_instance = trigger.task_instance
+            return [event.payload async for event in again.run()]
+
+    assert asyncio.run(fire()) == [{"end": "left to a worker"}]
+    assert reason in caplog.text
 
 
 def test_it_says_so_and_fires_instead_of_hanging(caplog: pytest.LogCaptureFixture) -> None:
@@ -178,12 +297,27 @@ def test_it_says_so_and_fires_instead_of_hanging(caplog: pytest.LogCaptureFixtur
     assert "a worker begins it" in caplog.text
 
 
-def test_the_deadline_stays_where_it_was_when_a_triggerer_takes_over() -> None:
-    trigger = MiniMaxStartedJobTrigger("image", image_id=FIRST, timeout=60.0)
+@pytest.mark.parametrize(
+    ("stored", "limit"),
+    [
+        pytest.param({}, _NEVER, id="mapped"),
+        pytest.param({"limit": 130.0}, timedelta(seconds=130), id="not mapped"),
+    ],
+)
+@pytest.mark.parametrize("execution_timeout", [None, timedelta(seconds=50), timedelta(days=9999)])
+def test_the_deadline_stays_where_it_was_when_a_triggerer_takes_over(
+    stored: dict[str, Any], limit: timedelta, execution_timeout: timedelta | None
+) -> None:
+    trigger = MiniMaxStartedJobTrigger("image", image_id=FIRST, timeout=60.0, **stored)
+    ti: Any = SimpleNamespace(
+        task_id="wait", task=SimpleNamespace(execution_timeout=execution_timeout, template_ext=(), template_fields=())
+    )
+    trigger.task_instance = ti
     begun = datetime.now(UTC) - timedelta(seconds=45)
-    trigger.timeout_after = begun + _NEVER
+    # As Airflow reckons it when it starts the trigger.
+    trigger.timeout_after = begun + min(limit, execution_timeout or limit)
     asyncio.run(trigger._resolve())
-    assert trigger.deadline == begun.timestamp() + 60.0
+    assert trigger.deadline == pytest.approx(begun.timestamp() + 60.0, abs=0.001)
 
 
 def test_a_sensor_that_does_not_ask_for_it_starts_on_a_worker() -> None:
@@ -191,8 +325,32 @@ def test_a_sensor_that_does_not_ask_for_it_starts_on_a_worker() -> None:
     assert (plain.start_from_trigger, plain.start_trigger_args, plain.deferrable) == (False, None, False)
 
 
-def test_a_task_that_reports_assets_does_not_end_in_the_triggerer() -> None:
-    from airflow.sdk import Asset
+WORKERS_OWN: list[dict[str, Any]] = [
+    {"outlets": [Asset("x://pictures")]},
+    {"do_xcom_push": False},
+    {"multiple_outputs": True},
+]
 
-    trigger = started(lambda: sensor(image_id=FIRST, end_from_trigger=True, outlets=[Asset("x://pictures")]))
-    assert not trigger.ends
+
+@pytest.mark.parametrize("options", [{}, *WORKERS_OWN], ids=str)
+@pytest.mark.parametrize("is_mapped", [False, True])
+def test_a_task_of_whose_result_a_worker_makes_more_does_not_end_in_the_triggerer(
+    options: dict[str, Any], is_mapped: bool
+) -> None:
+    flags = {"start_from_trigger": True, "end_from_trigger": True, **options}
+
+    def build() -> None:
+        if is_mapped:
+            MiniMaxImageSensor.partial(task_id="wait", **flags).expand(image_id=[FIRST])
+        else:
+            MiniMaxImageSensor(task_id="wait", image_id=FIRST, **flags)
+
+    assert started(build, map_index=0 if is_mapped else -1).ends is (options == {})
+
+
+def test_nor_does_the_task_whose_result_is_that_of_the_dag() -> None:
+    waiting = sensor(image_id=FIRST, end_from_trigger=True)
+    assert started(lambda: sensor(image_id=FIRST, end_from_trigger=True)).ends
+    waiting.returns_dag_result = True
+    arguments: Any = waiting.start_trigger_args
+    assert not arguments.trigger_kwargs["ends"]

@@ -3,69 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
-import time
-from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 
+from airflow_provider_minimax.api import client, errors
+from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.triggers import streams
-from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
-from airflow_provider_minimax.waiting import pacing
-from airflow_provider_minimax.waiting.rounds import Reader
+from tests.unit.triggers.support import Triggerer, run, trigger
 
-shared_stream = pytest.importorskip("airflow.triggers.shared_stream", reason="shared streams came with Airflow 3.3")
+pytestmark = pytest.mark.usefixtures("quick_rounds")
 
 LIST = "GET /images/"
 READ = "GET /images/{id}"
-
-
-@pytest.fixture(autouse=True)
-def _quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "SHORTEST_INTERVAL", 0.001)
-    monkeypatch.setattr(pacing, "LONGEST_STRETCH", 0.01)
-
-
-class Triggerer:
-    """Runs triggers as Airflow's triggerer does: those with an equal key on one stream."""
-
-    def __init__(self) -> None:
-        self.manager = shared_stream.SharedStreamManager()
-        self._ids = itertools.count(1)
-
-    async def run(self, trigger: MiniMaxJobTrigger) -> Any:
-        trigger_id, key = next(self._ids), trigger.shared_stream_key()
-        if key is None:
-            return [event.payload async for event in trigger.run()]
-        stream = self.manager.subscribe(trigger_id=trigger_id, trigger=trigger, key=key)
-        try:
-            return [event.payload async for event in trigger.filter_shared_stream(stream)]
-        finally:
-            await self.manager.unsubscribe(trigger_id, key)
-
-    async def run_all(self, *triggers: MiniMaxJobTrigger) -> list[Any]:
-        events = await asyncio.gather(*(self.run(trigger) for trigger in triggers))
-        return [event for (event,) in events]
-
-
-def trigger(*ids: str, seconds: float = 30.0, **options: Any) -> MiniMaxJobTrigger:
-    return MiniMaxJobTrigger(ids, time.time() + seconds, **{"poke_interval": 0.05, **options})
-
-
-def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    async def bounded() -> Any:
-        async with asyncio.timeout(20):
-            return await coroutine
-
-    return asyncio.run(bounded())
-
-
-@pytest.fixture
-def triggerer() -> Triggerer:
-    return Triggerer()
 
 
 def test_waits_of_one_account_share_a_stream_whether_or_not_they_name_it() -> None:
@@ -73,6 +25,7 @@ def test_waits_of_one_account_share_a_stream_whether_or_not_they_name_it() -> No
     other = "user:1-minimax:9-image:3"
     assert trigger(first).shared_stream_key() == trigger(second, account="2").shared_stream_key()
     assert trigger(first).shared_stream_key() != trigger(other).shared_stream_key()
+    assert trigger(first).shared_stream_key() != trigger("user:9-minimax:2-image:3").shared_stream_key()
     assert trigger(first).shared_stream_key() != trigger(first, poke_interval=7.0).shared_stream_key()
     assert trigger(first).shared_stream_key() != trigger(first, minimax_conn_id="another").shared_stream_key()
 
@@ -134,14 +87,51 @@ def test_a_wait_may_join_a_stream_that_runs_and_begin_one_that_has_ended(
     assert streams._shared == {}
 
 
-@pytest.mark.parametrize("fault", ["401", "403", "596"])
-def test_a_fatal_answer_ends_all_waits_with_one_request(sandbox: Sandbox, triggerer: Triggerer, fault: str) -> None:
+@pytest.mark.parametrize(("fault", "requests"), [("401", 1), ("596", 1), ("403", 3)])
+def test_a_fatal_answer_ends_all_waits_with_few_requests(
+    sandbox: Sandbox, triggerer: Triggerer, fault: str, requests: int
+) -> None:
+    """403 may be meant for one id, so it takes three to be sure."""
     ids = [sandbox.create_image(f"lamp {n} [stuck]")[0] for n in range(100)]
     sandbox.fail(fault, times=0)
     events = run(triggerer.run_all(*(trigger(image_id) for image_id in ids)))
     assert {event["error"] for event in events} <= {"MiniMaxAuthError", "MiniMaxAccountOnHoldError"}
     assert {event["status"] for event in events} == {int(fault)}
-    assert len(sandbox.calls) == 1
+    assert len(sandbox.calls) == requests
+
+
+class Refused(MiniMaxClient):
+    """A client to which one id is answered by an error."""
+
+    job_id: str
+    error: errors.MiniMaxError
+
+    def get_image(self, image_id: str) -> dict[str, Any]:
+        if image_id == self.job_id:
+            raise self.error
+        return super().get_image(image_id)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.MiniMaxAuthError("403", status=403),
+        errors.MiniMaxBadRequestError("400", status=400),
+        errors.MiniMaxUpstreamError("500", status=500),
+    ],
+    ids=str,
+)
+def test_one_id_that_is_refused_ends_no_other_wait(
+    sandbox: Sandbox, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch, error: errors.MiniMaxError
+) -> None:
+    good = [sandbox.create_image(f"lamp {n}")[0] for n in range(10)]
+    bad = f"{good[0]}0"
+    monkeypatch.setattr(Refused, "job_id", bad, raising=False)
+    monkeypatch.setattr(Refused, "error", error, raising=False)
+    monkeypatch.setattr(client, "MiniMaxClient", Refused)
+    events = run(triggerer.run_all(*(trigger(image_id) for image_id in [*good[:5], bad, *good[5:]])))
+    assert [event["end"] for event in events] == ["completed"] * 5 + ["failed"] + ["completed"] * 5
+    assert (events[5]["error"], events[5]["status"]) == (type(error).__name__, error.status)
 
 
 def test_a_renewed_token_is_taken_up_by_a_stream_that_runs(
@@ -152,7 +142,7 @@ def test_a_renewed_token_is_taken_up_by_a_stream_that_runs(
     monkeypatch.setenv("AIRFLOW_CONN_MINIMAX_DEFAULT", connection.replace(sandbox.token, "user:1-old"))
 
     async def wait() -> Any:
-        real = streams.in_own_thread
+        real = streams.Stream._ask
         asked = 0
 
         async def renew_after_the_first_question(*args: Any) -> Any:
@@ -164,7 +154,7 @@ def test_a_renewed_token_is_taken_up_by_a_stream_that_runs(
                 sandbox.release(image_id)
             return answers
 
-        monkeypatch.setattr(streams, "in_own_thread", renew_after_the_first_question)
+        monkeypatch.setattr(streams.Stream, "_ask", renew_after_the_first_question)
         return await triggerer.run(trigger(image_id))
 
     (event,) = run(wait())
@@ -177,18 +167,6 @@ def test_a_passing_failure_stretches_the_interval_and_ends_nothing(sandbox: Sand
     sandbox.fail("429", operation=READ, times=3, retry_after=0)
     (event,) = run(triggerer.run(trigger(image_id)))
     assert event["end"] == "completed"
-
-
-def test_a_fault_of_ours_in_the_poll_ends_the_waits_instead_of_hanging_them(
-    sandbox: Sandbox, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def read(self: Reader, ids: object) -> Any:
-        raise LookupError("a bug")
-
-    monkeypatch.setattr(Reader, "read", read)
-    with pytest.raises(LookupError, match="a bug"):
-        run(triggerer.run(trigger(sandbox.create_image("a lamp")[0])))
-    assert streams._shared == {}
 
 
 def test_what_changes_is_logged_for_each_wait_in_its_own_context(

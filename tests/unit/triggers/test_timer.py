@@ -6,9 +6,8 @@ import asyncio
 import time
 from typing import Any
 
-from airflow.sdk.serde import deserialize, serialize
-
 from airflow_provider_minimax.triggers.timer import MiniMaxTimerTrigger
+from tests.unit.triggers.support import deserialize, serialize
 
 
 async def fire(trigger: MiniMaxTimerTrigger) -> Any:

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from airflow_provider_minimax.waiting.plan import BEYOND, Rank, pages_worth_reading, worth_another_page
+from airflow_provider_minimax.waiting.plan import (
+    BEYOND,
+    Rank,
+    looks_again,
+    pages_worth_reading,
+    worth_another_page,
+)
 
 
 @pytest.mark.parametrize(
@@ -54,3 +60,7 @@ def test_no_other_number_of_pages_would_be_cheaper() -> None:
 )
 def test_another_page_is_read_where_it_can_pay(state: dict[str, int], goes_on: bool) -> None:
     assert worth_another_page(**state) is goes_on
+
+
+def test_what_the_list_did_not_show_is_looked_for_again_soon_and_then_now_and_then() -> None:
+    assert [number for number in range(1, 33) if looks_again(number)] == [2, 4, 8, 16, 24, 32]

@@ -17,6 +17,7 @@ A, B, C = (f"user:1-minimax:2-image:{name}" for name in "abc")
 RUNS, DONE, FAILED, MODERATED, STRANGE = 1, 2, 3, 5, 99
 BUSY = errors.MiniMaxCapacityError("busy", status=429, retry_after=7.0)
 DOWN = errors.MiniMaxUpstreamError("down", status=502)
+UNAUTHORIZED = errors.MiniMaxAuthError("401", status=401)
 GONE = errors.MiniMaxNotFoundError("not found", status=404)
 
 
@@ -234,6 +235,67 @@ def test_an_error_that_is_not_ours_is_not_swallowed() -> None:
         poller(A).poll(Service())
 
 
+# An answer to one id alone
+
+REFUSED = errors.MiniMaxBadRequestError("400", status=400)
+FORBIDDEN = errors.MiniMaxAuthError("403", status=403)
+RUNNING = {"status": RUNS}
+
+
+def end_of(waiting: Poller, jobs: dict[str, Any], failure: errors.MiniMaxError | None = None) -> str:
+    """Return what one round makes of a wait: the error that ends it, or how many failures it counts."""
+    try:
+        waiting.take(jobs, failure)
+    except errors.MiniMaxError as error:
+        return type(error).__name__
+    return f"{waiting.failures} failed"
+
+
+@pytest.mark.parametrize(
+    ("jobs", "failure", "needs_all", "needs_any"),
+    [
+        pytest.param({A: REFUSED, B: RUNNING}, None, "MiniMaxBadRequestError", "0 failed", id="one is refused"),
+        pytest.param({A: FORBIDDEN, B: RUNNING}, None, "MiniMaxAuthError", "0 failed", id="one is forbidden"),
+        pytest.param({A: REFUSED, B: REFUSED}, None, *["MiniMaxBadRequestError"] * 2, id="both are refused"),
+        pytest.param({A: REFUSED, B: FORBIDDEN}, None, *["MiniMaxJobFailedError"] * 2, id="each in its own way"),
+        pytest.param({A: DOWN, B: RUNNING}, None, "0 failed", "0 failed", id="one is broken, the other runs"),
+        pytest.param({A: DOWN, B: DOWN}, None, "4 failed", "4 failed", id="both are broken"),
+        pytest.param({A: DOWN}, None, "4 failed", "4 failed", id="one is broken, the other has not its turn"),
+        pytest.param({}, None, "3 failed", "3 failed", id="none has its turn"),
+        pytest.param({A: RUNNING}, None, "0 failed", "0 failed", id="one runs, the other has not its turn"),
+        pytest.param({A: RUNNING, B: RUNNING}, DOWN, "0 failed", "0 failed", id="others met a failure"),
+        pytest.param({A: DOWN, B: DOWN}, UNAUTHORIZED, "4 failed", "4 failed", id="others met a fatal one"),
+        pytest.param({A: RUNNING}, DOWN, "4 failed", "4 failed", id="broken off before the other"),
+        pytest.param({A: RUNNING}, UNAUTHORIZED, *["MiniMaxAuthError"] * 2, id="fatally so"),
+    ],
+)
+def test_a_round_counts_as_failed_when_it_brings_a_failure_and_no_job(
+    jobs: dict[str, Any], failure: errors.MiniMaxError | None, needs_all: str, needs_any: str
+) -> None:
+    for require, end in (("all", needs_all), ("any", needs_any)):
+        assert end_of(Poller(WaitFor.check([A, B], require=require), failures=3), jobs, failure) == end
+
+
+def test_an_id_that_is_never_answered_ends_its_wait_when_nothing_else_is_awaited() -> None:
+    waiting = poller(A, B)
+    for _ in range(5 * pacing.MOST_FAILURES):
+        assert waiting.take({A: DOWN, B: RUNNING}) is None
+    assert waiting.take({A: DOWN, B: {"status": DONE}}) is None
+    assert [end_of(waiting, {A: DOWN}) for _ in range(pacing.MOST_FAILURES)][-2:] == [
+        f"{pacing.MOST_FAILURES - 1} failed",
+        "MiniMaxUpstreamError",
+    ]
+
+
+def test_what_one_id_was_answered_is_told_once_and_described(caplog: pytest.LogCaptureFixture) -> None:
+    waiting = poller(A, B)
+    for _ in range(3):
+        waiting.take({A: DOWN, B: RUNNING})
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert told == [f"{A}: no answer, MiniMaxUpstreamError: down"]
+    assert f"{A} (no answer, MiniMaxUpstreamError: down)" in waiting.describe_pending()
+
+
 # A silent wait
 
 
@@ -304,6 +366,13 @@ def test_of_many_pending_ids_ten_are_named() -> None:
     assert text.count("(not seen yet)") == 10
     assert "and 15 more" in text
     assert " more" not in poller(*ids[:10]).describe_pending()
+
+
+def test_of_many_bad_ends_ten_are_named_and_messages_are_cut() -> None:
+    ids = [f"user:1-minimax:2-image:{number}" for number in range(1000, 2000)]
+    with pytest.raises(errors.MiniMaxModeratedError, match="and 990 more") as caught:
+        poller(*ids).take({job_id: {"status": MODERATED, "message": "no " * 1000} for job_id in ids})
+    assert len(str(caught.value)) < 5000
 
 
 # What a wait is for

@@ -24,6 +24,8 @@ class Service:
         self.hidden: set[str] = set()
         self.pages = self.ids = 0
         self.failing: errors.MiniMaxError | None = None
+        #: What an id, or the list of an account, answers instead.
+        self.refusals: dict[str, errors.MiniMaxError] = {}
 
     @property
     def requests(self) -> int:
@@ -31,7 +33,7 @@ class Service:
 
     def ask(self, job_id: str) -> Job:
         self.ids += 1
-        self._fail()
+        self._fail(job_id)
         if not any(job_id in ids for ids in self.lists.values()) and job_id not in self.hidden:
             raise errors.MiniMaxNotFoundError("gone", status=404)
         return {"imageId": job_id, "status": 2}
@@ -40,12 +42,13 @@ class Service:
         ids = self.lists[account]
         for start in range(0, len(ids), self.page_size):
             self.pages += 1
-            self._fail()
+            self._fail(account)
             yield [{"imageId": job_id, "status": 2} for job_id in ids[start : start + self.page_size]]
 
-    def _fail(self) -> None:
-        if self.failing is not None:
-            raise self.failing
+    def _fail(self, name: str) -> None:
+        error = self.failing or self.refusals.get(name)
+        if error is not None:
+            raise error
 
     def reader(self) -> Reader:
         return Reader("image", self.ask, self.walk)
@@ -80,9 +83,30 @@ def test_images_that_the_list_does_not_show_are_looked_for_once_and_then_asked_f
     old = [image_id(5000 + n) for n in range(4)]
     service.hidden = set(old)
     reader = service.reader()
-    costs = [service.round(reader, old) for _ in range(3)]
-    assert costs[0] <= 2 * len(old)
-    assert costs[1:] == [len(old), len(old)]
+    costs = [service.round(reader, old) for _ in range(64)]
+    assert max(costs) <= 2 * len(old)
+    assert costs.count(len(old)) == 64 - 1 - len({2, 4, *range(8, 65, 8)})
+
+
+def test_images_that_the_list_shows_late_are_found_in_it_soon() -> None:
+    ids = [image_id(n) for n in range(200)]
+    service = Service(100, account1=[image_id(-1)])
+    service.hidden = set(ids)
+    reader = service.reader()
+    service.round(reader, ids)
+    service.lists["1"] = ids
+    assert [service.round(reader, ids) for _ in range(3)] == [2, 2, 2]
+
+
+def test_an_image_beyond_is_found_by_the_way_when_others_are_read_from_the_list() -> None:
+    ids = [image_id(n) for n in range(100)]
+    service = Service(100, account1=ids[:50])
+    service.hidden = set(ids)
+    reader = service.reader()
+    for _ in range(4):
+        service.round(reader, ids)
+    service.lists["1"] = ids
+    assert [service.round(reader, ids) for _ in range(2)] == [1, 1]
 
 
 def test_many_far_back_are_found_and_their_place_is_remembered() -> None:
@@ -116,10 +140,96 @@ def test_an_image_that_is_gone_does_not_spoil_the_round() -> None:
     assert answers.failure is None
 
 
+DOWN = errors.MiniMaxUpstreamError("down", status=502)
+STUCK = errors.MiniMaxUpstreamError("the cursor does not move", status=200)
+UNREACHABLE = errors.MiniMaxUpstreamError("no connection")
+BUSY = errors.MiniMaxCapacityError("busy", status=429, retry_after=7.0)
+ON_HOLD = errors.MiniMaxAccountOnHoldError("on hold", status=596)
+UNAUTHORIZED = errors.MiniMaxAuthError("401", status=401)
+FORBIDDEN = errors.MiniMaxAuthError("403", status=403)
+BAD = errors.MiniMaxBadRequestError("400", status=400)
+
+
 @pytest.mark.parametrize("count", [1, 50])
-def test_the_first_failure_ends_the_round(count: int) -> None:
+@pytest.mark.parametrize("failure", [UNREACHABLE, BUSY, ON_HOLD, UNAUTHORIZED], ids=str)
+def test_a_failure_that_concerns_all_ends_the_round_with_one_request(failure: errors.MiniMaxError, count: int) -> None:
+    service = Service(100, account1=[])
+    service.failing = failure
+    answers = service.reader().read([image_id(n) for n in range(count)])
+    assert (answers.jobs, answers.failure, service.requests) == ({}, failure, 1)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "failure"),
+    [(DOWN, "MiniMaxUpstreamError"), (BAD, "MiniMaxUpstreamError"), (FORBIDDEN, "MiniMaxAuthError")],
+)
+def test_where_everything_is_refused_three_requests_are_sent(refusal: errors.MiniMaxError, failure: str) -> None:
+    service = Service(100, account1=[])
+    service.failing = refusal
+    answers = service.reader().read([image_id(n) for n in range(50)])
+    assert (type(answers.failure).__name__, service.requests) == (failure, 3)
+
+
+@pytest.mark.parametrize("refusal", [DOWN, BAD, FORBIDDEN], ids=str)
+@pytest.mark.parametrize("others", [1, 9, 60])
+def test_one_id_that_is_refused_spoils_no_other(refusal: errors.MiniMaxError, others: int) -> None:
+    ids = [image_id(n) for n in range(others)]
+    service = Service(100, account1=ids)
+    service.refusals[image_id(777)] = refusal
+    reader = service.reader()
+    for _ in range(20):
+        answers = reader.read([image_id(777), *ids])
+        assert set(ids) <= set(answers.jobs)
+        assert answers.failure is None
+
+
+@pytest.mark.parametrize("refusal", [DOWN, UNREACHABLE], ids=str)
+def test_refused_ids_come_last_so_that_no_other_starves(refusal: errors.MiniMaxError) -> None:
+    bad, good = [image_id(n) for n in range(8)], [image_id(n) for n in range(100, 103)]
+    service = Service(100, account1=[])
+    service.hidden = set(good)
+    service.refusals = dict.fromkeys(bad, refusal)
+    reader = service.reader()
+    rounds = [set(reader.read([*bad, *good]).jobs) for _ in range(20)]
+    assert all(set(good) <= answered for answered in rounds[len(bad) :])
+
+
+def test_an_id_that_is_refused_among_others_is_not_asked_for_in_each_round() -> None:
     ids = [image_id(n) for n in range(50)]
     service = Service(100, account1=ids)
-    service.failing = errors.MiniMaxUpstreamError("down", status=502)
-    answers = service.reader().read(ids[:count])
-    assert (answers.jobs, answers.failure, service.requests) == ({}, service.failing, 1)
+    service.refusals[image_id(777)] = DOWN
+    reader = service.reader()
+    for _ in range(40):
+        reader.read([image_id(777), *ids])
+    assert service.ids == 1 + 1 + 40 // 4
+
+
+def test_a_lone_id_that_is_refused_is_asked_for_in_each_round_and_is_a_failure_of_the_round() -> None:
+    service = Service(100, account1=[])
+    service.refusals[image_id(1)] = DOWN
+    reader = service.reader()
+    assert [reader.read([image_id(1)]) for _ in range(9)] == [({image_id(1): DOWN}, DOWN)] * 9
+    assert service.requests == 9
+
+
+@pytest.mark.parametrize("refusal", [DOWN, STUCK, BAD, FORBIDDEN], ids=str)
+def test_a_list_that_is_refused_is_made_up_for_id_by_id_and_tried_again_later(refusal: errors.MiniMaxError) -> None:
+    ids = [image_id(n) for n in range(80)]
+    service = Service(100, account1=ids)
+    service.refusals["1"] = refusal
+    reader = service.reader()
+    costs = [service.round(reader, ids) for _ in range(8)]
+    assert (sum(costs) - 8 * len(ids), service.pages) == (4, 4)
+    service.refusals.clear()
+    assert sum(service.round(reader, ids) for _ in range(8)) == 3 * len(ids) + 5
+
+
+def test_what_a_list_has_shown_before_it_broke_is_not_asked_for_again() -> None:
+    class Breaking(Service):
+        def walk(self, account: str) -> Iterator[list[Job]]:
+            yield next(super().walk(account))
+            raise STUCK
+
+    ids = [image_id(n) for n in range(80)]
+    service = Breaking(30, account1=ids)
+    assert service.round(service.reader(), ids) == 1 + 50

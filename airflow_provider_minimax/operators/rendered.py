@@ -1,0 +1,116 @@
+"""What the fields of a create are once their templates are rendered, read before anything is paid for.
+
+A template renders to text, or, in a DAG with ``render_template_as_native_obj``, to whatever the text looks like: a
+number for a prompt such as ``1984``. What is not there renders to ``None``, to the text ``None``, or to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.ids import ids_given
+
+_FLAGS: Final[Mapping[str, bool]] = {"true": True, "false": False}
+
+
+def text(parameter: str, value: object) -> str | None:
+    """Return text; None when there is none, or only blanks.
+
+    :raises MiniMaxBadRequestError: it is a collection, or what a template makes of something that is not there.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise MiniMaxBadRequestError(f"{parameter} takes text, not {value!r}. Nothing was sent.")
+    found = str(value)
+    if found.strip() == "None":
+        raise _not_there(parameter, value)
+    return found if found.strip() else None
+
+
+def whole(parameter: str, value: object) -> int | None:
+    """Return a whole number; None when there is none.
+
+    :raises MiniMaxBadRequestError: it is no whole number.
+    """
+    found = text(parameter, value) if not isinstance(value, bool) else str(value)
+    if found is None:
+        return None
+    try:
+        number = float(found)
+        if number.is_integer():
+            return int(number)
+    except ValueError:
+        pass
+    raise MiniMaxBadRequestError(f"{parameter} takes a whole number, not {value!r}. Nothing was sent.")
+
+
+def flag(parameter: str, value: object) -> bool | None:
+    """Return a truth value; None when there is none.
+
+    :raises MiniMaxBadRequestError: it is neither true nor false.
+    """
+    if isinstance(value, bool):
+        return value
+    found = text(parameter, value)
+    if found is None:
+        return None
+    word = found.strip().lower()
+    if word not in _FLAGS:
+        raise MiniMaxBadRequestError(f"{parameter} is true or false, not {value!r}. Nothing was sent.")
+    return _FLAGS[word]
+
+
+def file(parameter: str, value: object) -> str | None:
+    """Return the id of a file, unchecked; None when none is meant.
+
+    :raises MiniMaxBadRequestError: one was meant, and is not there: the result would be another one.
+    """
+    if value is None:
+        return None
+    found = text(parameter, value)
+    if found is None:
+        raise _not_there(parameter, value)
+    return found
+
+
+def files(parameter: str, value: object) -> list[str] | None:
+    """Return the ids of files, unchecked; None when none are meant.
+
+    :param value: a list, or the text of one.
+    :raises MiniMaxBadRequestError: it is something else, or one of them is not there.
+    """
+    if value is None:
+        return None
+    found, is_single = ids_given(value, parameter)
+    if is_single:
+        raise MiniMaxBadRequestError(f"{parameter} takes a list of file ids, not {value!r}. Nothing was sent.")
+    ids = [file(parameter, one) for one in found]
+    if None in ids:
+        raise _not_there(parameter, value)
+    return [one for one in ids if one is not None]
+
+
+#: How a field is read, where it is not text.
+_READERS: Final[Mapping[str, Callable[[str, object], Any]]] = {
+    **dict.fromkeys(("quantity", "duration", "max_jobs"), whole),
+    "prompt_optimization": flag,
+    **dict.fromkeys(("file_id", "end_frame_file_id", "character_file_id"), file),
+    **dict.fromkeys(("reference_file_ids", "video_file_ids", "audio_file_ids"), files),
+}
+
+
+def fields(given: Mapping[str, object]) -> dict[str, Any]:
+    """Return the fields of a create by their parameters.
+
+    :raises MiniMaxBadRequestError: one of them is not what it has to be.
+    """
+    return {parameter: _READERS.get(parameter, text)(parameter, value) for parameter, value in given.items()}
+
+
+def _not_there(parameter: str, value: object) -> MiniMaxBadRequestError:
+    return MiniMaxBadRequestError(
+        f"{parameter} was rendered to {value!r}: what its template names is not there. Nothing was sent."
+    )

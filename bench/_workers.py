@@ -1,0 +1,42 @@
+"""How many worker processes a wait takes: counted in a running Airflow."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from bench._sandbox import Service
+from scripts.running_airflow import ENDED, RunningAirflow, until
+
+_DAG_FILES = Path(__file__).parent / "dag_files"
+#: The tasks of the DAGs in there that wait.
+_WAITING = ("constant", "template", "xcom", "mapped")
+_MAPPED = 10
+
+
+def worker_starts(service: Service, home: Path, dag_ids: tuple[str, ...]) -> list[dict[str, int]]:
+    """Run DAGs, complete their jobs when all wait, and return how often a worker took up each kind of wait.
+
+    :param home: a folder for the Airflow; emptied.
+    :raises RuntimeError: a run did not succeed.
+    """
+    shutil.rmtree(home, ignore_errors=True)
+    constant, *ids = service.create(1 + _MAPPED)
+    variables = {"AIRFLOW_CONN_MINIMAX_DEFAULT": service.connection("minimax"), "BENCH_IMAGE_ID": constant}
+    with RunningAirflow(home, dags=_DAG_FILES, variables=variables) as airflow:
+        runs = [(dag_id, airflow.trigger(dag_id, ids=ids)) for dag_id in dag_ids]
+        until(lambda: all(_all_wait(airflow.tasks(*run)) for run in runs))
+        for job_id in (constant, *ids):
+            service.finish(job_id)
+        until(lambda: all(airflow.run_state(*run) in ENDED for run in runs))
+        for run in runs:
+            if airflow.run_state(*run) != "success":
+                raise RuntimeError(f"a run of {run[0]} did not succeed")
+        counted = [airflow.worker_starts(*run) for run in runs]
+    return [{task_id: starts[task_id] for task_id in _WAITING} for starts in counted]
+
+
+def _all_wait(tasks: list[dict[str, Any]]) -> bool:
+    waiting = [task for task in tasks if task["task_id"] in _WAITING and task["state"] == "deferred"]
+    return len(waiting) == len(_WAITING) - 1 + _MAPPED

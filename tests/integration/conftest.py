@@ -1,0 +1,43 @@
+"""A running Airflow for the tests that need one: started once, since that takes long."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_minimax.sandbox import Sandbox
+from scripts.running_airflow import RunningAirflow
+from tests.conftest import CONFIG
+
+#: A sandbox of which the first image that is created is known to the DAG files.
+MANY = replace(CONFIG, images=200)
+
+
+@pytest.fixture(scope="session")
+def _airflow(_server: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAirflow]:
+    connection = {"conn_type": "minimax", "host": _server.url, "password": _server.token}
+    impatient = connection | {"extra": {"max_attempts": 1}}
+    # The ids of the sandbox follow from its settings, so a DAG file can name the first of a test as a constant.
+    _server.reset(MANY)
+    (first,) = _server.create_image("lamp")
+    with RunningAirflow(
+        tmp_path_factory.mktemp("airflow"),
+        dags=Path(__file__).parent / "dag_files",
+        variables={
+            "AIRFLOW_CONN_MINIMAX_DEFAULT": json.dumps(connection),
+            "AIRFLOW_CONN_MINIMAX_IMPATIENT": json.dumps(impatient),
+            "CONSTANT_IMAGE_ID": first,
+        },
+    ) as airflow:
+        yield airflow
+
+
+@pytest.fixture
+def airflow(_airflow: RunningAirflow, sandbox: Sandbox) -> Iterator[RunningAirflow]:
+    """A running Airflow with the DAGs of these tests and the connection to the sandbox; no run of it goes on."""
+    yield _airflow
+    _airflow.end_all_runs()

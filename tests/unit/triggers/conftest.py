@@ -1,0 +1,19 @@
+"""What the tests of the triggers share."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_minimax.waiting import pacing
+from tests.unit.triggers.support import Triggerer
+
+
+@pytest.fixture
+def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "SHORTEST_INTERVAL", 0.001)
+    monkeypatch.setattr(pacing, "LONGEST_STRETCH", 0.01)
+
+
+@pytest.fixture
+def triggerer() -> Triggerer:
+    return Triggerer()

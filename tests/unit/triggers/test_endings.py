@@ -1,0 +1,105 @@
+"""Ending a task in the triggerer, and what is left to a worker where that cannot be."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_minimax.api.errors import MiniMaxError
+from airflow_provider_minimax.sandbox import Sandbox
+from airflow_provider_minimax.triggers.endings import may_end_here
+from airflow_provider_minimax.triggers.events import ended_badly, ended_well, for_an_event, timed_out
+from tests.unit.triggers.support import trigger
+
+pytestmark = pytest.mark.usefixtures("quick_rounds")
+
+
+class XCom:
+    """Airflow's own, as far as it is used."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.pushed: list[Any] = []
+        self._error = error
+
+    async def aset(self, key: str, value: object, **where: Any) -> None:
+        if self._error is not None:
+            raise self._error
+        self.pushed.append((key, value, where))
+
+
+def end(image_ids: list[str], monkeypatch: pytest.MonkeyPatch, xcom: object, *, single: bool) -> Any:
+    """Return the one event of a wait that ends in the triggerer."""
+    monkeypatch.setattr("airflow.sdk.execution_time.xcom.XCom", xcom)
+    waiting = trigger(*image_ids, ends=True, single=single)
+    ti: Any = SimpleNamespace(dag_id="dag", task_id="wait", run_id="run", map_index=None, task=None)
+    waiting.task_instance = ti
+
+    async def fire() -> list[Any]:
+        return [event async for event in waiting.run()]
+
+    (event,) = asyncio.run(fire())
+    return event
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_the_result_is_pushed_and_the_task_ends(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, single: bool
+) -> None:
+    (image_id,), xcom = sandbox.create_image("a lamp"), XCom()
+    event = end([image_id], monkeypatch, xcom, single=single)
+    assert type(event).__name__ == "TaskSuccessEvent"
+    ((key, value, where),) = xcom.pushed
+    assert (key, (value if single else value[0])["imageId"]) == ("return_value", image_id)
+    assert where == {
+        "dag_id": "dag", "task_id": "wait", "run_id": "run", "map_index": -1, "_mapped_length": None if single else 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("xcom", "reason"),
+    [
+        pytest.param(SimpleNamespace(), "this Airflow has no way", id="before Airflow 3.3"),
+        pytest.param(XCom(RuntimeError("503")), "RuntimeError: 503", id="the API server is not there"),
+    ],
+)
+def test_a_job_that_is_done_is_no_failure_because_its_result_cannot_be_pushed(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, xcom: object, reason: str
+) -> None:
+    (image_id,) = sandbox.create_image("a lamp")
+    event = end([image_id], monkeypatch, xcom, single=True)
+    assert [job["imageId"] for job in event.payload["jobs"]] == [image_id]
+    assert reason in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("task", "may"),
+    [
+        ({}, True),
+        ({"do_xcom_push": True, "multiple_outputs": False, "outlets": [], "returns_dag_result": False}, True),
+        ({"do_xcom_push": False}, False),
+        ({"multiple_outputs": True}, False),
+        ({"outlets": ["asset"]}, False),
+        ({"returns_dag_result": True}, False),
+    ],
+    ids=str,
+)
+def test_a_task_may_end_here_where_pushing_its_result_is_all(task: dict[str, Any], may: bool) -> None:
+    assert may_end_here(task) is may
+
+
+@pytest.mark.parametrize("jobs", [1, 100])
+def test_an_event_carries_a_hundred_jobs(jobs: int) -> None:
+    payload = ended_well([{"imageId": str(number)} for number in range(jobs)])
+    assert for_an_event(payload) is payload
+
+
+def test_more_are_asked_for_again_by_the_worker() -> None:
+    assert for_an_event(ended_well([{}] * 101)) == {"end": "left to a worker"}
+
+
+def test_an_end_without_jobs_is_sent_as_it_is() -> None:
+    for payload in (timed_out("5"), ended_badly(MiniMaxError("x"))):
+        assert for_an_event(payload) is payload

@@ -1,0 +1,268 @@
+"""What befalls a poll that many wait on: faults that are not the service's, drivers that go, threads that hang."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+import pytest
+
+from airflow_provider_minimax.api.errors import MiniMaxCapacityError, MiniMaxUpstreamError
+from airflow_provider_minimax.api.settings import Settings
+from airflow_provider_minimax.hooks.minimax import MiniMaxHook
+from airflow_provider_minimax.sandbox import Sandbox
+from airflow_provider_minimax.triggers import streams
+from airflow_provider_minimax.triggers.streams import Stream, Wait
+from airflow_provider_minimax.waiting import pacing
+from airflow_provider_minimax.waiting.poller import Poller, WaitFor
+from airflow_provider_minimax.waiting.rounds import Answers, Reader
+from tests.unit.triggers.support import Triggerer, run, trigger
+
+pytestmark = pytest.mark.usefixtures("quick_rounds")
+
+
+def image_id(number: int = 3) -> str:
+    return f"user:1-minimax:2-image:{number}"
+
+
+class DeadlockImminentError(BaseException):
+    """Like the one of Airflow: no Exception."""
+
+
+# Through Airflow
+
+
+def failing(times: float, error: BaseException, real: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that raises so many times, before it does what it should."""
+    called = 0
+
+    def fail(*args: Any, **options: Any) -> Any:
+        nonlocal called
+        called += 1
+        if called <= times:
+            raise error
+        return real(*args, **options)
+
+    return fail
+
+
+#: Where a fault may lie: in a poll's own code, in what Airflow brings, in the machine.
+PLACES: list[tuple[Any, str]] = [(Reader, "read"), (MiniMaxHook, "aget_settings"), (streams, "start_in_own_thread")]
+
+
+@pytest.mark.parametrize(("owner", "name"), PLACES, ids=[name for _, name in PLACES])
+def test_a_fault_that_passes_ends_no_wait(
+    sandbox: Sandbox, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
+) -> None:
+    ids = [sandbox.create_image("a lamp")[0] for _ in range(3)]
+    monkeypatch.setattr(owner, name, failing(3, ConnectionError("restarting"), getattr(owner, name)))
+    events = run(triggerer.run_all(*map(trigger, ids)))
+    assert [event["end"] for event in events] == ["completed"] * 3
+
+
+@pytest.mark.parametrize(("owner", "name"), PLACES, ids=[name for _, name in PLACES])
+def test_a_fault_that_stays_ends_the_waits_with_its_name_and_shows_its_traceback_once(
+    sandbox: Sandbox,
+    triggerer: Triggerer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    owner: Any,
+    name: str,
+) -> None:
+    monkeypatch.setattr(owner, name, failing(1e9, LookupError("a bug"), None))
+    events = run(triggerer.run_all(*(trigger(image_id(number)) for number in range(3))))
+    assert [(event["end"], event["error"]) for event in events] == [("failed", "MiniMaxUpstreamError")] * 3
+    assert "LookupError: a bug" in events[0]["message"]
+    assert len([record for record in caplog.records if record.exc_info]) == 1
+    assert streams._shared == {}
+
+
+def test_a_fault_that_is_no_exception_hangs_nobody(
+    sandbox: Sandbox, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MiniMaxHook, "aget_settings", failing(1e9, DeadlockImminentError("deadlock"), None))
+    events = run(triggerer.run_all(*(trigger(image_id(number)) for number in range(3))))
+    assert [(event["end"], event["error"]) for event in events] == [("failed", "MiniMaxUpstreamError")] * 3
+
+
+def test_a_fault_in_one_wait_ends_no_other(
+    sandbox: Sandbox, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [sandbox.create_image("a lamp")[0] for _ in range(3)]
+    real = Poller.take
+
+    def take(self: Poller, *args: Any) -> Any:
+        if self.wait.ids == (ids[1],):
+            raise LookupError("a bug")
+        return real(self, *args)
+
+    monkeypatch.setattr(Poller, "take", take)
+    events = run(triggerer.run_all(*map(trigger, ids)))
+    assert [event["end"] for event in events] == ["completed", "failed", "completed"]
+    assert "LookupError: a bug" in events[1]["message"]
+
+
+# On a stream alone
+
+
+class Asked:
+    """A stream that notes whom it asks for, and finds what it is told to find."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, interval: float = 3600.0, *, phase: float = 0.0) -> None:
+        self.rounds: list[list[str]] = []
+        self.failure: MiniMaxUpstreamError | MiniMaxCapacityError | None = None
+        self.stream = Stream("image", interval, self._get_settings)
+        monkeypatch.setattr(pacing, "phase", lambda interval: phase)
+        monkeypatch.setattr(Stream, "_read", self._read)
+
+    async def _get_settings(self) -> Settings:
+        return Settings("user:1-token", "http://127.0.0.1:1")
+
+    def _read(self, settings: Settings, waits: Collection[Wait]) -> Answers:
+        self.rounds.append([job_id for wait in waits for job_id in wait.poller.pending])
+        return Answers({}, self.failure)
+
+    def join(self, number: int, seconds: float = 3600.0) -> Wait:
+        return self.stream.join(Poller(WaitFor((image_id(number),))), time.time() + seconds)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Give way to threads until one of them has brought something about."""
+    for _ in range(20_000):
+        if true():
+            return
+        await asyncio.sleep(0.001)
+    raise TimeoutError
+
+
+async def turns(count: int = 200) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def end(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def test_after_its_deadline_a_wait_is_asked_for_once_more_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def wait() -> None:
+        asked = Asked(monkeypatch)
+        soon, _ = asked.join(1, seconds=0.2), asked.join(2)
+        driver = asyncio.create_task(asked.stream.drive())
+        assert (await soon.end)["end"] == "timed out"
+        await end(driver)
+        assert [sorted(ids) for ids in asked.rounds] == [[image_id(1), image_id(2)], [image_id(1)]]
+
+    run(wait())
+
+
+def test_a_deadline_passes_though_nobody_drives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "LAST_LOOK", 0.1)
+
+    async def wait() -> None:
+        asked = Asked(monkeypatch)
+        assert (await asked.join(1, seconds=0.1).end)["end"] == "timed out"
+        assert asked.rounds == []
+
+    run(wait())
+
+
+def test_many_deadlines_at_once_are_met_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "LAST_LOOK", 0.0)
+
+    async def wait() -> int:
+        asked = Asked(monkeypatch)
+        waits = [asked.join(number, seconds=-1.0) for number in range(200)]
+        ended: list[int] = [0]
+        for _ in range(10 * len(waits)):
+            await asyncio.sleep(0)
+            ended.append(sum(one.end.done() for one in waits))
+        assert ended[-1] == len(waits)
+        return max(after - before for before, after in itertools.pairwise(ended))
+
+    assert run(wait()) <= streams._AT_ONCE
+
+
+@pytest.mark.parametrize("failure", [None, MiniMaxCapacityError("busy", status=429, retry_after=5.0)], ids=str)
+def test_who_takes_over_the_wheel_keeps_to_the_next_round(monkeypatch: pytest.MonkeyPatch, failure: Any) -> None:
+    async def drive() -> None:
+        asked = Asked(monkeypatch, interval=0.05)
+        asked.failure = failure
+        monkeypatch.setattr(pacing, "LONGEST_STRETCH", 3600.0)
+        pauses: list[tuple[int, float | None]] = []
+
+        def pause(interval: float, failures: int = 0, retry_after: float | None = None) -> float:
+            pauses.append((failures, retry_after))
+            return 3600.0
+
+        monkeypatch.setattr(pacing, "pause", pause)
+        asked.join(1)
+        first, second = (asyncio.create_task(asked.stream.drive()) for _ in range(2))
+        await until(lambda: len(pauses) == 2)
+        await end(first)
+        await turns()
+        await end(second)
+        third = asyncio.create_task(asked.stream.drive())
+        await turns()
+        await end(third)
+        assert len(asked.rounds) == 1
+        assert pauses[-1] == ((1, 5.0) if failure else (0, None))
+
+    run(drive())
+
+
+def test_a_thread_that_a_driver_leaves_behind_asks_no_further_and_no_other_asks_beside_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pacing, "phase", lambda interval: 0.0)
+    answering, asked, at_once = threading.Event(), [], []
+
+    def ask(job_id: str) -> dict[str, Any]:
+        at_once.append(job_id)
+        asked.append(job_id)
+        answering.wait(20)
+        assert at_once == [job_id]
+        at_once.clear()
+        return {"imageId": job_id, "status": 2}
+
+    async def get_settings() -> Settings:
+        return Settings("user:1-token", "http://127.0.0.1:1")
+
+    async def drive() -> None:
+        stream = Stream("image", 0.001, get_settings)
+        stream._reader = Reader("image", ask, lambda account: (), stream._go_on)
+        many = stream.join(Poller(WaitFor(tuple(image_id(number) for number in range(20)))), time.time() + 60)
+        first = asyncio.create_task(stream.drive())
+        await until(lambda: bool(asked))
+        await end(first)
+        stream.leave(many)
+        one = stream.join(Poller(WaitFor((image_id(99),))), time.time() + 60)
+        second = asyncio.create_task(stream.drive())
+        await turns()
+        assert len(asked) == 1
+        answering.set()
+        assert (await one.end)["end"] == "completed"
+        await end(second)
+        assert asked[1:] == [image_id(99)]
+
+    run(drive())
+
+
+def test_a_reader_that_lives_for_days_forgets_those_who_have_gone(sandbox: Sandbox, triggerer: Triggerer) -> None:
+    async def wait() -> Any:
+        stuck = asyncio.create_task(triggerer.run(trigger(sandbox.create_image("a lamp [stuck]")[0])))
+        for _ in range(3):
+            await triggerer.run(trigger(sandbox.create_image("a lamp")[0]))
+        (stream,) = streams._shared.values()
+        before = len(sandbox.calls)
+        await until(lambda: len(sandbox.calls) >= before + 2)
+        await end(stuck)
+        return stream._reader
+
+    reader = run(wait())
+    assert (len(reader._ranks), len(reader._accounts), reader._refusals) == (1, 1, {})
