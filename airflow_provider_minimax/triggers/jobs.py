@@ -140,7 +140,7 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             return
         key = MiniMaxJobTrigger.shared_stream_key(self)
         stream = streams.shared_stream(key, self._make_stream)
-        wait = stream.join(poller, self.deadline)
+        wait = stream.join(poller, self.deadline, self._earliest())
         # Awaited here and not in a method: thousands wait, and each frame is one more for the garbage collector.
         try:
             payload = await wait.end
@@ -173,6 +173,9 @@ class MiniMaxJobTrigger(BaseEventTrigger):
                 log.error("The video %s was not cancelled and goes on. %s", job_id, error)
             else:
                 log.warning("The task was ended by a person: asked the service to cancel %s.", job_id)
+
+    def _earliest(self) -> float:
+        return time.time() + pacing.shortest_deferral(self.poke_interval)
 
     def _is_fresh(self) -> bool:
         return time.time() < self.fresh_until

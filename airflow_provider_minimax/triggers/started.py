@@ -140,6 +140,10 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
         async for event in super().run():
             yield event
 
+    def _earliest(self) -> float:
+        # No worker has to let go of it first.
+        return 0.0
+
     async def _why_unresolved(self) -> str | None:
         """Resolve what this wait needs; None where that went well."""
         try:

@@ -43,16 +43,37 @@ _TICK: Final = 0.25
 class Wait:
     """One wait on a stream; ``end`` gets the payload of its event.
 
+    :param earliest: seconds since the epoch before which it does not end; what would have ended it is kept till then.
     :param deadline: seconds since the epoch. It is asked for once more after that, as a sensor that pokes is.
     :param latest: seconds since the epoch at which it ends, whether or not that has brought an answer.
     """
 
     poller: Poller
+    earliest: float
     deadline: float
     latest: float
     end: asyncio.Future[Payload]
+    kept: Payload | None = None
     #: That of the trigger, so that what is logged of its jobs reaches the log of its task.
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its end is known."""
+        return self.kept is not None or self.end.done()
+
+    def is_due(self, now: float) -> bool:
+        """Whether its deadline is over, or what was kept may be told."""
+        if self.end.done():
+            return False
+        return self.deadline <= now if self.kept is None else self.earliest <= now
+
+    def finish(self, payload: Payload) -> None:
+        """End it, now or as soon as it may."""
+        if time.time() < self.earliest:
+            self.kept = payload
+        else:
+            self.end.set_result(payload)
 
     def take(self, answers: Answers, asked: float) -> Payload | None:
         """Return the payload when these answers end the wait.
@@ -108,18 +129,19 @@ class Stream:
         """Whether nobody waits on it and nobody drives it."""
         return not self._waits and self.drivers == 0
 
-    def join(self, poller: Poller, deadline: float) -> Wait:
+    def join(self, poller: Poller, deadline: float, earliest: float = 0.0) -> Wait:
         """Add a wait; it takes part from the next round on.
 
         :param deadline: seconds since the epoch, after which it ends as timed out.
+        :param earliest: seconds since the epoch before which it does not end.
         """
         latest = max(deadline, time.time()) + pacing.LAST_LOOK
-        wait = Wait(poller, deadline, latest, asyncio.get_running_loop().create_future())
+        wait = Wait(poller, earliest, deadline, latest, asyncio.get_running_loop().create_future())
         self._waits.add(wait)
         self._occupied.set()
         if self._clock is None:
             # Nobody's but the stream's: deadlines pass whatever becomes of those who drive.
-            self._clock = asyncio.create_task(self._watch_deadlines())
+            self._clock = asyncio.create_task(self._watch_times())
         return wait
 
     def leave(self, wait: Wait) -> None:
@@ -146,7 +168,7 @@ class Stream:
             # Airflow, too, has errors that are no Exception. Whatever it is, there may be nobody to drive on.
             for wait in self._waits:
                 if not wait.end.done():
-                    wait.end.set_result(ended_badly(_fault(error)))
+                    wait.end.set_result(wait.kept or ended_badly(_fault(error)))
             raise
         finally:
             self.drivers -= 1
@@ -162,24 +184,24 @@ class Stream:
         except TimeoutError:
             # For whoever takes over in the middle of it.
             self._next_round = now() + pacing.pause(self._interval, self._failures)
-            failure = await self._look(list(self._waits))
+            failure = await self._look([wait for wait in self._waits if not wait.is_over])
             self._failures = 0 if failure is None else self._failures + 1
             retry_after = failure.retry_after if failure else None
             self._next_round = now() + pacing.pause(self._interval, self._failures, retry_after)
         else:
             self._overdue.clear()
-            await self._look([wait for wait in self._waits if wait.deadline <= time.time()])
+            await self._look([wait for wait in self._waits if wait.deadline <= time.time() and not wait.is_over])
 
-    async def _watch_deadlines(self) -> None:
-        # One look at all of them in turn costs less than a timer for each: thousands wait, few expire.
+    async def _watch_times(self) -> None:
+        # One look at all of them in turn costs less than a timer for each: thousands wait, few are due.
         while True:
             now = time.time()
-            expired = [wait for wait in self._waits if wait.deadline <= now and not wait.end.done()]
-            if any(wait.latest > now for wait in expired):
+            due = [wait for wait in self._waits if wait.is_due(now)]
+            if any(not wait.is_over and wait.latest > now for wait in due):
                 self._overdue.set()
-            for number, wait in enumerate(expired, start=1):
-                if wait.latest <= now and not wait.end.done():
-                    wait.end.set_result(wait.time_out())
+            for number, wait in enumerate(due, start=1):
+                if not wait.end.done() and (wait.kept or wait.latest <= now):
+                    wait.end.set_result(wait.kept or wait.time_out())
                 if number % _AT_ONCE == 0:
                     await asyncio.sleep(0)
             await asyncio.sleep(_TICK)
@@ -197,8 +219,8 @@ class Stream:
                 log.exception("The poll met a fault that is not the service's.")
             answers = Answers({}, _fault(error))
         for number, wait in enumerate(waits, start=1):
-            if not wait.end.done() and (payload := wait.take(answers, asked)) is not None:
-                wait.end.set_result(payload)
+            if not wait.is_over and (payload := wait.take(answers, asked)) is not None:
+                wait.finish(payload)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
         return answers.failure

@@ -19,6 +19,10 @@ LONGEST_STRETCH: Final = 60.0
 #: Seconds after its deadline within which a wait is asked for once more before it is given up: what was final by then,
 #: and is paid for, is not thrown away. A triggerer that comes back has to read the connection first.
 LAST_LOOK: Final = 10.0
+#: Seconds that a deferral lasts at least, or one interval where that is shorter. Airflow's scheduler notes about once a
+#: second, and less often under load, that a worker has let go of a task. One that is back on its way to a worker before
+#: that passes for lost, and its try has failed ("the task instance's state attribute is queued"; seen in 3.3.2).
+_SHORTEST_DEFERRAL: Final = 5.0
 #: Seconds that Airflow waits longer than a trigger's own deadline before it ends a trigger that says nothing.
 _BACKSTOP: Final = 60.0
 #: What is added at random, so that waits that began together drift apart: a tenth of the interval, but no
@@ -59,6 +63,14 @@ def pause(
     if retry_after is not None:
         seconds = max(seconds, min(retry_after, longest))
     return seconds + uniform(0.0, min(_JITTER * seconds, _LONGEST_JITTER))
+
+
+def shortest_deferral(interval: float) -> float:
+    """Return the seconds for which a task that a worker has deferred stays deferred, whatever is found meanwhile.
+
+    :param interval: seconds between two rounds.
+    """
+    return min(floor(interval), _SHORTEST_DEFERRAL)
 
 
 def backstop(left: float, interval: float) -> timedelta:

@@ -17,9 +17,12 @@ import pytest
 from airflow.sdk import DAG, Asset, TaskGroup, task
 from jinja2 import UndefinedError
 
+from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
 from airflow_provider_minimax.triggers.started import _NEVER, MiniMaxStartedJobTrigger, _UnresolvedError
+from airflow_provider_minimax.waiting import pacing
+from tests.unit.triggers.support import run
 
 serialized = pytest.importorskip("airflow.serialization.serialized_objects")
 decoders = pytest.importorskip("airflow.serialization.decoders", reason="nothing starts in the triggerer before 3.3")
@@ -330,6 +333,18 @@ WORKERS_OWN: list[dict[str, Any]] = [
     {"do_xcom_push": False},
     {"multiple_outputs": True},
 ]
+
+
+def test_what_no_worker_has_deferred_may_end_at_once(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "shortest_deferral", lambda _: 3600.0)
+    (image_id,) = sandbox.create_image("a lamp")
+
+    async def fire() -> list[Any]:
+        trigger = MiniMaxStartedJobTrigger("image", image_id=image_id, timeout=60.0, poke_interval=1.0)
+        return [event.payload async for event in trigger.run()]
+
+    (event,) = run(fire())
+    assert event["end"] == "completed"
 
 
 @pytest.mark.parametrize("options", [{}, *WORKERS_OWN], ids=str)

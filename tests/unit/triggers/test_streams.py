@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from airflow_provider_minimax.api import client, errors
 from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.triggers import streams
+from airflow_provider_minimax.waiting import pacing
 from tests.unit.triggers.support import Triggerer, run, trigger
 
 pytestmark = pytest.mark.usefixtures("quick_rounds")
@@ -160,6 +162,21 @@ def test_a_renewed_token_is_taken_up_by_a_stream_that_runs(
     (event,) = run(wait())
     assert event["end"] == "completed"
     assert sandbox.stats.statuses[401] == 1
+
+
+@pytest.mark.parametrize(("status", "end"), [(2, "completed"), (7, "failed")])
+def test_a_wait_that_a_worker_has_just_deferred_is_not_ended_at_once(
+    sandbox: Sandbox, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch, status: int, end: str
+) -> None:
+    """Airflow's scheduler would take the task for lost. Nor is it asked for again meanwhile."""
+    image_id = sandbox.create_image("a lamp")[0]
+    sandbox.finish(image_id, status)
+    monkeypatch.setattr(pacing, "shortest_deferral", lambda _: 1.5)
+    earliest = time.time() + 1.5
+    (event,) = run(triggerer.run(trigger(image_id, seconds=1.0)))
+    assert event["end"] == end
+    assert time.time() >= earliest
+    assert len(sandbox.calls) == 1
 
 
 def test_a_passing_failure_stretches_the_interval_and_ends_nothing(sandbox: Sandbox, triggerer: Triggerer) -> None:

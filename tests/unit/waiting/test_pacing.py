@@ -53,6 +53,11 @@ def test_jitter_is_a_tenth_and_half_a_second_at_the_most(interval: float, jitter
     assert pacing.pause(interval, uniform=most) == pytest.approx(interval + jitter)
 
 
+@pytest.mark.parametrize(("interval", "seconds"), [(0.2, 1.0), (1.0, 1.0), (4.0, 4.0), (10.0, 5.0), (3600.0, 5.0)])
+def test_a_deferral_lasts_one_interval_or_five_seconds_at_the_least(interval: float, seconds: float) -> None:
+    assert pacing.shortest_deferral(interval) == seconds
+
+
 def test_waits_that_begin_together_drift_apart() -> None:
     assert len({pacing.pause(10.0) for _ in range(50)}) > 40
 
