@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 #: Waits that are told of a round, or ended, in one turn of the event loop. Each that ends then does Airflow's own work
 #: for an event, and other triggers want their turn in between.
-_AT_ONCE: Final = 20
+_AT_ONCE: Final = 10
 #: Seconds between two looks at the deadlines.
 _TICK: Final = 0.25
 

@@ -21,13 +21,9 @@ def test_the_picture_that_a_person_chooses_becomes_a_video(sandbox: Sandbox, air
         (str(number), image["url"]) for number, image in enumerate(images, start=1)
     ]
 
-    def has_ended() -> bool:
-        # Airflow loses a task that is answered before its scheduler knows that the worker let go of it, and asks again.
-        if airflow.states(DAG_ID, run_id, "choose")["awaiting_input"]:
-            airflow.patch(question, {"chosen_options": ["3"]})
-        return airflow.run_state(DAG_ID, run_id) in ENDED
-
-    until(has_ended)
+    until(lambda: airflow.has_left_its_worker(DAG_ID, run_id, "choose"))
+    airflow.patch(question, {"chosen_options": ["3"]})
+    until(lambda: airflow.run_state(DAG_ID, run_id) in ENDED)
     assert airflow.run_state(DAG_ID, run_id) == "success"
     create_video = airflow.get(f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/create_video")
     assert create_video["rendered_fields"]["file_id"] == images[2]["fileID"]
