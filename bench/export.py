@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import shutil
@@ -71,7 +72,7 @@ def http_operator(service: Service, path: Path) -> None:
         pagination_function=next_page,
         response_filter=lambda responses: [image for page in responses for image in page.json()["images"]],
     )
-    images = type(operator).execute.__wrapped__(operator, {})
+    images = inspect.unwrap(type(operator).execute)(operator, {})
     with path.open("w") as file:
         file.writelines(json.dumps(image) + "\n" for image in images)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
-import logging
 import os
 import time
 import tracemalloc
@@ -318,7 +317,5 @@ def measure_workers() -> list[Row]:
 
 def main() -> bool:
     """Measure and print; tell whether every bound was kept."""
-    logging.disable(logging.WARNING)
     rows = asyncio.run(measure_requests()) + asyncio.run(measure_loop()) + measure_workers()
-    logging.disable(logging.NOTSET)
     return show("Waiting", rows)
