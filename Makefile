@@ -1,6 +1,8 @@
 # Everything happens inside this folder: packages in .venv, Airflow's state in .airflow.
 PYTHON ?= python3
 
+TESTS ?= tests/integration
+
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
@@ -42,9 +44,9 @@ bench: $(STAMP) ## measure the provider against what it could cost, on the sandb
 browser: $(STAMP) ## look at the contact sheet through Chromium or Chrome (CHROMIUM=/path/to/it)
 	@$(PYTEST) tests/browser
 
-integration: $(STAMP) ## run only the tests that go through a running Airflow, sandbox or S3 server
+integration: $(STAMP) ## run only the tests that go through a running Airflow, sandbox or S3 server (TESTS=... for some)
 	@$(PIP) $(EXTRA) '.[s3]'
-	@$(PYTEST) tests/integration
+	@$(PYTEST) $(TESTS)
 
 constraints: $(STAMP) ## choose anew the versions in constraints.txt
 	@$(PIP) --quiet install uv
