@@ -6,10 +6,14 @@ import json
 from datetime import timedelta
 
 import pytest
-from airflow.sdk.definitions.retry_policy import RetryAction
 
 from airflow_provider_minimax.api import errors
-from airflow_provider_minimax.retry_policy import MiniMaxRetryPolicy
+
+pytest.importorskip("airflow.sdk.definitions.retry_policy", reason="Airflow knows no retry policies before 3.3")
+
+from airflow.sdk.definitions.retry_policy import RetryAction  # noqa: E402
+
+from airflow_provider_minimax.retry_policy import MiniMaxRetryPolicy  # noqa: E402
 
 
 @pytest.mark.parametrize(
