@@ -11,9 +11,9 @@ from airflow_provider_minimax.api import errors
 
 pytest.importorskip("airflow.sdk.definitions.retry_policy", reason="Airflow knows no retry policies before 3.3")
 
-from airflow.sdk.definitions.retry_policy import RetryAction  # noqa: E402
+from airflow.sdk.definitions.retry_policy import RetryAction
 
-from airflow_provider_minimax.retry_policy import MiniMaxRetryPolicy  # noqa: E402
+from airflow_provider_minimax.retry_policy import MiniMaxRetryPolicy
 
 
 @pytest.mark.parametrize(
