@@ -45,7 +45,6 @@ browser: $(STAMP) ## look at the contact sheet through Chromium or Chrome (CHROM
 	@$(PYTEST) tests/browser
 
 integration: $(STAMP) ## run only the tests that go through a running Airflow, sandbox or S3 server (TESTS=... for some)
-	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11, 5) and "The tests of S3 need Python 3.11.5 or newer.")'
 	@$(PIP) $(EXTRA) '.[s3]'
 	@$(PYTEST) $(TESTS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import json
 import os
 import shutil
@@ -89,12 +90,14 @@ def waiting_for_pages(folder: Path) -> list[Row]:
 
 def as_fast_as_it_goes(folder: Path) -> list[Row]:
     """20,000 images without a wait: are parsing and writing hidden?"""
+    # Each writes where nothing is, since to remove what was there takes time, too.
+    numbers = itertools.count()
     with sandbox(images=20_000) as service:
-        acts = [lambda: bare_loop(service), lambda: export(service, folder / "a")]
+        acts = [lambda: bare_loop(service), lambda: export(service, folder / f"a-{next(numbers)}")]
         has_operator = find_spec("airflow.providers.http") is not None
         if has_operator:
-            acts.append(lambda: http_operator(service, folder / "b.jsonl"))
-        found = times(1, *acts) and times(5, *acts)
+            acts.append(lambda: http_operator(service, folder / f"b-{next(numbers)}.jsonl"))
+        found = times(1, *acts) and times(9, *acts)
     share, rate = ratio(found, 1, 0), 20_000 / median(found, 1)
     what = f"{rate:,.0f} images/s, {median(found, 1):.2f} s, a bare loop {median(found, 0):.2f} s: {share:.2f}"
     rows = [Row("20,000 images at 0 ms, export / bare loop", what, "<= 1.0", share <= 1.0)]

@@ -8,9 +8,12 @@ whole export; the standard library takes those.
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
+
+_ENCODER: Final = msgspec.json.Encoder()
 
 
 def loads(body: bytes) -> Any:
@@ -25,8 +28,16 @@ def loads(body: bytes) -> Any:
 
 
 def dumps(value: object) -> bytes:
-    """Encode a value as one line of JSON."""
+    """Encode a value as JSON on one line, without its end."""
     try:
-        return msgspec.json.encode(value)
+        return _ENCODER.encode(value)
     except UnicodeEncodeError:
         return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def dump_lines(values: Sequence[object]) -> bytes:
+    """Encode values as lines of JSON."""
+    try:
+        return _ENCODER.encode_lines(values)
+    except UnicodeEncodeError:
+        return b"".join([dumps(value) + b"\n" for value in values])

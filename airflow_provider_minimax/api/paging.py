@@ -13,7 +13,7 @@ speak against it; there, the service is asked once more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
@@ -123,7 +123,7 @@ def walk_on(position: Position, fetch: Fetch) -> Iterator[Page]:
 
 def image_key(image: Image) -> str | None:
     """Return what tells an image (or a video) from all others."""
-    key = _full(image) or image.get("id")
+    key = image.get("imageId") or image.get("videoId") or image.get("id")
     return str(key) if key else None
 
 
@@ -222,15 +222,16 @@ class _Walker:
                 refusal = error
                 continue
             found: list[Image] = page["images"]
-            images = [image for image in found if image_key(image) not in self._known]
+            keys = list(map(image_key, found))
+            images = [image for image, key in zip(found, keys, strict=True) if key not in self._known]
             if images and self._goes_on(found):
                 if not self._is_at_start:
                     self._forms = (form,)
-                self._move_to(page, images)
+                self._move_to(page, images, keys)
                 return _Answer(images)
             is_silent = is_silent or not found
             # From the only image of a list, silence is all that there is to hear.
-            is_proof = _keys(found) == {image_key(self._last)} or not (found or self._before)
+            is_proof = _known(keys) == {image_key(self._last)} or not (found or self._before)
             is_end = is_end or (is_proof and page.get("hasNext") is not True)
         return _Answer(None, is_end, is_silent, refusal)
 
@@ -242,10 +243,10 @@ class _Walker:
         # again, it would begin with what has arrived since, or there was nothing wrong with it.
         return not self._is_at_start or max(map(_created, images)) <= self._newest
 
-    def _move_to(self, page: dict[str, Any], images: list[Image]) -> None:
+    def _move_to(self, page: dict[str, Any], images: list[Image], keys: list[str | None]) -> None:
         self._page = page
         self._before, self._last = _before_last(images, self._last), images[-1]
-        self._known = self._head | _keys([self._before, *page["images"]])
+        self._known = self._head | _known([image_key(self._before), *keys])
         self._count += len(images)
         self._is_at_start = False
         key = image_key(self._last)
@@ -269,8 +270,12 @@ def _before_last(images: list[Image], earlier: Image) -> Image:
 
 
 def _keys(images: list[Image]) -> frozenset[str]:
+    return _known(map(image_key, images))
+
+
+def _known(keys: Iterable[str | None]) -> frozenset[str]:
     # An image without an id can be told from no other, and is never taken for a known one.
-    return frozenset(key for image in images if (key := image_key(image)) is not None)
+    return frozenset(key for key in keys if key is not None)
 
 
 def _text(value: object) -> str | None:

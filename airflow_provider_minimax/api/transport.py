@@ -148,13 +148,18 @@ class Transport:
             call.upload.seek(0)
         no_answer: _FailedTryError | None = None
         try:
-            response = self._session.request(
+            # What a session merges into each request is felt on a long walk, too: here it is merged once.
+            request = requests.Request(
                 call.method,
                 self._settings.base_url + call.path,
                 params=call.params,
                 json=call.json,
                 data=call.upload,
-                headers={"Content-Type": call.content_type} if call.content_type else None,
+                headers={**self._session.headers, **({"Content-Type": call.content_type} if call.content_type else {})},
+                auth=self._session.auth,
+            )
+            response = self._session.send(
+                request.prepare(),
                 timeout=(self._settings.connect_timeout, self._settings.read_timeout),
                 allow_redirects=False,
                 stream=True,

@@ -9,8 +9,9 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-#: With one alone, the next request would wait for its turn behind the work on the page that has just come.
-_AHEAD: Final = 2
+#: With one alone, the next request would wait for its turn behind the work on the page that has just come. And while
+#: the disk makes a part safe, which takes as long as a few pages, the walk goes on.
+_AHEAD: Final = 4
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:

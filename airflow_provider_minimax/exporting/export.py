@@ -207,8 +207,8 @@ class _Export:
                 self._state.head = Head.of(page.images)
             yield page
 
-    def _chosen(self, pages: Iterator[Page]) -> Iterator[list[tuple[Image, bool]]]:
-        """Yield images and whether they are meant, until the selection cannot hold more."""
+    def _chosen(self, pages: Iterator[Page]) -> Iterator[list[Fate]]:
+        """Yield images, those that are meant with a row, until the selection cannot hold more."""
         plan = self._plan
         left = math.inf if plan.max_images is None else plan.max_images - self._state.found.images
         news = pages
@@ -216,11 +216,11 @@ class _Export:
             news = sync.news(pages, self._base.head)
         # Counted here, ahead of what is written, so that no page is asked for beyond the last image that is meant.
         while left and (page := next(news, None)) is not None:
-            fates: list[tuple[Image, bool]] = []
+            fates: list[Fate] = []
             for image in page.images:
                 is_meant = plan.selection.accepts(image)
                 left -= is_meant
-                fates.append((image, is_meant))
+                fates.append(Fate(image, image if is_meant else None))
                 if not left:
                     break
             yield fates

@@ -88,24 +88,24 @@ def stem_and_digits(name: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
-def settle(pages: Iterator[list[tuple[Image, bool]]], media: MediaSource | None, *, skip: bool) -> Iterator[list[Fate]]:
-    """Turn images into rows, in their order, while files are fetched several at a time.
+def settle(pages: Iterator[list[Fate]], media: MediaSource | None, *, skip: bool) -> Iterator[list[Fate]]:
+    """Add their files to rows, in their order, while several are fetched at a time.
 
-    :param pages: images, and whether they are meant.
+    :param pages: images, whose rows are without files.
+    :param media: None where no files are wanted.
     :param skip: a file that cannot be fetched is noted; otherwise it is an error.
     """
     if media is None:
-        for page in pages:
-            yield [Fate(image, image if is_meant else None) for image, is_meant in page]
+        yield from pages
         return
-    waiting: deque[tuple[Image, bool, Future[Saved] | None]] = deque()
+    waiting: deque[tuple[Fate, Future[Saved] | None]] = deque()
     for page in pages:
-        waiting.extend((image, is_meant, begin(image, media) if is_meant else None) for image, is_meant in page)
+        waiting.extend((fate, None if fate.row is None else begin(fate.image, media)) for fate in page)
         ready = []
-        while waiting and (len(waiting) > _WINDOW or _is_done(waiting[0][2])):
-            ready.append(_fate(*waiting.popleft(), skip=skip))
+        while waiting and (len(waiting) > _WINDOW or _is_done(waiting[0][1])):
+            ready.append(_with_file(*waiting.popleft(), skip=skip))
         yield ready
-    yield [_fate(*one, skip=skip) for one in waiting]
+    yield [_with_file(*one, skip=skip) for one in waiting]
 
 
 def begin(image: Image, media: MediaSource) -> Future[Saved] | None:
@@ -133,8 +133,8 @@ def row_with_file(image: Image, file: Future[Saved] | None, *, skip: bool) -> Fa
     return Fate(image, image | dict(zip(MEDIA_FIELDS, values, strict=True)), saved, failure)
 
 
-def _fate(image: Image, is_meant: bool, file: Future[Saved] | None, *, skip: bool) -> Fate:
-    return row_with_file(image, file, skip=skip) if is_meant else Fate(image, None)
+def _with_file(fate: Fate, file: Future[Saved] | None, *, skip: bool) -> Fate:
+    return fate if fate.row is None else row_with_file(fate.image, file, skip=skip)
 
 
 def _is_done(file: Future[Saved] | None) -> bool:

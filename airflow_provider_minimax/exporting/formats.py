@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import IO, Any, Final, NamedTuple
 
-from airflow_provider_minimax.api.codec import dumps, loads
+from airflow_provider_minimax.api.codec import dump_lines, loads
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.paging import Image
 from airflow_provider_minimax.exporting.rows import OTHER_FIELDS, RowWriter, Sink, text_of
@@ -42,7 +42,7 @@ class _JsonlWriter:
         self._sink = sink
 
     def write(self, images: list[Image]) -> None:
-        self._sink.write(b"".join([dumps(image) + b"\n" for image in images]))
+        self._sink.write(dump_lines(images))
 
     def close(self) -> None:
         """Do nothing: lines need no end."""

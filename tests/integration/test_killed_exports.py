@@ -107,8 +107,8 @@ def test_killed_at_random_moments(service: Service, tmp_path: Path, plan: dict[s
         assert files(folder) == undisturbed
 
     exports = 1 + len(result["folders"])
-    # What a kill costs: the part under way, the page that it began in, and the two that were read ahead.
-    lost = -(-plan["part_rows"] // PAGE) + 3
+    # What a kill costs: the part under way, the page that it began in, and the four that were read ahead.
+    lost = -(-plan["part_rows"] // PAGE) + 5
     # Rows wait for their files, some pages long. Files that are whole stay; those under way are fetched again.
     lost += 64 // PAGE + 1 if "download_media" in plan else 0
     assert service.requests("GET /images/") <= exports * IMAGES / PAGE + kills * lost
