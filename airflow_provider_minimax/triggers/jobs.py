@@ -162,7 +162,10 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             driver.cancel()
 
     async def on_kill(self) -> None:
-        """Cancel the jobs: a person has ended the task. Airflow does not call this for anything less."""
+        """Cancel the jobs: a person has ended the task. Airflow does not call this for anything less.
+
+        Nor for a task that is ended before the triggerer has taken it up, about a second after it was deferred.
+        """
         if not self.cancel_on_kill:
             return
         settings = await MiniMaxHook(self.minimax_conn_id, self.account).aget_settings()

@@ -4,6 +4,7 @@ ends or clears the task.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from dataclasses import replace
@@ -38,6 +39,11 @@ class Runs:
 
     def until_state(self, dag_id: str, run_id: str, state: str) -> None:
         until(lambda: self.state(dag_id, run_id) == state)
+
+    def until_in_triggerer(self, dag_id: str, run_id: str) -> None:
+        """Wait until the triggerer has taken the task up; ended before that, Airflow tells nobody of it."""
+        log = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/create/logs/1"
+        until(lambda: "Waiting for 1 video" in json.dumps(self._airflow.get(log)))
 
     def ids(self, prompt: str) -> list[str]:
         """Return the videos of a prompt, in the order of their creation."""
@@ -101,18 +107,19 @@ def test_a_create_is_paid_once_in_a_running_airflow(sandbox: Sandbox, airflow: R
 
     # ... or in the triggerer.
     video = runs.video("marked while deferred [hold]")
-    runs.until_state(TRIGGERER, marked_deferred, "deferred")
+    runs.until_in_triggerer(TRIGGERER, marked_deferred)
     runs.mark(TRIGGERER, marked_deferred, "failed")
     until(lambda: not runs.is_running(video))
     assert runs.videos("marked while deferred [hold]") == 1
 
     # A person clears one that waits: the video is cancelled, and another is ordered.
-    for dag_id, run_id, prompt, state in (
-        (TRIGGERER, cleared_deferred, "cleared while deferred [hold]", "deferred"),
-        (WORKER, cleared, "cleared [hold]", "running"),
+    runs.until_in_triggerer(TRIGGERER, cleared_deferred)
+    runs.until_state(WORKER, cleared, "running")
+    for dag_id, run_id, prompt in (
+        (TRIGGERER, cleared_deferred, "cleared while deferred [hold]"),
+        (WORKER, cleared, "cleared [hold]"),
     ):
         video = runs.video(prompt)
-        runs.until_state(dag_id, run_id, state)
         runs.clear(dag_id, run_id)
         until(lambda video=video: not runs.is_running(video))  # type: ignore[misc]
     until(lambda: runs.videos("cleared while deferred [hold]") == 2)
