@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 from bench._sandbox import Service
 from scripts.running_airflow import ENDED, RunningAirflow, until
@@ -26,7 +25,7 @@ def worker_starts(service: Service, home: Path, dag_ids: tuple[str, ...]) -> lis
     variables = {"AIRFLOW_CONN_MINIMAX_DEFAULT": service.connection("minimax"), "BENCH_IMAGE_ID": constant}
     with RunningAirflow(home, dags=_DAG_FILES, variables=variables) as airflow:
         runs = [(dag_id, airflow.trigger(dag_id, ids=ids)) for dag_id in dag_ids]
-        until(lambda: all(_all_wait(airflow.tasks(*run)) for run in runs))
+        until(lambda: all(_all_wait(airflow, *run) for run in runs))
         for job_id in (constant, *ids):
             service.finish(job_id)
         until(lambda: all(airflow.run_state(*run) in ENDED for run in runs))
@@ -37,6 +36,14 @@ def worker_starts(service: Service, home: Path, dag_ids: tuple[str, ...]) -> lis
     return [{task_id: starts[task_id] for task_id in _WAITING} for starts in counted]
 
 
-def _all_wait(tasks: list[dict[str, Any]]) -> bool:
-    waiting = [task for task in tasks if task["task_id"] in _WAITING and task["state"] == "deferred"]
+def _all_wait(airflow: RunningAirflow, dag_id: str, run_id: str) -> bool:
+    """Tell whether all wait, and the scheduler knows of it: a task that goes on before that it counts as lost."""
+    starts = airflow.worker_starts(dag_id, run_id)
+    waiting = [
+        task_id
+        for task in airflow.tasks(dag_id, run_id)
+        if (task_id := task["task_id"]) in _WAITING
+        and task["state"] == "deferred"
+        and (not starts[task_id] or airflow.has_left_its_worker(dag_id, run_id, task_id, task["map_index"]))
+    ]
     return len(waiting) == len(_WAITING) - 1 + _MAPPED

@@ -118,12 +118,12 @@ class RunningAirflow:
         found = self.get("eventLogs", dag_id=dag_id, run_id=run_id, event="running", limit=500)
         return Counter(str(event["task_id"]) for event in found["event_logs"])
 
-    def has_left_its_worker(self, dag_id: str, run_id: str, task_id: str) -> bool:
+    def has_left_its_worker(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> bool:
         """Tell whether the scheduler has taken note that a worker let go of a task; only its log says so.
 
         Airflow 3.3 counts a task as lost that goes on before that.
         """
-        noted = f"TaskInstance Finished: dag_id={dag_id}, task_id={task_id}, run_id={run_id},"
+        noted = f"TaskInstance Finished: dag_id={dag_id}, task_id={task_id}, run_id={run_id}, map_index={map_index},"
         return noted in self._components.log("scheduler").read_text(encoding="utf-8", errors="replace")
 
     def xcom(self, dag_id: str, run_id: str, task_id: str) -> Any:
