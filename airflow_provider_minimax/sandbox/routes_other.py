@@ -26,20 +26,20 @@ def account_routes(world: World) -> APIRouter:
     @router.get("/accounts/")
     async def list_accounts() -> Response:
         state = world.state
-        return answer({account.id: _account(account, state.now) for account in state.accounts})
+        return answer({account.id: _account(account, state.began) for account in state.accounts})
 
     @router.get("/accounts/{account_id}")
     async def get_account(account_id: str) -> Response:
         account = world.state.configured(account_id)
         if account is None:
             raise RefusedError(404, "Not found.")
-        return answer(_account(account, world.state.now))
+        return answer(_account(account, world.state.began))
 
     @router.get("/features")
     @router.get("/features/")
     async def get_features(request: Request) -> Response:
         state = world.state
-        return answer(_features(state.account(request.query_params.get("account")), state.now))
+        return answer(_features(state.account(request.query_params.get("account")), state.began))
 
     return router
 
@@ -118,9 +118,9 @@ def scheduler_routes(world: World) -> APIRouter:
     return router
 
 
-def _account(account: Account, now: float) -> dict[str, Any]:
+def _account(account: Account, began: float) -> dict[str, Any]:
     """Give an account's configuration, with the masked session that a client must not pass on."""
-    issued = int(now) - 86_400
+    issued = int(began) - 86_400
     shown: dict[str, Any] = {
         "account": account.id,
         "maxJobs": account.max_jobs,
@@ -146,9 +146,9 @@ def _account(account: Account, now: float) -> dict[str, Any]:
     return shown | ({"error": account.error} if account.error else {})
 
 
-def _features(account: Account, now: float) -> dict[str, Any]:
+def _features(account: Account, began: float) -> dict[str, Any]:
     """Give what an account may do and what it has left."""
-    member_until = int(now) + _MONTH
+    member_until = int(began) + _MONTH
     return {
         "privilegeType": 1,
         "totalCredits": account.credits,

@@ -43,7 +43,9 @@ class State:
         """Set up the accounts and their histories."""
         self.config = config
         self.lock = threading.RLock()
-        end = int(config.clock() * 1000) if config.history_end is None else config.history_end
+        #: When the accounts got their sessions and their memberships, which do not change with every look.
+        self.began = self.now
+        end = int(self.began * 1000) if config.history_end is None else config.history_end
         self.accounts = [self._account(index, end, media_origin) for index in range(config.accounts)]
         self._by_id = {account.id: account for account in self.accounts}
 
