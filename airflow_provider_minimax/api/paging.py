@@ -123,7 +123,7 @@ def walk_on(position: Position, fetch: Fetch) -> Iterator[Page]:
 
 def image_key(image: Image) -> str | None:
     """Return what tells an image (or a video) from all others."""
-    key = image.get("imageId") or image.get("videoId") or image.get("id")
+    key = _full(image) or image.get("id")
     return str(key) if key else None
 
 

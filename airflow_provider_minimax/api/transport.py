@@ -148,7 +148,7 @@ class Transport:
             call.upload.seek(0)
         no_answer: _FailedTryError | None = None
         try:
-            # What a session merges into each request is felt on a long walk, too: here it is merged once.
+            # Not by the session, whose merging of its settings with those of a request is felt on a long walk, too.
             request = requests.Request(
                 call.method,
                 self._settings.base_url + call.path,
@@ -157,6 +157,7 @@ class Transport:
                 data=call.upload,
                 headers={**self._session.headers, **({"Content-Type": call.content_type} if call.content_type else {})},
                 auth=self._session.auth,
+                cookies=self._session.cookies,
             )
             response = self._session.send(
                 request.prepare(),

@@ -100,24 +100,28 @@ def settle(pages: Iterator[list[Fate]], media: MediaSource | None, *, skip: bool
         return
     waiting: deque[tuple[Fate, Future[Saved] | None]] = deque()
     for page in pages:
-        waiting.extend((fate, None if fate.row is None else begin(fate.image, media)) for fate in page)
+        waiting.extend((fate, begin(fate, media)) for fate in page)
         ready = []
         while waiting and (len(waiting) > _WINDOW or _is_done(waiting[0][1])):
-            ready.append(_with_file(*waiting.popleft(), skip=skip))
+            ready.append(with_file(*waiting.popleft(), skip=skip))
         yield ready
-    yield [_with_file(*one, skip=skip) for one in waiting]
+    yield [with_file(*one, skip=skip) for one in waiting]
 
 
-def begin(image: Image, media: MediaSource) -> Future[Saved] | None:
-    """Begin to fetch the file of an image; None where it has none (yet)."""
-    return media.submit(image) if is_final(image) and media_url(image) else None
+def begin(fate: Fate, media: MediaSource) -> Future[Saved] | None:
+    """Begin to fetch the file of an image that is meant; None where it has none (yet)."""
+    image = fate.image
+    return media.submit(image) if fate.row is not None and is_final(image) and media_url(image) else None
 
 
-def row_with_file(image: Image, file: Future[Saved] | None, *, skip: bool) -> Fate:
-    """Wait for the file of an image and return its row.
+def with_file(fate: Fate, file: Future[Saved] | None, *, skip: bool) -> Fate:
+    """Wait for the file of an image that is meant, and add it to the row.
 
     :raises MiniMaxUpstreamError: it could not be fetched, and that is not to be skipped.
     """
+    if fate.row is None:
+        return fate
+    image = fate.image
     saved: Saved | None = None
     failure: MediaFailure | None = None
     try:
@@ -131,10 +135,6 @@ def row_with_file(image: Image, file: Future[Saved] | None, *, skip: bool) -> Fa
         )
     values: tuple[Any, ...] = saved if saved is not None else (None, None, None)
     return Fate(image, image | dict(zip(MEDIA_FIELDS, values, strict=True)), saved, failure)
-
-
-def _with_file(fate: Fate, file: Future[Saved] | None, *, skip: bool) -> Fate:
-    return fate if fate.row is None else row_with_file(fate.image, file, skip=skip)
 
 
 def _is_done(file: Future[Saved] | None) -> bool:

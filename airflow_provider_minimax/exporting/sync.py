@@ -15,7 +15,7 @@ from typing import Any, Final
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxNotFoundError, MiniMaxUpstreamError
 from airflow_provider_minimax.api.jobs import created_at, is_final
 from airflow_provider_minimax.api.paging import Image, Page, image_key
-from airflow_provider_minimax.exporting.files import Fate, MediaSource, begin, row_with_file
+from airflow_provider_minimax.exporting.files import Fate, MediaSource, begin, with_file
 from airflow_provider_minimax.exporting.parts import PartWriter
 from airflow_provider_minimax.exporting.plan import Plan
 from airflow_provider_minimax.exporting.records import (
@@ -176,13 +176,12 @@ class _Reread:
                 log.warning("An image that has to be read again cannot be; its row stays. %s", error)
                 self._keep(one)
                 continue
-            is_meant = self._plan.selection.accepts(image)
-            asked.append((one, image, is_meant, begin(image, self._media) if is_meant and self._media else None))
-        for one, image, is_meant, file in asked:
-            fate = Fate(image, image if is_meant else None)
-            if is_meant and self._media is not None:
-                fate = row_with_file(image, file, skip=self._plan.skip_bad_media)
-            if fate.saved is None and one.seen == seen(image):
+            fate = Fate(image, image if self._plan.selection.accepts(image) else None)
+            asked.append((one, fate, begin(fate, self._media) if self._media is not None else None))
+        for one, fate, file in asked:
+            if self._media is not None:
+                fate = with_file(fate, file, skip=self._plan.skip_bad_media)
+            if fate.saved is None and one.seen == seen(fate.image):
                 self._keep(one)
             else:
                 self._fates[one.image_id] = fate
