@@ -30,8 +30,8 @@ def test_the_dag_of_the_readme_gives_an_image_and_a_video(sandbox: Sandbox, tmp_
     store(dag)
 
     run = Run(dag)
-    assert run.states == {"image": "success", "video": "success", "download": "success"}
-    files = run.xcom("download")
+    assert run.states == {"image": "success", "video": "success", "files": "success"}
+    files = run.xcom("files")
     assert [row["id"] for row in files] == [run.xcom("image")[0]["imageId"], run.xcom("video")["videoId"]]
     assert {Path(row["path"].removeprefix("file://")) for row in files} == set(tmp_path.iterdir())
     assert dict(sandbox.stats.creates) == {"images": 1, "videos": 1}
