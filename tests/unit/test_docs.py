@@ -168,6 +168,13 @@ def public_classes(module: str) -> list[str]:
     return [node.name for node in tree.body if isinstance(node, ast.ClassDef) and node.name.startswith("MiniMax")]
 
 
+def test_every_error_is_explained() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    wanted = public_classes(f"{PACKAGE}.api.errors")
+    assert len(wanted) > 10
+    assert [name for name in wanted if f"`{name}`" not in page] == []
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CONTRIBUTING.md"], ids=identify)
 def test_the_words_are_those_of_the_field(page: Path) -> None:
     lines = enumerate(page.read_text(encoding="utf-8").splitlines(), start=1)
