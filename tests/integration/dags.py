@@ -44,11 +44,11 @@ def run(dag_id: str, build: Callable[[], object], **conf: object) -> Run:
     """Make a DAG of what ``build`` makes in it, and run it."""
     with DAG(dag_id=dag_id, schedule=None, start_date=datetime(2026, 1, 1)) as dag:
         build()
-    _store(dag)
+    store(dag)
     return Run(dag, **conf)
 
 
-def _store(dag: DAG) -> None:
+def store(dag: DAG) -> None:
     """Put a DAG that lies in no bundle's file where ``dag.test()`` looks for it."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
 

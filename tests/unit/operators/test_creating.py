@@ -908,7 +908,7 @@ def test_a_worker_that_is_ending_orders_nothing(sandbox: Sandbox) -> None:
     assert posts(sandbox, "video") == 0
 
 
-# The table of the README
+# The table of the docs
 
 POSTS = [
     ("400", 1), ("401", 1), ("402", 1), ("403", 1), ("412", 1), ("422", 1), ("429", 5),
@@ -927,8 +927,8 @@ def test_how_many_creates_one_try_sends(sandbox: Sandbox, kind: str, fault: str,
 
 
 def test_the_table_says_so() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "creating.md").read_text(encoding="utf-8")
     for status, count in POSTS:
         if status.isdigit():
-            row = next(line for line in readme.splitlines() if line.startswith(f"| {status} |"))
+            row = next(line for line in page.splitlines() if line.startswith(f"| {status} |"))
             assert row.split("|")[2].strip().split()[0] == str(count)

@@ -1,0 +1,37 @@
+"""The DAG of the README, run as it is but for its storage and its pace."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_minimax.sandbox import Sandbox
+from tests.conftest import ROOT
+from tests.integration.dags import Run, store
+
+pytestmark = pytest.mark.usefixtures("airflow_db")
+
+STORAGE = "s3://my-bucket/minimax"
+
+
+def test_the_dag_of_the_readme_gives_an_image_and_a_video(sandbox: Sandbox, tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert STORAGE in code
+    found: dict[str, Any] = {}
+    exec(code.replace(STORAGE, str(tmp_path)), found)
+    dag = found["video"].dag
+    for task in dag.tasks:
+        task.retries = 0
+        if hasattr(task, "poke_interval"):
+            task.poke_interval = 1.0
+    store(dag)
+
+    run = Run(dag)
+    assert run.states == {"image": "success", "video": "success", "files": "success"}
+    files = run.xcom("files")
+    assert [row["id"] for row in files] == [run.xcom("image")[0]["imageId"], run.xcom("video")["videoId"]]
+    assert {Path(row["path"].removeprefix("file://")) for row in files} == set(tmp_path.iterdir())
+    assert dict(sandbox.stats.creates) == {"images": 1, "videos": 1}
