@@ -19,7 +19,7 @@ from airflow_provider_minimax.sandbox.server import Sandbox
 from airflow_provider_minimax.sandbox.stats import Call
 
 
-def _faults_help() -> str:
+def _fault_help() -> str:
     lines = [f"  {'/'.join(sorted(PLAIN))}", "      that status, with the service's error object"]
     for kind, what in OTHER.items():
         lines += [f"  {kind}", f"      {what}"]
@@ -27,26 +27,26 @@ def _faults_help() -> str:
         "faults, written as KIND[@OPERATION[:OPTION=VALUE,...]]:\n"
         + "\n".join(lines)
         + (
-            "\n\noptions: skip, times (0 for ever), retry_after (seconds or date), delay, count, status, location"
+            "\n\noptions: skip, times (0: without end), retry_after (seconds or date), delay, count, status, location"
             '\n\nfor example: --fault "429@GET /images/:skip=1,times=2,retry_after=1"'
         )
     )
 
 
-def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_minimax.sandbox",
         description="A local stand-in for the MiniMax / Hailuo API of useapi.net. It generates and costs nothing.",
-        epilog=_faults_help(),
+        epilog=_fault_help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--host", type=_loopback, default="127.0.0.1", help="a loopback address (%(default)s)")
-    parser.add_argument("--port", type=int, default=8765, help="0 takes a free one (%(default)s)")
+    parser.add_argument("--port", type=int, default=8765, help="0 for a free one (%(default)s)")
     parser.add_argument("--images", type=int, default=60, help="images per account (%(default)s)")
     parser.add_argument("--accounts", type=int, default=1, help="configured accounts, 0 to 9 (%(default)s)")
     parser.add_argument("--token", default=DEFAULT_TOKEN, help="the token to accept (%(default)s)")
     parser.add_argument("--step-seconds", type=float, default=0.5, help="a job takes four steps (%(default)s)")
-    parser.add_argument("--latency-ms", type=float, default=0.0, help="added to every answer (%(default)s)")
+    parser.add_argument("--latency-ms", type=float, default=0.0, help="added to every response (%(default)s)")
     parser.add_argument("--page-cap", type=int, default=100, help="the largest page (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="another seed, another history (%(default)s)")
     parser.add_argument("--fault", type=_fault, action="append", default=[], help="queue a fault; repeatable")
@@ -55,7 +55,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _loopback(text: str) -> str:
-    """Refuse to be reachable from elsewhere: the control calls ask for no token."""
+    """Accept loopback addresses only: the control calls need no token."""
     host = "127.0.0.1" if text == "localhost" else text
     try:
         local = ip_address(host).is_loopback
@@ -86,8 +86,8 @@ def _config(options: argparse.Namespace) -> SandboxConfig:
     )
 
 
-def _printer(console: Console) -> Callable[[Call, float], None]:
-    """Give what prints a request: never its headers, so never the token."""
+def _request_printer(console: Console) -> Callable[[Call, float], None]:
+    """Return what prints a request: never its headers, so never the token."""
 
     def show(call: Call, seconds: float) -> None:
         color = "green" if 200 <= call.status < 300 else "red"
@@ -105,18 +105,18 @@ def _printer(console: Console) -> Callable[[Call, float], None]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C or SIGTERM."""
-    options = _arguments(arguments)
+    options = _parse_arguments(arguments)
     console = Console()
     try:
         sandbox = Sandbox(_config(options), host=options.host, port=options.port)
     except (OSError, ValueError, OverflowError) as error:
         print(f"The sandbox cannot start: {error}", file=sys.stderr)
         return 2
-    ended = threading.Event()
+    stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda *_: stop.set())
     if not options.quiet:
-        sandbox.on_call = _printer(console)
+        sandbox.on_call = _request_printer(console)
     connection = {"conn_type": "minimax", "host": sandbox.url, "password": sandbox.token}
     with sandbox:
         console.print(f"MiniMax sandbox: [bold]{sandbox.url}[/]", highlight=False)
@@ -124,9 +124,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print("connection for Airflow:", highlight=False)
         line = f"  export AIRFLOW_CONN_MINIMAX_DEFAULT='{json.dumps(connection)}'"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-        console.print("Ctrl-C ends it.", highlight=False)
-        ended.wait()
-    console.print("The sandbox has ended.", highlight=False)
+        console.print("Press Ctrl-C to stop it.", highlight=False)
+        stop.wait()
+    console.print("The sandbox has stopped.", highlight=False)
     return 0
 
 

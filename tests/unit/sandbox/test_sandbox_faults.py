@@ -175,10 +175,10 @@ def test_for_ever():
 
 
 def test_media_must_be_meant():
-    assert not Fault("500").concerns("GET /media/{name}")
-    assert Fault("500", "GET /media/{name}").concerns("GET /media/{name}")
-    assert Fault("500", "GET /images").concerns(LIST)
-    assert not Fault("500", LIST).concerns("GET /images/{id}")
+    assert not Fault("500").matches("GET /media/{name}")
+    assert Fault("500", "GET /media/{name}").matches("GET /media/{name}")
+    assert Fault("500", "GET /images").matches(LIST)
+    assert not Fault("500", LIST).matches("GET /images/{id}")
 
 
 def test_the_token_is_checked_before_a_fault_is_used_up(api, sandbox):
