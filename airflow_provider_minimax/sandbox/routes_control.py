@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from ipaddress import ip_address
-from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
@@ -26,7 +25,7 @@ from airflow_provider_minimax.sandbox.errors import RefusedError
 from airflow_provider_minimax.sandbox.faults import Fault, parse_fault
 from airflow_provider_minimax.sandbox.jobs import Job
 from airflow_provider_minimax.sandbox.operations import BASE_PATH
-from airflow_provider_minimax.sandbox.parameters import int_field, read_body, text_field
+from airflow_provider_minimax.sandbox.parameters import Body
 from airflow_provider_minimax.sandbox.responses import json_response
 
 
@@ -59,7 +58,7 @@ def control_routes(context: Context) -> APIRouter:
 
     @router.post("/faults")
     async def add_fault(request: Request) -> Response:
-        fault = _fault(await read_body(request))
+        fault = _fault(await Body.read(request))
         context.faults.add(fault)
         return json_response(asdict(fault))
 
@@ -70,14 +69,14 @@ def control_routes(context: Context) -> APIRouter:
 
     @router.post("/images")
     async def arrive(request: Request) -> Response:
-        body, state = await read_body(request), context.state
-        count = int_field(body, "count", 1, 1_000_000) or 1
-        account = state.account(text_field(body, "account") or (state.accounts[0].id if state.accounts else None))
+        body, state = await Body.read(request), context.state
+        count = body.integer("count", 1, 1_000_000) or 1
+        account = state.account(body.text("account") or (state.accounts[0].id if state.accounts else None))
         return json_response({"imageIds": state.arrive(account, count)})
 
     @router.post("/jobs/{job_id}")
     async def change_job(job_id: str, request: Request) -> Response:
-        body, state = await read_body(request), context.state
+        body, state = await Body.read(request), context.state
         with state.lock:
             job = state.find_job(job_id)
             if job is None:
@@ -88,21 +87,21 @@ def control_routes(context: Context) -> APIRouter:
     return router
 
 
-def _change(job: Job, body: dict[str, Any], now: float) -> None:
-    status = int_field(body, "status", 0, 999)
+def _change(job: Job, body: Body, now: float) -> None:
+    status = body.integer("status", 0, 999)
     if status is not None:
         job.finish(status)
-    elif body.get("hold"):
+    elif body.fields.get("hold"):
         job.hold(now)
-    elif body.get("release"):
+    elif body.fields.get("release"):
         job.release(now)
     else:
         raise RefusedError(400, 'Expected {"status": n}, {"hold": true} or {"release": true}')
 
 
-def _fault(body: dict[str, Any]) -> Fault:
+def _fault(body: Body) -> Fault:
     try:
-        return parse_fault(body["fault"]) if "fault" in body else Fault(**body)
+        return parse_fault(body.fields["fault"]) if "fault" in body.fields else Fault(**body.fields)
     except (TypeError, ValueError) as error:
         raise RefusedError(400, str(error)) from None
 

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 
 from airflow_provider_minimax.sandbox.accounts import IMAGE_CREDITS
 from airflow_provider_minimax.sandbox.context import Context
 from airflow_provider_minimax.sandbox.errors import NotFoundError, RefusedError
-from airflow_provider_minimax.sandbox.parameters import (
-    int_field,
-    page_limit,
-    prompt_field,
-    read_body,
-    reply_fields,
-    text_field,
-)
+from airflow_provider_minimax.sandbox.parameters import Body, page_limit
 from airflow_provider_minimax.sandbox.responses import json_response
 from airflow_provider_minimax.sandbox.state import State
 
@@ -30,7 +21,7 @@ def image_routes(context: Context) -> APIRouter:
     async def list_images(request: Request) -> Response:
         state, query = context.state, request.query_params
         account = state.account(query.get("account"))
-        limit = page_limit(request, context.config.page_cap, context.config.over_cap)
+        limit = page_limit(request, context.config)
         return json_response(state.images_page(account, limit, query.get("lastImageId")).body())
 
     @router.get("/images/{image_id}")
@@ -53,32 +44,32 @@ def image_routes(context: Context) -> APIRouter:
 
     @router.post("/images/create")
     async def create_images(request: Request) -> Response:
-        image_ids = _create(context.state, await read_body(request))
+        image_ids = _create(context.state, await Body.read(request))
         context.recorder.created("images", len(image_ids), IMAGE_CREDITS * len(image_ids))
         return json_response({"imageIds": image_ids})
 
     return router
 
 
-def _create(state: State, body: dict[str, Any]) -> list[str]:
+def _create(state: State, body: Body) -> list[str]:
     """Check a create as far as the rules are documented, and start the batch."""
-    account = state.account(text_field(body, "account"))
-    prompt = prompt_field(body)
+    account = state.account(body.text("account"))
+    prompt = body.prompt()
     if prompt is None:
         raise RefusedError(400, "Parameter prompt is required")
-    model = text_field(body, "model") or "image-01"
-    quantity = int_field(body, "quantity", 1, 4) or 1
-    if body.get("quality") and model != "gpt-image-2":
+    model = body.text("model") or "image-01"
+    quantity = body.integer("quantity", 1, 4) or 1
+    if body.fields.get("quality") and model != "gpt-image-2":
         raise RefusedError(400, "Parameter quality is supported by gpt-image-2 only")
-    for name in body:
+    for name, file_id in body.fields.items():
         if name == "characterFileId" or name.startswith("referenceFileId"):
-            state.check_file(body[name], account)
+            state.check_file(file_id, account)
     return state.create_images(
         account,
         prompt=prompt,
         model=model,
-        aspect=text_field(body, "aspectRatio") or "16:9",
-        optimized=str(body.get("promptOptimization", True)).lower() != "false",
+        aspect=body.text("aspectRatio") or "16:9",
+        optimized=str(body.fields.get("promptOptimization", True)).lower() != "false",
         quantity=4 if model.startswith("midjourney") else quantity,
-        **reply_fields(body),
+        **body.replies(),
     )

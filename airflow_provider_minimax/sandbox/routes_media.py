@@ -14,12 +14,14 @@ from airflow_provider_minimax.sandbox.jobs import COMPLETED
 from airflow_provider_minimax.sandbox.sample_videos import sample_video
 from airflow_provider_minimax.sandbox.state import State
 
+PILLOW_MISSING = "Pictures need Pillow, which is missing: pip install 'airflow-provider-minimax[sandbox]'"
+
 _NAME = re.compile(r"(\d+)(-watermark)?\.(png|mp4)")
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
 class _Media(NamedTuple):
-    """A file that can be served; a video has no aspect ratio of its own."""
+    """A file that can be served."""
 
     seed: int
     aspect: str = "16:9"
@@ -68,8 +70,7 @@ def _draw(media: _Media, state: State) -> bytes:
     try:
         from airflow_provider_minimax.sandbox.pictures import dimensions, picture
     except ImportError:
-        install = "pip install 'airflow-provider-minimax[sandbox]'"
-        raise RefusedError(501, f"The sandbox needs Pillow to draw pictures: {install}") from None
+        raise RefusedError(501, PILLOW_MISSING) from None
     config = state.config
     longest = config.media_pixels // 2 or 1 if media.thumbnail else config.media_pixels
     width, height = dimensions(media.aspect, longest)

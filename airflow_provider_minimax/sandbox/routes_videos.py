@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 
 from airflow_provider_minimax.sandbox import ids
@@ -11,14 +9,7 @@ from airflow_provider_minimax.sandbox.accounts import VIDEO_CREDITS, Account
 from airflow_provider_minimax.sandbox.context import Context
 from airflow_provider_minimax.sandbox.errors import NotFoundError, RefusedError
 from airflow_provider_minimax.sandbox.jobs import FAILED
-from airflow_provider_minimax.sandbox.parameters import (
-    int_field,
-    page_limit,
-    prompt_field,
-    read_body,
-    reply_fields,
-    text_field,
-)
+from airflow_provider_minimax.sandbox.parameters import Body, page_limit
 from airflow_provider_minimax.sandbox.responses import json_response
 from airflow_provider_minimax.sandbox.state import State
 
@@ -32,7 +23,7 @@ def video_routes(context: Context) -> APIRouter:
     async def list_videos(request: Request) -> Response:
         state, query = context.state, request.query_params
         account = state.account(query.get("account"))
-        limit = page_limit(request, context.config.page_cap, context.config.over_cap)
+        limit = page_limit(request, context.config)
         with state.lock:
             items = state.videos(account, limit, _below(state, account, query.get("lastVideoId")))
         if context.config.videos_form == "array":
@@ -61,30 +52,30 @@ def video_routes(context: Context) -> APIRouter:
 
     @router.post("/videos/cancel")
     async def cancel_video(request: Request) -> Response:
-        _cancel(context.state, text_field(await read_body(request), "videoId"))
+        _cancel(context.state, (await Body.read(request)).text("videoId"))
         return json_response({})
 
     @router.post("/videos/create")
     async def create_video(request: Request) -> Response:
-        video_id = _create(context.state, await read_body(request))
+        video_id = _create(context.state, await Body.read(request))
         context.recorder.created("videos", 1, VIDEO_CREDITS)
         return json_response({"videoId": video_id})
 
     return router
 
 
-def _create(state: State, body: dict[str, Any]) -> str:
-    account_id, file_id = text_field(body, "account"), text_field(body, "fileID")
-    prompt = prompt_field(body)
-    max_jobs = int_field(body, "maxJobs", 1, 10)
+def _create(state: State, body: Body) -> str:
+    account_id, file_id = body.text("account"), body.text("fileID")
+    prompt = body.prompt()
+    max_jobs = body.integer("maxJobs", 1, 10)
     if prompt is None and file_id is None:
         raise RefusedError(400, "Parameter prompt or fileID is required")
     with state.lock:
         account = state.account(account_id) if account_id else state.account_with_free_slot(max_jobs)
-        for name in body:
+        for name, given in body.fields.items():
             if "fileid" in name.lower():
-                state.check_file(body[name], account)
-        replies = reply_fields(body)
+                state.check_file(given, account)
+        replies = body.replies()
         return state.create_video(account, prompt=prompt or "", file_id=file_id, max_jobs=max_jobs, **replies)
 
 
