@@ -26,7 +26,7 @@ _FIELDS = {
     "images": "images per account",
     "accounts": "configured accounts, 0 to 9",
     "token": "the token to accept",
-    "step_seconds": "a job takes four steps",
+    "step_seconds": "seconds of each of the four steps of a job",
     "page_cap": "the largest page",
     "seed": "another seed, another history",
 }

@@ -1,4 +1,4 @@
-"""An account: what it owns, and what it may still spend."""
+"""An account: its images, videos and files, its slots, its credits."""
 
 from __future__ import annotations
 

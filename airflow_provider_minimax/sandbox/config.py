@@ -29,7 +29,7 @@ class SandboxConfig:
     images: int = 60
     accounts: int = 1
     token: str = DEFAULT_TOKEN
-    #: Another seed gives other ids, prompts, outcomes and pictures.
+    #: Another seed makes other ids, prompts, statuses and pictures.
     seed: int = 1
 
     #: How long a job stays in each of the statuses 0, 11, 1 and 12. Zero: it is final at once.

@@ -42,7 +42,7 @@ _DRIPS = 20
 
 
 class Connection(Protocol):
-    """What is used of uvicorn's protocol objects, whichever HTTP parser they have."""
+    """The part of uvicorn's protocol objects that is used here, whichever HTTP parser they have."""
 
     client: tuple[str, int] | None
     transport: asyncio.Transport

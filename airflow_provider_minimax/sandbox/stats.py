@@ -14,7 +14,7 @@ _MAX_CALLS = 20_000
 
 @dataclass(frozen=True)
 class Call:
-    """One request, without its headers: a token never gets here."""
+    """One request, without its headers and so without the token."""
 
     operation: str
     path: str

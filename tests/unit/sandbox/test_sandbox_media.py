@@ -30,7 +30,7 @@ def chunks(png):
 
 
 def decode(png):
-    """Give width, height and the palette indices of a PNG."""
+    """Return width, height and the palette indices of a PNG."""
     parts = dict(chunks(png))
     width, height, depth, color = struct.unpack_from(">IIBB", parts[b"IHDR"])
     assert (depth, color) == (8, 3)
