@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from airflow_provider_minimax.sandbox.history import History, Image
-from airflow_provider_minimax.sandbox.jobs import COMPLETED, FINAL, Job
+from airflow_provider_minimax.sandbox.jobs import COMPLETED, Job
 from airflow_provider_minimax.sandbox.render import Renderer
 
 #: Batches created since the start have numbers that no history reaches.
 _FIRST_NEW_BATCH = 10**9
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page of ``GET /images/``."""
-
-    items: list[dict[str, Any]]
-    has_pre: bool
-    has_next: bool
-    processing: bool
-    total: int
-
-    def body(self) -> dict[str, Any]:
-        """Return the page under the vendor's names."""
-        return {
-            "images": self.items,
-            "hasPre": self.has_pre,
-            "hasNext": self.has_next,
-            "processing": self.processing,
-            "total": self.total,
-        }
 
 
 class ImageList:
@@ -105,18 +84,18 @@ class ImageList:
             if number not in self._deleted:
                 yield number
 
-    def page(self, limit: int, below: int | None, now: float, *, total_counts: str = "listed") -> Page:
-        """Return one page of the list."""
+    def page(self, limit: int, below: int | None, now: float, *, total_counts: str) -> dict[str, Any]:
+        """Return one page of the list as the API shows it."""
         numbers = self.newest_first(below)
         items = [self.item(number, now) for number in islice(numbers, limit)]
         head = next(self.newest_first(), None)
-        return Page(
-            items=items,
-            has_pre=below is not None and head is not None and head >= below,
-            has_next=next(numbers, None) is not None if items else False,
-            processing=any(job.status(now) not in FINAL for _, job in self.jobs()),
-            total=self.count - (len(self._deleted) if total_counts == "listed" else 0),
-        )
+        return {
+            "images": items,
+            "hasPre": below is not None and head is not None and head >= below,
+            "hasNext": next(numbers, None) is not None if items else False,
+            "processing": any(job.running(now) for _, job in self.jobs()),
+            "total": self.count - (len(self._deleted) if total_counts == "listed" else 0),
+        }
 
     def _create_time(self, now: float) -> int:
         """Return a time that is never before the newest image: the list is ordered by time."""

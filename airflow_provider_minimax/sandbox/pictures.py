@@ -7,6 +7,7 @@ edges, and a palette then colours the shades.
 from __future__ import annotations
 
 import math
+import os
 from functools import lru_cache
 from io import BytesIO
 from random import Random
@@ -26,9 +27,8 @@ _PALETTES = (
     "0b0f1c 333f5c 6f6f8a f4a259 ffe8b8",
     "2b4a63 4f9fb5 9adbd9 f4c4d8 fffef5",
 )
-#: An ancillary, private chunk that is safe to copy: every decoder skips it.
-_PADDING = b"paDd"
-_CHUNK_OVERHEAD = 12
+#: Bytes of length, type and checksum.
+_EMPTY_CHUNK = 12
 
 
 def dimensions(aspect: str, longest: int) -> tuple[int, int]:
@@ -64,14 +64,13 @@ def picture(seed: int, width: int, height: int, *, watermark: bool = False, size
 
 
 def _pad(file: BytesIO, size: int) -> None:
-    padding = size - file.tell() - _CHUNK_OVERHEAD
+    """Put a chunk that every decoder skips before the last one, which is empty."""
+    padding = size - file.tell() - _EMPTY_CHUNK
     if padding < 0:
         raise ValueError(f"a picture of {file.tell()} bytes does not fit into {size} bytes")
-    file.seek(-_CHUNK_OVERHEAD, 2)
-    end = file.read()
-    file.seek(-_CHUNK_OVERHEAD, 2)
-    PngImagePlugin.putchunk(file, _PADDING, bytes(padding))
-    file.write(end)
+    file.seek(-_EMPTY_CHUNK, os.SEEK_END)
+    PngImagePlugin.putchunk(file, b"paDd", bytes(padding))
+    PngImagePlugin.putchunk(file, b"IEND")
 
 
 def _palette(random: Random) -> bytes:
@@ -147,12 +146,12 @@ def _planet(random: Random, canvas: Image.Image) -> None:
     ring, line = (x - reach, y - flat, x + reach, y + flat), round(radius * 0.09) or 1
     draw.arc(ring, 180, 360, fill=190, width=line)
     side = round(2 * radius) or 1
-    surface, disc = Image.new("L", (side, side)), Image.new("L", (side, side))
+    surface, disc = Image.new("L", (1, side)), Image.new("L", (side, side))
     top = 0.0
     while top < side:
-        bottom = top + radius * random.uniform(0.05, 0.3)
-        ImageDraw.Draw(surface).rectangle((0, top, side, bottom), fill=random.randrange(110, 230))
-        top = bottom
+        surface.paste(random.randrange(110, 230), (0, round(top), 1, side))
+        top += radius * random.uniform(0.05, 0.3)
+    surface = surface.resize((side, side))
     # Light falls from the upper left.
     shadow = Image.radial_gradient("L").resize((side * 5 // 2, side * 5 // 2)).crop((side, side, 2 * side, 2 * side))
     surface.paste(0, mask=shadow)

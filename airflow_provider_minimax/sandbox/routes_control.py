@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from ipaddress import ip_address
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -45,7 +44,7 @@ def control_routes(context: Context) -> APIRouter:
 
     @router.get("/calls")
     async def calls() -> Response:
-        return json_response([asdict(call) for call in context.recorder.calls()])
+        return json_response(context.recorder.calls())
 
     @router.post("/reset")
     async def reset() -> Response:
@@ -54,13 +53,13 @@ def control_routes(context: Context) -> APIRouter:
 
     @router.get("/faults")
     async def list_faults() -> Response:
-        return json_response([asdict(fault) for fault in context.faults.pending()])
+        return json_response(context.faults.pending())
 
     @router.post("/faults")
     async def add_fault(request: Request) -> Response:
         fault = _fault(await Body.read(request))
         context.faults.add(fault)
-        return json_response(asdict(fault))
+        return json_response(fault)
 
     @router.delete("/faults")
     async def clear_faults() -> Response:
@@ -128,7 +127,7 @@ code {{ background: #8882; padding: .1em .3em; border-radius: .2em }}
 </style></head><body>
 <h1>MiniMax sandbox</h1>
 <p>A local stand-in for the MiniMax / Hailuo API of useapi.net. It generates nothing, costs nothing, and
-forgets everything when it ends.</p>
+forgets everything when it stops.</p>
 <p>API: <code>{base}</code></p><ul>{accounts}</ul>
 <p>Statistics: <a href="/_sandbox/stats">/_sandbox/stats</a></p>
 </body></html>

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from airflow_provider_minimax.sandbox.accounts import IMAGE_CREDITS, VIDEO_CREDI
 from airflow_provider_minimax.sandbox.config import SandboxConfig
 from airflow_provider_minimax.sandbox.errors import RefusedError
 from airflow_provider_minimax.sandbox.history import History
-from airflow_provider_minimax.sandbox.images import ImageList, Page
+from airflow_provider_minimax.sandbox.images import ImageList
 from airflow_provider_minimax.sandbox.jobs import Job, new_job
 from airflow_provider_minimax.sandbox.render import Renderer
 
@@ -30,19 +29,12 @@ class Located(NamedTuple):
     number: int
 
 
-@dataclass(frozen=True)
-class RunningJob:
+class RunningJob(NamedTuple):
     """A job as the scheduler lists it."""
 
-    account: Account
     kind: ids.Kind
-    number: int
+    full_id: str
     job: Job
-
-    @property
-    def full_id(self) -> str:
-        """The full id of the image or video."""
-        return self.account.renderer.full_id(self.kind, self.number)
 
 
 class State:
@@ -147,7 +139,7 @@ class State:
 
     # Images
 
-    def images_page(self, account: Account, limit: int, cursor: str | None) -> Page:
+    def images_page(self, account: Account, limit: int, cursor: str | None) -> dict[str, Any]:
         """Return a page of the list; ``cursor`` is ``lastImageId`` as it came."""
         with self.lock:
             below = self._below(account, cursor) if cursor else None
@@ -237,10 +229,10 @@ class State:
         for account in self.accounts:
             for number, job in account.images.jobs():
                 if job.tracked and job.running(now):
-                    yield RunningJob(account, "image", number, job)
+                    yield RunningJob("image", account.renderer.full_id("image", number), job)
             for number, video in enumerate(account.videos):
                 if video.job.tracked and video.job.running(now):
-                    yield RunningJob(account, "video", number, video.job)
+                    yield RunningJob("video", account.renderer.full_id("video", number), video.job)
 
     def _new_job(self, prompt: str, position: int, reply_url: str | None, reply_ref: str | None) -> Job:
         job = new_job(prompt, position, self.now, self.config.step_seconds)
