@@ -87,7 +87,7 @@ async def capture(app: App, scope: Scope, receive: Receive) -> Response:
 
 
 def replace_body(response: Response, body: bytes) -> None:
-    """Give a response another body, with the length that belongs to it."""
+    """Replace the body of a response, and its length."""
     response.body = body
     response.headers["content-length"] = str(len(body))
 

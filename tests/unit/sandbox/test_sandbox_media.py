@@ -63,8 +63,10 @@ def test_pictures_differ_by_seed_and_by_nothing_else():
     drawn = [decode(picture(seed, 72, 128))[2] for seed in range(40)]
     assert len(set(drawn)) == 40
     assert all(len(set(pixels)) > 15 for pixels in drawn)
+    first = picture(7, 72, 128)
     picture.cache_clear()
-    assert decode(picture(7, 72, 128))[2] == drawn[7]
+    assert picture(7, 72, 128) == first != picture(7, 72, 128, watermark=True)
+    assert decode(first)[2] == drawn[7]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (300, 4), (4, 300)])
