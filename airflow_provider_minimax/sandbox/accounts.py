@@ -1,10 +1,12 @@
-"""An account: what it owns, what it may still spend, and how a request is declined."""
+"""An account: its images, videos and files, its slots, its credits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from airflow_provider_minimax.sandbox.images import ImageShelf
+from airflow_provider_minimax.sandbox.errors import RefusedError
+from airflow_provider_minimax.sandbox.ids import Kind
+from airflow_provider_minimax.sandbox.images import ImageList
 from airflow_provider_minimax.sandbox.jobs import Job
 from airflow_provider_minimax.sandbox.render import Renderer
 
@@ -14,18 +16,9 @@ IMAGE_CREDITS = 1
 VIDEO_CREDITS = 25
 
 
-class RefusedError(Exception):
-    """A request that the service declines; some of its endpoints leave ``code`` out."""
-
-    def __init__(self, status: int, message: str, *, with_code: bool = True) -> None:
-        """Keep what the answer needs."""
-        super().__init__(message)
-        self.status, self.message, self.with_code = status, message, with_code
-
-
 @dataclass
 class Video:
-    """One video and the call that made it."""
+    """One video and the job that makes it."""
 
     prompt: str
     file_id: str | None
@@ -39,7 +32,7 @@ class Account:
 
     index: int
     id: str
-    images: ImageShelf
+    images: ImageList
     renderer: Renderer
     credits: int
     max_jobs: int
@@ -48,22 +41,28 @@ class Account:
     #: Content types of the uploaded files; a deleted one is None.
     files: list[str | None] = field(default_factory=list)
 
+    def count(self, kind: Kind) -> int:
+        """Return how many numbers of a kind are in use, deleted ones included."""
+        if kind in ("image", "image-file"):
+            return self.images.count
+        return {"video": len(self.videos), "file": len(self.files)}.get(kind, 0)
+
     def running_videos(self, now: float) -> int:
-        """Count the videos that occupy a slot; images do not."""
+        """Return how many videos occupy a slot; images occupy none."""
         return sum(video.job.tracked and video.job.running(now) for video in self.videos)
 
-    def usable(self) -> Account:
-        """Give this account unless its session is broken, which 596 stands for in the documentation."""
+    def free_slots(self, max_jobs: int | None, now: float) -> int:
+        """Return how many more videos may run; a call may set its own limit."""
+        return (max_jobs or self.max_jobs) - self.running_videos(now)
+
+    def check_usable(self) -> Account:
+        """Return this account, or refuse: 596 stands for a broken session in the documentation."""
         if self.error is not None:
             raise RefusedError(596, f"Account {self.id}: {self.error}")
         return self
 
-    def room(self, max_jobs: int | None, now: float) -> int:
-        """Count the free video slots; a call may set its own limit."""
-        return (max_jobs or self.max_jobs) - self.running_videos(now)
-
-    def pay(self, price: int) -> None:
-        """Take the price of a job, or refuse."""
+    def charge(self, price: int) -> None:
+        """Take the price of a job from the credits, or refuse."""
         if self.credits < price:
             raise RefusedError(412, f"Account {self.id} has not enough credits: {self.credits} of {price}")
         self.credits -= price

@@ -1,4 +1,4 @@
-"""What a sandbox is asked to be: one frozen description, made once, valid or refused."""
+"""The configuration of a sandbox: frozen, and valid or refused."""
 
 from __future__ import annotations
 
@@ -18,45 +18,47 @@ _USER = re.compile(r"user:(\d+)-")
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxConfig:
-    """The size, the pace and the manners of a sandbox.
+    """The size, the pace and the behaviour of a sandbox.
 
-    Several options exist because the service's documentation is silent: how ``lastImageId`` is
-    meant, what ``total`` counts, which largest ``limit`` it takes, whether the list of videos is
-    wrapped. A client that is right for every setting is right for the service.
+    Several options exist because the documentation of the service is silent: what ``lastImageId``
+    means, what ``total`` counts, which ``limit`` is the largest, whether the list of videos is
+    wrapped. A client that works with every setting works with the service.
     """
 
-    #: Finished images that each account has from the start; they are computed, not stored.
+    #: Images that each account has from the start; they are computed, not stored.
     images: int = 60
     accounts: int = 1
     token: str = DEFAULT_TOKEN
-    #: Another seed gives other ids, prompts, outcomes and pictures.
+    #: Another seed makes other ids, prompts, statuses and pictures.
     seed: int = 1
 
-    #: How long a job stays in each of 0, 11, 1 and 12. Zero: it is final at once.
+    #: How long a job stays in each of the statuses 0, 11, 1 and 12. Zero: it is final at once.
     step_seconds: float = 0.5
-    #: Added before every answer of the API.
+    #: Added before every response of the API.
     latency_seconds: float = 0.0
-    #: Added before every picture and film.
+    #: Added before every picture and video.
     media_latency_seconds: float = 0.0
     #: Seconds since the epoch; tests inject their own.
     clock: Callable[[], float] = time.time
-    #: No history image is newer than this (epoch milliseconds); by default the moment of the start.
+    #: No history image is newer than this (epoch milliseconds); by default the time of the start.
     history_end: int | None = None
     #: Mean distance between images of the history: 60 of them cover six days.
     spacing_seconds: float = 8640.0
 
-    #: The largest page. A larger ``limit`` is cut down to it, or refused with 400.
+    #: The largest page. A larger ``limit`` is reduced to it, or refused with 400.
     page_cap: int = 100
     over_cap: Literal["clamp", "error"] = "clamp"
-    #: Whether a page starts after the image named by ``lastImageId`` or with it.
+    #: Whether a page starts after the image of ``lastImageId`` or with it.
     cursor: Literal["exclusive", "inclusive"] = "exclusive"
-    #: Which spelling of ``lastImageId`` is understood: ``id``, ``imageId``, or both.
+    #: Which form of ``lastImageId`` is understood: ``id``, ``imageId``, or both.
     cursor_form: Literal["any", "bare", "full"] = "any"
-    #: What a cursor that is not understood gets: 400, the first page, or an empty page.
+    #: What an unknown cursor gets: 400, the first page, or an empty page.
     bad_cursor: Literal["error", "ignore", "empty"] = "error"
-    #: What ``total`` counts: the images that the list holds, or the deleted ones as well.
+    #: What ``total`` counts: the listed images, or the deleted ones as well.
     total_counts: Literal["listed", "made"] = "listed"
     videos_form: Literal["array", "wrapped"] = "array"
+    #: Show four models in ``modelID`` under the names of the web application behind the service.
+    upstream_model_names: bool = False
     #: The key of an image's id in the scheduler: the vendor's sample says one, its model the other.
     scheduler_image_key: Literal["videoId", "imageId"] = "videoId"
 
@@ -67,7 +69,7 @@ class SandboxConfig:
     accounts_in_error: tuple[int, ...] = ()
     accounts_without_credits: tuple[int, ...] = ()
 
-    #: Where media links point to; by default to the sandbox itself.
+    #: The origin of media links; by default the sandbox itself.
     media_origin: str | None = None
     #: The longer side of a picture, in pixels.
     media_pixels: int = 640
@@ -81,7 +83,7 @@ class SandboxConfig:
     faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what could only be misunderstood later."""
+        """Refuse values that make no sense."""
         for name in ("images", "accounts", "step_seconds", "latency_seconds", "media_latency_seconds", "credits"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)!r}")
@@ -95,6 +97,6 @@ class SandboxConfig:
 
     @property
     def user(self) -> str:
-        """The user number that ids carry; the token names it."""
+        """The user number in all ids; it comes from the token."""
         match = _USER.match(self.token)
         return match.group(1) if match else "1000"

@@ -1,4 +1,4 @@
-"""What stands before the routes: the token check, the counting, and the faults.
+"""What runs before the routes: the token check, the statistics, and the faults.
 
 A plain ASGI application, because some faults are no HTTP at all: they end the TCP connection. Its
 transport is found among the server's connections by the address of the client.
@@ -11,35 +11,38 @@ import hmac
 import socket
 import struct
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
+from fastapi import Response
 
-from airflow_provider_minimax.sandbox.answers import (
-    Answer,
+from airflow_provider_minimax.sandbox.context import Context
+from airflow_provider_minimax.sandbox.faults import Fault
+from airflow_provider_minimax.sandbox.operations import BASE_PATH, operation_name
+from airflow_provider_minimax.sandbox.responses import (
+    App,
     Message,
     Receive,
     Scope,
     Send,
-    error_answer,
-    html_answer,
-    made_up,
+    bad_gateway,
+    capture,
+    error_response,
+    fault_response,
+    replace_body,
     without_items,
     without_status,
 )
-from airflow_provider_minimax.sandbox.faults import Fault
 from airflow_provider_minimax.sandbox.stats import Call, Recorder
-from airflow_provider_minimax.sandbox.world import BASE_PATH, World, operation
 
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 OnCall = Callable[[Call, float], None]
 
 _DRIPS = 20
 
 
 class Connection(Protocol):
-    """What is used of uvicorn's protocol objects, whichever HTTP parser they have."""
+    """The part of uvicorn's protocol objects that is used here, whichever HTTP parser they have."""
 
     client: tuple[str, int] | None
     transport: asyncio.Transport
@@ -49,21 +52,21 @@ class _CutError(Exception):
     """The connection was ended on purpose."""
 
 
-class _Visit:
-    """One request on its way: counted when it comes, and once more before the client sees its end.
+class _Exchange:
+    """One request and its response: recorded at its start, and again before the client sees its end.
 
-    Not after: a test that has its answer may ask for the counts at once.
+    Not after: a test that has its response may read the statistics at once.
     """
 
     def __init__(self, scope: Scope, send: Send, recorder: Recorder, on_end: OnCall | None) -> None:
-        self.operation = operation(scope["method"], scope["path"])
+        self.operation = operation_name(scope["method"], scope["path"])
         self.fault: Fault | None = None
         self._scope, self._send, self._recorder, self._on_end = scope, send, recorder, on_end
         self._started, self._status, self._ended = time.monotonic(), 0, False
-        recorder.started(self.operation)
+        recorder.request_started(self.operation)
 
     async def send(self, message: Message) -> None:
-        """Take the place of ``send``, and see what is sent."""
+        """Take the place of ``send``, and watch what is sent."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
         elif not message.get("more_body", False):
@@ -71,24 +74,23 @@ class _Visit:
         await self._send(message)
 
     def end(self, status: int) -> None:
-        """Record the end, the first time that it is called."""
+        """Record the end, once."""
         if self._ended:
             return
         self._ended = True
         query = self._scope["query_string"].decode("latin-1")
         kind = self.fault.kind if self.fault else None
         call = Call(self.operation, self._scope["path"], query, status, kind)
-        self._recorder.ended(call)
+        self._recorder.request_ended(call)
         if self._on_end:
             self._on_end(call, time.monotonic() - self._started)
 
 
 class Gate:
-    """Counts every request, and decides whether it reaches the routes, and what comes back."""
+    """Records every request, and decides whether it reaches the routes and what comes back."""
 
-    def __init__(self, app: App, world: World) -> None:
-        """Stand before an application."""
-        self._app, self._world = app, world
+    def __init__(self, app: App, context: Context) -> None:
+        self._app, self._context = app, context
         #: Set by the server: its live connections.
         self.connections: Callable[[], Iterable[Connection]] = tuple
         #: Called after each request, with the seconds it took.
@@ -100,57 +102,57 @@ class Gate:
         path = scope["path"]
         try:
             if path.startswith((BASE_PATH + "/", "/media/")):
-                await self._counted(scope, receive, send)
+                await self._recorded(scope, receive, send)
             else:
                 await self._app(scope, receive, send)
         except asyncio.CancelledError:
             if not self.stopping:
                 raise
 
-    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
-        world = self._world
-        visit = _Visit(scope, send, world.recorder, self.on_call)
+    async def _recorded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        context = self._context
+        exchange = _Exchange(scope, send, context.recorder, self.on_call)
         try:
             refusal = self._refusal(scope)
-            visit.fault = world.faults.take(visit.operation) if refusal is None else None
-            config = world.config
-            latency = config.media_latency_seconds if "/media/" in visit.operation else config.latency_seconds
+            exchange.fault = context.faults.take(exchange.operation) if refusal is None else None
+            config = context.config
+            latency = config.media_latency_seconds if "/media/" in exchange.operation else config.latency_seconds
             if latency:
                 await asyncio.sleep(latency)
             if refusal is not None:
                 await _drain(receive)
-                await refusal.send(visit.send)
-            elif visit.fault is None:
-                await self._app(scope, receive, visit.send)
+                await refusal(scope, receive, exchange.send)
+            elif exchange.fault is None:
+                await self._app(scope, receive, exchange.send)
             else:
-                await self._show(visit.fault, scope, receive, visit.send)
+                await self._apply(exchange.fault, scope, receive, exchange.send)
         except _CutError:
-            visit.end(0)
-            self._cut(scope, reset=visit.fault is not None and visit.fault.kind != "truncated")
+            exchange.end(0)
+            self._cut(scope, reset=exchange.fault is not None and exchange.fault.kind != "truncated")
             while (await receive())["type"] != "http.disconnect":
                 pass
         except Exception as error:
-            world.recorder.broke(error)
+            context.recorder.internal_error(error)
             raise
         finally:
-            visit.end(0)
+            exchange.end(0)
 
-    def _refusal(self, scope: Scope) -> Answer | None:
-        """Check the token; media need none, and record when one comes."""
+    def _refusal(self, scope: Scope) -> Response | None:
+        """Check the token; media need none, and a request for one that carries it is recorded."""
         given = next((value for name, value in scope["headers"] if name == b"authorization"), None)
         if scope["path"].startswith("/media/"):
-            self._world.recorder.media(given is not None)
+            self._context.recorder.media_request(given is not None)
             return None
-        wanted = b"Bearer " + self._world.config.token.encode()
-        if given is None or not hmac.compare_digest(given, wanted):
-            return error_answer(401, "Unauthorized")
+        expected = b"Bearer " + self._context.config.token.encode()
+        if given is None or not hmac.compare_digest(given, expected):
+            return error_response(401, "Unauthorized")
         if b"%3a" in scope["raw_path"].lower() or b"%40" in scope["raw_path"]:
             # The vendor warns that encoded ids do not match; whether they really fail is untested.
-            return error_answer(404, "Not found.")
+            return error_response(404, "Not found.")
         return None
 
-    async def _show(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a fault happen."""
+    async def _apply(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond with a fault."""
         kind = fault.kind
         if kind == "reset":
             await _drain(receive)
@@ -162,38 +164,37 @@ class Gate:
             self._arrive(fault.count, scope)
             await self._app(scope, receive, send)
         elif kind.startswith("accepted-"):
-            await self._app(scope, receive, Answer().catch)
+            await capture(self._app, scope, receive)
             if kind == "accepted-reset":
                 raise _CutError
-            await html_answer(int(kind[-3:])).send(send)
+            await bad_gateway(int(kind[-3:]))(scope, receive, send)
         elif kind in ("truncated", "drip", "unknown-status", "empty-page"):
-            answer = Answer()
-            await self._app(scope, receive, answer.catch)
-            await self._spoil(fault, answer, send)
+            await self._spoil(fault, await capture(self._app, scope, receive), scope, receive, send)
         else:
             await _drain(receive)
-            await made_up(fault, scope).send(send)
+            await fault_response(fault, scope["path"])(scope, receive, send)
 
-    async def _spoil(self, fault: Fault, answer: Answer, send: Send) -> None:
-        """Send a true answer badly."""
+    async def _spoil(self, fault: Fault, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send a correct response damaged, cut or slowly."""
+        body = bytes(response.body)
         if fault.kind in ("unknown-status", "empty-page"):
-            spoilt = without_status if fault.kind == "unknown-status" else without_items
-            answer.body = msgspec.json.encode(spoilt(msgspec.json.decode(answer.body)))
-            await answer.send(send)
+            spoil = without_status if fault.kind == "unknown-status" else without_items
+            replace_body(response, msgspec.json.encode(spoil(msgspec.json.decode(body))))
+            await response(scope, receive, send)
             return
-        await send(answer.start())
+        await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
         if fault.kind == "truncated":
-            await send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
+            await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
             raise _CutError
-        size = max(1, -(-len(answer.body) // _DRIPS))
-        for at in range(0, len(answer.body), size):
-            await send({"type": "http.response.body", "body": answer.body[at : at + size], "more_body": True})
+        size = max(1, -(-len(body) // _DRIPS))
+        for at in range(0, len(body), size):
+            await send({"type": "http.response.body", "body": body[at : at + size], "more_body": True})
             await asyncio.sleep(fault.delay / _DRIPS)
         await send({"type": "http.response.body", "body": b""})
 
     def _arrive(self, count: int, scope: Scope) -> None:
-        """Let images appear in the account that is asked for, or in the first one."""
-        state = self._world.state
+        """Let images appear in the account that the request names, or in the first one."""
+        state = self._context.state
         query = scope["query_string"].decode("latin-1")
         named = [account for account in state.accounts if f"account={account.id}" in query]
         for account in (named or state.accounts)[:1]:
@@ -206,17 +207,17 @@ class Gate:
 
 
 def cut(transport: asyncio.Transport, *, reset: bool) -> None:
-    """End a connection: with a reset at once, or in peace after what was written."""
+    """End a connection: with a reset at once, or properly after what was written."""
     if not reset:
         transport.close()
         return
-    # A lingering time of zero is what makes the kernel send RST in place of FIN.
+    # A linger time of zero makes the kernel send RST instead of FIN.
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
 
 async def _drain(receive: Receive) -> None:
-    """Read a request to its end, so that the client has sent it when the answer comes."""
+    """Read a request to its end, so that the client has sent all of it before the response."""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect" or not message.get("more_body", False):

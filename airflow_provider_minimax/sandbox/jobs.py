@@ -1,13 +1,13 @@
-"""How a job moves: 0 -> 11 -> 1 -> 12 -> an end, as a function of the time that has passed.
+"""How the status of a job moves: 0 -> 11 -> 1 -> 12 -> a final one, as a function of the elapsed time.
 
-A prompt may ask for another end with a marker. ``N`` limits it to the N-th image of a batch:
+A marker in the prompt asks for another course. ``N`` limits it to the N-th image of a batch:
 
     [fail] [fail:N]                     ends with 3
     [moderate] [moderate:S] [..:S:N]    ends with 5, or with S (5, 7 or 14)
     [unknown] [unknown:N]               ends with 99, without label and finality
     [stuck] [stuck:N]                   stays in 1
     [hold] [hold:S] [hold:S:N]          stays in 0, or in S, until it is released
-    [gone]                              a video that answers 404 once it has ended
+    [gone]                              a video that is 404 once it has ended
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ PROCESSING: Final = 1
 COMPLETED: Final = 2
 FAILED: Final = 3
 MODERATED: Final = 5
-#: No status of the documented table; the table has grown before, so a client must expect one.
+#: Not in the documented table, which has grown before: a client must expect such a status.
 UNKNOWN: Final = 99
 
-#: The way of every job before its end.
+#: The statuses of every job before its final one.
 STEPS: Final = (0, 11, 1, 12)
-#: The vendor's table of labels; images and videos share it.
+#: The vendor's table of labels, for images and videos alike.
 LABELS: Final = {
     0: "pending",
     1: "processing",
@@ -43,19 +43,19 @@ LABELS: Final = {
 FINAL: Final = frozenset({2, 3, 5, 7, 14})
 
 _MARKER = re.compile(r"\[(fail|moderate|unknown|stuck|hold|gone)(?::(\d+))?(?::(\d+))?\]")
-_ENDS = {"fail": FAILED, "unknown": UNKNOWN}
+_FINAL_BY_WORD = {"fail": FAILED, "unknown": UNKNOWN}
 
 
 @dataclass(slots=True)
 class Job:
-    """One generation. Times are seconds of the sandbox's clock; progress is counted in steps."""
+    """One job. Times are seconds of the sandbox's clock; progress is counted in steps."""
 
     started: float
     step: float
-    end: int = COMPLETED
-    #: Progress beyond which the job does not go.
+    final_status: int = COMPLETED
+    #: The progress that the job stops at.
     stops_at: float = math.inf
-    #: Answers 404 once it has ended.
+    #: Whether it is 404 once it has ended.
     gone: bool = False
     #: Whether the scheduler still follows it.
     tracked: bool = True
@@ -64,49 +64,49 @@ class Job:
     finished: bool = False
 
     def progress(self, now: float) -> float:
-        """Count the steps done so far."""
-        free = (now - self.started) / self.step if self.step else math.inf
-        return min(max(free, 0.0), self.stops_at)
+        """Return how many steps are done."""
+        steps = (now - self.started) / self.step if self.step else math.inf
+        return min(max(steps, 0.0), self.stops_at)
 
     def status(self, now: float) -> int:
-        """Give the status at a moment."""
+        """Return the status at a moment."""
         done = self.progress(now)
-        return self.end if self.finished or done >= len(STEPS) else STEPS[int(done)]
+        return self.final_status if self.finished or done >= len(STEPS) else STEPS[int(done)]
 
     def running(self, now: float) -> bool:
-        """Tell whether the job has no final status yet."""
+        """Return whether the job has no final status yet."""
         return self.status(now) not in FINAL
 
     def hold(self, now: float) -> None:
-        """Stay in the present status until released."""
+        """Stay in the current status until released."""
         self.stops_at = self.progress(now)
 
     def release(self, now: float) -> None:
-        """Go on from where the job was held; one that was not held just goes on."""
+        """Resume from where the job was held; one that was not held is left alone."""
         if math.isfinite(self.stops_at):
             self.started = now - self.stops_at * self.step
             self.stops_at = math.inf
 
     def finish(self, status: int) -> None:
-        """End at once."""
-        self.end, self.finished = status, True
+        """End at once with a status."""
+        self.final_status, self.finished = status, True
 
     def progress_fields(self, now: float) -> dict[str, Any]:
-        """Give the ``message`` and ``percent`` that accompany a running job."""
+        """Return the ``message`` and ``percent`` of a running job."""
         percent = min(int(100 * self.progress(now) / len(STEPS)), 99)
         message = "Waiting in the queue" if percent < 50 else f"Generating, {percent}% done"
         return {"message": message, "percent": percent}
 
 
 def status_fields(status: int) -> dict[str, Any]:
-    """Give what the API adds to a status; nothing when it does not know the status."""
+    """Return what the API adds to a status: nothing to one that it does not know."""
     if status not in LABELS:
         return {}
     return {"statusLabel": LABELS[status], "statusFinal": status in FINAL}
 
 
 def new_job(prompt: str, position: int, started: float, step: float) -> Job:
-    """Plan the job of the ``position``-th image (from 1) of a batch, as its prompt asks."""
+    """Return the job of the ``position``-th image (from 1) of a batch, as its prompt asks."""
     job = Job(started=started, step=step)
     for word, first, second in _MARKER.findall(prompt):
         takes_status = word in ("moderate", "hold")
@@ -124,6 +124,6 @@ def _apply(job: Job, word: str, status: int | None) -> None:
     elif word == "hold":
         job.stops_at = (STEPS.index(status) if status in STEPS else 0) + 0.5
     elif word == "moderate":
-        job.end = status if status in FINAL else MODERATED
+        job.final_status = status if status in FINAL else MODERATED
     else:
-        job.end = _ENDS[word]
+        job.final_status = _FINAL_BY_WORD[word]

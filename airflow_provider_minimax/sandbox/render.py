@@ -2,54 +2,68 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from airflow_provider_minimax.sandbox import ids
-from airflow_provider_minimax.sandbox.catalogue import SURROGATE_STAND_IN, Image
+from airflow_provider_minimax.sandbox.config import SandboxConfig
+from airflow_provider_minimax.sandbox.history import SURROGATE_STAND_IN, Image
 from airflow_provider_minimax.sandbox.jobs import COMPLETED, FAILED, FINAL, Job, status_fields
 
+#: Models that the web application behind the service lists under other names than a create takes. Whether
+#: useapi.net passes them through is unknown.
+_UPSTREAM_MODEL_NAMES = {
+    "nano-banana-2": "nano_banana21_flash",
+    "nano-banana-pro": "nano-banana2",
+    "midjourney-v7": "mj_v7",
+    "midjourney-niji7": "mj_niji7",
+}
 _THUMBNAIL = "?x-oss-process=image/resize,w_1080/format,webp"
 
 
 def encode(value: object) -> bytes:
-    """Encode an answer; the one stand-in becomes the escape of a lone surrogate."""
-    body = msgspec.json.encode(value)
-    return body.replace(SURROGATE_STAND_IN.encode(), b"\\ud83d")
+    """Encode a body as JSON; the stand-in for a lone surrogate becomes its escape."""
+    return msgspec.json.encode(value).replace(SURROGATE_STAND_IN.encode(), b"\\ud83d")
+
+
+def iso_time(seconds: float) -> str:
+    """Return a time as the service writes it, such as ``2026-01-10T01:43:30.000Z``."""
+    return datetime.fromtimestamp(seconds, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Renderer:
-    """Writes the items of one account."""
+    """Renders the images and videos of one account."""
 
-    def __init__(self, user: str, account: int, seed: int, media_origin: str) -> None:
-        """Keep what all items of the account share."""
-        self._account, self._seed = account, seed
+    def __init__(self, config: SandboxConfig, account: int, media_origin: str) -> None:
+        self._account, self._seed = account, config.seed
         self._account_id = ids.account_id(account)
-        self._prefix = f"user:{user}-minimax:{self._account_id}-"
+        self._prefix = f"user:{config.user}-minimax:{self._account_id}-"
         self._media = f"{media_origin}/media/"
+        self._model_names = _UPSTREAM_MODEL_NAMES if config.upstream_model_names else {}
 
-    def bare(self, kind: ids.Kind, number: int) -> str:
-        """Give a bare id of this account."""
+    def bare_id(self, kind: ids.Kind, number: int) -> str:
+        """Return a bare id of this account."""
         return ids.encode(kind, self._account, number, self._seed)
 
-    def full(self, kind: ids.Kind, number: int) -> str:
-        """Give a full id of this account; an image's file is a file like any other."""
-        spelled = "file" if kind == "image-file" else kind
-        return f"{self._prefix}{spelled}:{self.bare(kind, number)}"
+    def full_id(self, kind: ids.Kind, number: int) -> str:
+        """Return a full id of this account."""
+        return f"{self._prefix}{ids.SPELLED[kind]}:{self.bare_id(kind, number)}"
 
     def image(self, image: Image, status: int, job: Job | None, now: float) -> dict[str, Any]:
-        """Give an image as ``GET /images/`` and ``GET /images/{id}`` both answer it.
+        """Return an image as ``GET /images/`` and ``GET /images/{id}`` both show it.
 
         Whether the service leaves the links of an unfinished image empty or out is not documented,
-        so both occur here: empty while it runs and when it failed, absent when it was moderated.
+        so both occur here: empty while it runs and when it failed, missing when it was moderated.
         """
-        bare = self.bare("image", image.number)
+        bare = self.bare_id("image", image.number)
         links = status in (COMPLETED, FAILED) or status not in FINAL
-        url, clean = self._picture_links(bare) if status == COMPLETED else ("", "")
+        file = self._media + bare if status == COMPLETED else ""
+        watermarked, clean = (f"{file}-watermark.png", f"{file}.png") if file else ("", "")
         item: dict[str, Any] = {"id": bare, "desc": image.prompt}
         if links:
-            item |= {"coverURL": clean + _THUMBNAIL if clean else "", "videoURL": url}
+            item |= {"coverURL": clean + _THUMBNAIL if clean else "", "videoURL": watermarked}
         item |= {
             "status": status,
             "canRetry": status == FAILED,
@@ -62,7 +76,7 @@ class Renderer:
             item["downloadURL"] = clean
         item |= {
             "hasVoice": False,
-            "modelID": image.model,
+            "modelID": self._model_names.get(image.model, image.model),
             "useOriginPrompt": not image.optimized,
             "isBookmarked": False,
             "disableGenerateSimilar": False,
@@ -73,13 +87,13 @@ class Renderer:
             "promptImgURL": "",
             "extra": {"cameraMotions": [], "promptStruct": ""},
             "isVisitor": False,
-            "videoURLs": {"feedURL": "", "downloadURLWithWatermark": url},
+            "videoURLs": {"feedURL": "", "downloadURLWithWatermark": watermarked},
             "priority": 0,
             "generatorType": 1,
             "isInFolder": False,
-            "batchID": self.bare("batch", image.batch),
+            "batchID": self.bare_id("batch", image.batch),
             "aspectRatio": image.aspect,
-            "fileID": self.full("image-file", image.number),
+            "fileID": self.full_id("image-file", image.number),
             "tags": _tags(image),
             "duration": 0,
             "resolution": 0,
@@ -93,16 +107,15 @@ class Renderer:
         return item
 
     def video(self, number: int, prompt: str, origin_file: str | None, job: Job, now: float) -> dict[str, Any]:
-        """Give a video as ``GET /videos/{id}`` and the list answer it."""
+        """Return a video as ``GET /videos/{id}`` and the list show it."""
         status = job.status(now)
-        bare = self.bare("video", number)
-        done = status == COMPLETED
+        done, file = status == COMPLETED, self._media + self.bare_id("video", number)
         item = {
-            "id": bare,
+            "id": self.bare_id("video", number),
             "desc": prompt,
-            "coverURL": f"{self._media}{bare}.png{_THUMBNAIL}" if done else "",
-            "videoURL": f"{self._media}{bare}-watermark.mp4" if done else "",
-            "downloadURL": f"{self._media}{bare}.mp4" if done else "",
+            "coverURL": f"{file}.png{_THUMBNAIL}" if done else "",
+            "videoURL": f"{file}-watermark.mp4" if done else "",
+            "downloadURL": f"{file}.mp4" if done else "",
             "status": status,
             **status_fields(status),
             "width": 1300 if done else 0,
@@ -110,7 +123,7 @@ class Renderer:
             "originFiles": [self._origin(origin_file)] if origin_file else [],
             "canAppeal": status in (5, 7, 14),
             "canRetry": status == FAILED,
-            "videoId": self.full("video", number),
+            "videoId": self.full_id("video", number),
         }
         if status not in FINAL:
             item |= job.progress_fields(now)
@@ -119,13 +132,7 @@ class Renderer:
     def _origin(self, file_id: str) -> dict[str, Any]:
         return {"id": file_id, "url": f"{self._media}{file_id.rpartition(':')[2]}.png", "type": 0}
 
-    def _picture_links(self, bare: str) -> tuple[str, str]:
-        return f"{self._media}{bare}-watermark.png", f"{self._media}{bare}.png"
-
 
 def _tags(image: Image) -> list[dict[str, str]]:
-    texts = [image.model]
-    if image.optimized:
-        texts.append("Enable Optimization")
-    texts.append("Image to video")
+    texts = [image.model, *(["Enable Optimization"] if image.optimized else []), "Image to video"]
     return [{"type": "normal", "tagIcon": "", "tagText": text} for text in texts]

@@ -4,28 +4,28 @@
 
     GET    /_sandbox/stats                requests, statuses, creates, credits, media
     GET    /_sandbox/calls                the calls one by one, oldest first
-    POST   /_sandbox/reset                a fresh state under the same configuration
-    GET    /_sandbox/faults               the faults that are still to come
+    POST   /_sandbox/reset                start from scratch with the same configuration
+    GET    /_sandbox/faults               the faults that are not used up
     POST   /_sandbox/faults               queue one: the fields of ``Fault``, or {"fault": "429@GET /images/"}
-    DELETE /_sandbox/faults               forget all
+    DELETE /_sandbox/faults               remove all
     POST   /_sandbox/images               {"count": n, "account": id}: new images arrive
-    POST   /_sandbox/jobs/{id}            {"status": n} ends it, {"hold": true} stops it, {"release": true}
+    POST   /_sandbox/jobs/{id}            {"status": n} ends it, {"hold": true}, {"release": true}
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from ipaddress import ip_address
-from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
 
-from airflow_provider_minimax.sandbox.accounts import RefusedError
+from airflow_provider_minimax.sandbox.context import Context
+from airflow_provider_minimax.sandbox.errors import RefusedError
 from airflow_provider_minimax.sandbox.faults import Fault, parse_fault
 from airflow_provider_minimax.sandbox.jobs import Job
-from airflow_provider_minimax.sandbox.web import answer, fields, text, whole
-from airflow_provider_minimax.sandbox.world import BASE_PATH, World
+from airflow_provider_minimax.sandbox.operations import BASE_PATH
+from airflow_provider_minimax.sandbox.parameters import Body
+from airflow_provider_minimax.sandbox.responses import json_response
 
 
 def local_only(request: Request) -> None:
@@ -34,90 +34,88 @@ def local_only(request: Request) -> None:
         raise RefusedError(403, "Control calls are for local callers only")
 
 
-def control_routes(world: World) -> APIRouter:
-    """Give the routes of one world."""
+def control_routes(context: Context) -> APIRouter:
+    """Return the control calls of a sandbox."""
     router = APIRouter(prefix="/_sandbox", dependencies=[Depends(local_only)])
 
     @router.get("/stats")
     async def stats() -> Response:
-        shown = vars(world.recorder.snapshot()).copy()
-        shown["statuses"] = {str(status): count for status, count in shown["statuses"].items()}
-        return answer(shown)
+        return json_response(context.recorder.snapshot())
 
     @router.get("/calls")
     async def calls() -> Response:
-        return answer([asdict(call) for call in world.recorder.calls()])
+        return json_response(context.recorder.calls())
 
     @router.post("/reset")
     async def reset() -> Response:
-        world.reset(world.config)
-        return answer({})
+        context.reset(context.config)
+        return json_response({})
 
     @router.get("/faults")
     async def list_faults() -> Response:
-        return answer([asdict(fault) for fault in world.faults.pending()])
+        return json_response(context.faults.pending())
 
     @router.post("/faults")
     async def add_fault(request: Request) -> Response:
-        fault = _fault(await fields(request))
-        world.faults.add(fault)
-        return answer(asdict(fault))
+        fault = _fault(await Body.read(request))
+        context.faults.add(fault)
+        return json_response(fault)
 
     @router.delete("/faults")
     async def clear_faults() -> Response:
-        world.faults.clear()
-        return answer({})
+        context.faults.clear()
+        return json_response({})
 
     @router.post("/images")
     async def arrive(request: Request) -> Response:
-        body, state = await fields(request), world.state
-        count = whole(body, "count", 1, 1_000_000) or 1
-        account = state.account(text(body, "account") or (state.accounts[0].id if state.accounts else None))
-        return answer({"imageIds": state.arrive(account, count)})
+        body, state = await Body.read(request), context.state
+        count = body.integer("count", 1, 1_000_000) or 1
+        account = state.account(body.text("account") or (state.accounts[0].id if state.accounts else None))
+        return json_response({"imageIds": state.arrive(account, count)})
 
     @router.post("/jobs/{job_id}")
-    async def steer(job_id: str, request: Request) -> Response:
-        body, state = await fields(request), world.state
+    async def change_job(job_id: str, request: Request) -> Response:
+        body, state = await Body.read(request), context.state
         with state.lock:
             job = state.find_job(job_id)
             if job is None:
                 raise RefusedError(404, f"No job {job_id}")
-            _steer(job, body, state.now)
-            return answer({"id": job_id, "status": job.status(state.now)})
+            _change(job, body, state.now)
+            return json_response({"id": job_id, "status": job.status(state.now)})
 
     return router
 
 
-def _steer(job: Job, body: dict[str, Any], now: float) -> None:
-    status = whole(body, "status", 0, 999)
+def _change(job: Job, body: Body, now: float) -> None:
+    status = body.integer("status", 0, 999)
     if status is not None:
         job.finish(status)
-    elif body.get("hold"):
+    elif body.fields.get("hold"):
         job.hold(now)
-    elif body.get("release"):
+    elif body.fields.get("release"):
         job.release(now)
     else:
-        raise RefusedError(400, 'Say {"status": n}, {"hold": true} or {"release": true}')
+        raise RefusedError(400, 'Expected {"status": n}, {"hold": true} or {"release": true}')
 
 
-def _fault(body: dict[str, Any]) -> Fault:
+def _fault(body: Body) -> Fault:
     try:
-        return parse_fault(body["fault"]) if "fault" in body else Fault(**body)
+        return parse_fault(body.fields["fault"]) if "fault" in body.fields else Fault(**body.fields)
     except (TypeError, ValueError) as error:
         raise RefusedError(400, str(error)) from None
 
 
-def home_routes(world: World) -> APIRouter:
-    """Give the page that says what this is."""
+def home_routes(context: Context) -> APIRouter:
+    """Return the page that says what this is."""
     router = APIRouter()
 
     @router.get("/")
     async def home() -> HTMLResponse:
         accounts = "".join(
             f"<li><code>{account.id}</code>: {account.images.count:,} images, {account.credits:,} credits</li>"
-            for account in world.state.accounts
+            for account in context.state.accounts
         )
-        return HTMLResponse(_HOME.format(base=world.origin + BASE_PATH, accounts=accounts or "<li>none</li>"))
+        return HTMLResponse(_HOME.format(base=context.origin + BASE_PATH, accounts=accounts or "<li>none</li>"))
 
     return router
 
@@ -129,8 +127,8 @@ code {{ background: #8882; padding: .1em .3em; border-radius: .2em }}
 </style></head><body>
 <h1>MiniMax sandbox</h1>
 <p>A local stand-in for the MiniMax / Hailuo API of useapi.net. It generates nothing, costs nothing, and
-forgets everything when it ends.</p>
+forgets everything when it stops.</p>
 <p>API: <code>{base}</code></p><ul>{accounts}</ul>
-<p>What it has seen: <a href="/_sandbox/stats">/_sandbox/stats</a></p>
+<p>Statistics: <a href="/_sandbox/stats">/_sandbox/stats</a></p>
 </body></html>
 """

@@ -1,4 +1,4 @@
-"""A sandbox as an object: a server in a thread of this process, and the handles that tests turn."""
+"""The sandbox: a server in a thread of this process, and the methods that control it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from typing import Any, cast
 import uvicorn
 
 from airflow_provider_minimax.sandbox.accounts import Account
-from airflow_provider_minimax.sandbox.app import build
+from airflow_provider_minimax.sandbox.app import build_app
 from airflow_provider_minimax.sandbox.config import SandboxConfig
+from airflow_provider_minimax.sandbox.context import Context
 from airflow_provider_minimax.sandbox.faults import Fault
 from airflow_provider_minimax.sandbox.gate import Connection, cut
 from airflow_provider_minimax.sandbox.jobs import Job
+from airflow_provider_minimax.sandbox.operations import BASE_PATH
 from airflow_provider_minimax.sandbox.render import encode
 from airflow_provider_minimax.sandbox.stats import Call, Stats
-from airflow_provider_minimax.sandbox.world import BASE_PATH, World
 
-_START_SECONDS = 30.0
+_START_TIMEOUT = 30.0
 
 
 class _Server(uvicorn.Server):
-    """Tells when it accepts requests, and ends without waiting for clients."""
+    """Signals when it accepts requests, and stops without waiting for clients."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -51,10 +52,14 @@ class Sandbox:
     """
 
     def __init__(self, config: SandboxConfig | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Bind at once, so that the port is known; port 0 takes a free one."""
+        """Bind at once, so that the port is known.
+
+        :param port: 0 takes a free one.
+        :raises OSError: the address is in use.
+        """
         config = config or SandboxConfig()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        # With the protocol named, asyncio sets TCP_NODELAY; without it each answer takes 40 ms.
+        # With the protocol named, asyncio sets TCP_NODELAY; without it each response takes 40 ms.
         self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -62,11 +67,11 @@ class Sandbox:
         except (OSError, OverflowError):
             self._socket.close()
             raise
-        shown = f"[{host}]" if ":" in host else host
+        netloc = f"[{host}]" if ":" in host else host
         #: The origin, such as ``http://127.0.0.1:43211``.
-        self.url = f"http://{shown}:{self._socket.getsockname()[1]}"
-        self._world = World(config, self.url)
-        self._gate = build(self._world)
+        self.url = f"http://{netloc}:{self._socket.getsockname()[1]}"
+        self._context = Context(config, self.url)
+        self._gate = build_app(self._context)
         self._server = _Server(
             uvicorn.Config(
                 self._gate, http="h11", loop="asyncio", ws="none", lifespan="off",
@@ -84,7 +89,7 @@ class Sandbox:
 
     @property
     def on_call(self) -> Callable[[Call, float], None] | None:
-        """What is called after each request, in the server's thread, with the seconds that it took."""
+        """Called after each request, in the server's thread, with the seconds that it took."""
         return self._gate.on_call
 
     @on_call.setter
@@ -92,14 +97,14 @@ class Sandbox:
         self._gate.on_call = call
 
     def start(self) -> Sandbox:
-        """Start to serve; returns when requests are accepted."""
+        """Start the server and return when it accepts requests."""
         self._thread.start()
-        if not self._server.ready.wait(_START_SECONDS) or not self._server.started:
+        if not self._server.ready.wait(_START_TIMEOUT) or not self._server.started:
             raise RuntimeError(f"the sandbox did not start at {self.url}")
         return self
 
     def stop(self) -> None:
-        """End at once, with whatever is under way."""
+        """Stop at once; requests in flight are reset."""
         self._gate.stopping = True
         self._server.should_exit = self._server.force_exit = True
         self._thread.join()
@@ -115,107 +120,107 @@ class Sandbox:
         """Stop."""
         self.stop()
 
-    # What it is
+    # Reading
 
     @property
     def base_url(self) -> str:
-        """Give the URL that the API's paths are appended to."""
+        """The URL that the API's paths are appended to."""
         return self.url + BASE_PATH
 
     @property
     def config(self) -> SandboxConfig:
-        """Give the present configuration."""
-        return self._world.config
+        """The current configuration."""
+        return self._context.config
 
     @property
     def token(self) -> str:
-        """Give the token that is accepted."""
-        return self._world.config.token
+        """The token that is accepted."""
+        return self._context.config.token
 
     @property
     def accounts(self) -> list[str]:
-        """List the account ids."""
-        return [account.id for account in self._world.state.accounts]
+        """The account ids."""
+        return [account.id for account in self._context.state.accounts]
 
     @property
     def stats(self) -> Stats:
-        """Give the counts of now."""
-        return self._world.recorder.snapshot()
+        """A copy of the current statistics."""
+        return self._context.recorder.snapshot()
 
     @property
     def calls(self) -> list[Call]:
-        """List the calls one by one, oldest first."""
-        return self._world.recorder.calls()
+        """The calls one by one, oldest first."""
+        return self._context.recorder.calls()
 
     def all_images(self, account: str | None = None) -> list[dict[str, Any]]:
-        """Give the whole list as the API would send it now, newest first."""
-        state = self._world.state
+        """Return all images as the API would show them now, newest first."""
+        state = self._context.state
         with state.lock:
-            shelf = self._account(account).images
-            items = [shelf.item(number, state.now) for number in shelf.newest_first()]
+            images = self._account(account).images
+            items = [images.item(number, state.now) for number in images.newest_first()]
         return cast("list[dict[str, Any]]", json.loads(encode(items)))
 
-    # What it shall do
+    # Control
 
     def reset(self, config: SandboxConfig | None = None) -> None:
-        """Start afresh at the same address, under another configuration if one is given."""
-        self._world.reset(config or self._world.config)
+        """Start from scratch at the same address, with another configuration if one is given."""
+        self._context.reset(config or self._context.config)
 
     def fail(self, kind: str, operation: str = "*", **options: Any) -> Fault:
         """Queue a fault; the options are the fields of :class:`Fault`."""
         fault = Fault(kind, operation, **options)
-        self._world.faults.add(fault)
+        self._context.faults.add(fault)
         return fault
 
     def clear_faults(self) -> None:
-        """Forget the faults that are still to come."""
-        self._world.faults.clear()
+        """Remove all faults."""
+        self._context.faults.clear()
 
     @property
     def pending_faults(self) -> list[Fault]:
-        """List the faults that are still to come."""
-        return self._world.faults.pending()
+        """The faults that are not used up."""
+        return self._context.faults.pending()
 
     def arrive(self, count: int = 1, account: str | None = None) -> list[str]:
-        """Let finished images appear at the head of the list; gives their ids."""
-        return self._world.state.arrive(self._account(account), count)
+        """Let completed images appear at the head of the list; return their ids."""
+        return self._context.state.arrive(self._account(account), count)
 
     def create_image(self, prompt: str, quantity: int = 1, account: str | None = None) -> list[str]:
-        """Start a batch without a request; gives the image ids."""
-        return self._world.state.create_images(self._account(account), prompt=prompt, quantity=quantity)
+        """Start a batch without a request; return the image ids."""
+        return self._context.state.create_images(self._account(account), prompt=prompt, quantity=quantity)
 
     def create_video(self, prompt: str, account: str | None = None) -> str:
-        """Start a video without a request; gives its id."""
-        return self._world.state.create_video(self._account(account), prompt=prompt, file_id=None)
+        """Start a video without a request; return its id."""
+        return self._context.state.create_video(self._account(account), prompt=prompt, file_id=None)
 
     def hold(self, job_id: str) -> None:
-        """Keep a job in its present status."""
-        self._steer(job_id, lambda job, now: job.hold(now))
+        """Keep a job in its current status."""
+        self._change_job(job_id, lambda job, now: job.hold(now))
 
     def release(self, job_id: str) -> None:
-        """Let a held job go on."""
-        self._steer(job_id, lambda job, now: job.release(now))
+        """Resume a held job."""
+        self._change_job(job_id, lambda job, now: job.release(now))
 
     def finish(self, job_id: str, status: int = 2) -> None:
-        """End a job at once."""
-        self._steer(job_id, lambda job, _: job.finish(status))
+        """End a job at once with a status."""
+        self._change_job(job_id, lambda job, _: job.finish(status))
 
     def set_account_error(self, error: str | None, account: str | None = None) -> None:
         """Put an account in error, or out of it."""
         self._account(account).error = error
 
-    def _steer(self, job_id: str, act: Callable[[Job, float], None]) -> None:
-        state = self._world.state
+    def _change_job(self, job_id: str, change: Callable[[Job, float], None]) -> None:
+        state = self._context.state
         with state.lock:
             job = state.find_job(job_id)
             if job is None:
-                raise KeyError(f"no job {job_id}")
-            act(job, state.now)
+                raise KeyError(f"unknown job {job_id}")
+            change(job, state.now)
 
-    def _account(self, wanted: str | None) -> Account:
-        """Give an account, the first one by default, whatever its health."""
-        state = self._world.state
-        found = state.configured(wanted) if wanted else next(iter(state.accounts), None)
+    def _account(self, account_id: str | None) -> Account:
+        """Return an account, the first one by default, whatever its health."""
+        state = self._context.state
+        found = state.configured(account_id) if account_id else next(iter(state.accounts), None)
         if found is None:
-            raise KeyError(f"no account {wanted}")
+            raise KeyError(f"unknown account {account_id}")
         return found

@@ -1,4 +1,4 @@
-"""What a sandbox has seen: the counts that a test or a benchmark asks for afterwards."""
+"""The statistics of a sandbox, for the assertions of a test or a benchmark."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections import Counter, deque
 from copy import deepcopy
 from dataclasses import dataclass, field
 
-#: Calls that are remembered one by one; the counters go on beyond.
-_REMEMBERED = 20_000
+#: Calls that are kept one by one; the counters count all.
+_MAX_CALLS = 20_000
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request, without its headers: a token never gets here."""
+    """One request, without its headers and so without the token."""
 
     operation: str
     path: str
     query: str
     status: int
-    #: Kind of the fault that it met.
+    #: Kind of the fault that applied to it.
     fault: str | None = None
 
 
@@ -31,7 +31,7 @@ class Stats:
     requests: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
-    #: Things made over the API: images, videos, files.
+    #: Images, videos and files that were created over the API.
     creates: Counter[str] = field(default_factory=Counter)
     credits_spent: int = 0
     media_requests: int = 0
@@ -42,25 +42,24 @@ class Stats:
     internal_errors: list[str] = field(default_factory=list)
 
     def count(self, operation: str = "") -> int:
-        """Count the requests of one operation (``"GET /images/"``), or all requests."""
+        """Return the number of requests of one operation (``"GET /images/"``), or of all."""
         if not operation:
             return sum(self.requests.values())
         return self.requests[operation] or self.requests[operation.rstrip("/")]
 
 
 class Recorder:
-    """Keeps the stats while requests come and go."""
+    """Records the requests of all threads."""
 
     def __init__(self) -> None:
-        """Start from zero."""
         self._lock = threading.Lock()
         self._stats = Stats()
-        self._calls: deque[Call] = deque(maxlen=_REMEMBERED)
+        self._calls: deque[Call] = deque(maxlen=_MAX_CALLS)
         self._second: deque[float] = deque()
         self._in_flight = 0
 
-    def started(self, operation: str) -> None:
-        """Count a request that came in."""
+    def request_started(self, operation: str) -> None:
+        """Count a request that has arrived."""
         now = time.monotonic()
         with self._lock:
             self._stats.requests[operation] += 1
@@ -72,8 +71,8 @@ class Recorder:
             stats.peak_requests_per_second = max(stats.peak_requests_per_second, len(self._second))
             stats.peak_in_flight = max(stats.peak_in_flight, self._in_flight)
 
-    def ended(self, call: Call) -> None:
-        """Count what became of a request; status 0 is a connection that was cut."""
+    def request_ended(self, call: Call) -> None:
+        """Record the response to a request; status 0 is a connection that was cut."""
         with self._lock:
             self._in_flight -= 1
             self._stats.statuses[call.status] += 1
@@ -82,28 +81,28 @@ class Recorder:
             self._calls.append(call)
 
     def created(self, kind: str, count: int, price: int) -> None:
-        """Count what was made, and what it cost."""
+        """Count what a request created, and its price in credits."""
         with self._lock:
             self._stats.creates[kind] += count
             self._stats.credits_spent += price
 
-    def media(self, authorized: bool) -> None:
-        """Count a download, and whether a token came with it, which it never should."""
+    def media_request(self, authorized: bool) -> None:
+        """Count a download, and whether it carried a token, which none should."""
         with self._lock:
             self._stats.media_requests += 1
             self._stats.media_requests_with_authorization += authorized
 
-    def broke(self, error: BaseException) -> None:
-        """Keep an error of the sandbox itself."""
+    def internal_error(self, error: BaseException) -> None:
+        """Record an error of the sandbox itself."""
         with self._lock:
             self._stats.internal_errors.append(repr(error))
 
     def snapshot(self) -> Stats:
-        """Give a copy that does not change any more."""
+        """Return a copy of the current statistics."""
         with self._lock:
             return deepcopy(self._stats)
 
     def calls(self) -> list[Call]:
-        """List the calls, oldest first."""
+        """Return the calls, oldest first."""
         with self._lock:
             return list(self._calls)

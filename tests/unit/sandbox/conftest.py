@@ -12,7 +12,7 @@ from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig
 
 
 class Api:
-    """A plain HTTP client with the token, and with no opinion about answers."""
+    """A plain HTTP client with the token, which checks nothing."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -32,7 +32,7 @@ class Api:
 
 
 class Clock:
-    """A time that stands still until it is told to move."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.now = 1_750_000_000.0

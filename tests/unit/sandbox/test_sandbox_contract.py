@@ -1,4 +1,4 @@
-"""The sandbox answers as the vendor's pages say."""
+"""The sandbox responds as the vendor's pages say."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ LABELS = {2: "completed", 3: "failed", 5: "moderated", 7: "moderated", 14: "mode
 @pytest.mark.parametrize("path", ["/images/", "/accounts", "/videos/create", "/features/", "/nowhere"])
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer user:1000-other"}, {"Authorization": "x"}])
 def test_without_the_token_everything_is_401(sandbox, path, headers):
-    answer = requests.get(sandbox.base_url + path, headers=headers, timeout=10)
-    assert (answer.status_code, answer.json()) == (401, {"error": "Unauthorized", "code": 401})
+    response = requests.get(sandbox.base_url + path, headers=headers, timeout=10)
+    assert (response.status_code, response.json()) == (401, {"error": "Unauthorized", "code": 401})
 
 
 def test_a_page_has_every_field_of_the_vendors_sample(api, sandbox):
@@ -141,8 +141,8 @@ def test_a_deleted_image_leaves_the_list_and_is_still_found(api, sandbox):
     ],
 )
 def test_an_unknown_image_is_404(api, image_id):
-    answer = api.get(f"/images/{image_id}")
-    assert (answer.status_code, answer.json()) == (404, {"error": "Not found.", "code": 404})
+    response = api.get(f"/images/{image_id}")
+    assert (response.status_code, response.json()) == (404, {"error": "Not found.", "code": 404})
 
 
 def test_ids_match_raw_only(api, sandbox):
@@ -153,9 +153,24 @@ def test_ids_match_raw_only(api, sandbox):
 
 def test_a_lone_surrogate_travels_as_an_escape(api, sandbox):
     sandbox.reset(SandboxConfig(surrogate_at=1))
-    answer = api.get("/images/", params={"limit": 3})
-    assert answer.content.count(b"\\ud83d") == 1
-    assert answer.json()["images"][1]["desc"].endswith("\ud83d")
+    response = api.get("/images/", params={"limit": 3})
+    assert response.content.count(b"\\ud83d") == 1
+    assert response.json()["images"][1]["desc"].endswith("\ud83d")
+
+
+def test_models_may_be_listed_under_their_upstream_names(sandbox):
+    def models(**options):
+        sandbox.reset(SandboxConfig(history_end=1_742_000_000_000, **options))
+        return [item["modelID"] for item in sandbox.all_images()]
+
+    upstream = {
+        "nano-banana-2": "nano_banana21_flash",
+        "nano-banana-pro": "nano-banana2",
+        "midjourney-v7": "mj_v7",
+        "midjourney-niji7": "mj_niji7",
+    }
+    assert upstream.keys() < set(models())
+    assert models(upstream_model_names=True) == [upstream.get(model, model) for model in models()]
 
 
 # Accounts
@@ -178,12 +193,12 @@ def test_the_account_is_required_when_there_are_several(api, sandbox, path):
 def test_accounts_show_their_health_and_a_masked_session(api, sandbox):
     sandbox.reset(SandboxConfig(accounts=2, accounts_in_error=(1,)))
     good, broken = sandbox.accounts
-    answer = api.get("/accounts").json()
-    assert list(answer) == [good, broken]
-    assert "error" not in answer[good]
-    assert answer[broken]["error"]
-    assert "…" in answer[good]["jwt"]["token"]
-    assert api.get(f"/accounts/{good}").json() == answer[good]
+    response = api.get("/accounts").json()
+    assert list(response) == [good, broken]
+    assert "error" not in response[good]
+    assert response[broken]["error"]
+    assert "…" in response[good]["jwt"]["token"]
+    assert api.get(f"/accounts/{good}").json() == response[good]
     assert api.get("/accounts/1").status_code == 404
     assert api.post("/images/create", {"prompt": "x", "account": broken}).status_code == 596
     sandbox.set_account_error(None, broken)
@@ -195,7 +210,8 @@ def test_creates_cost_credits(api, sandbox):
     rich, poor = sandbox.accounts
     assert api.post("/images/create", {"prompt": "x", "quantity": 2, "account": rich}).status_code == 200
     assert api.post("/videos/create", {"prompt": "x", "account": rich}).status_code == 200
-    assert api.get("/features/", params={"account": rich}).json()["totalCredits"] == 0
+    features = api.get("/features/", params={"account": rich}).json()
+    assert features["totalCredits"] == features["creditExpireText"][0]["credit"] == 0
     for account in (rich, poor):
         assert api.post("/images/create", {"prompt": "x", "account": account}).status_code == 412
     assert sandbox.stats.credits_spent == 27
@@ -207,11 +223,11 @@ def test_creates_cost_credits(api, sandbox):
 
 def test_new_images_come_first(api, sandbox):
     body = {"prompt": "a fox", "quantity": 3, "model": "some-new-model", "aspectRatio": "9:16"}
-    answer = api.post("/images/create", body).json()
-    assert list(answer) == ["imageIds"]
+    response = api.post("/images/create", body).json()
+    assert list(response) == ["imageIds"]
     head = api.get("/images/", params={"limit": 4}).json()
     assert head["total"] == 63
-    assert [item["imageId"] for item in head["images"][:3]] == answer["imageIds"][::-1]
+    assert [item["imageId"] for item in head["images"][:3]] == response["imageIds"][::-1]
     made = head["images"][:3]
     assert {(item["modelID"], item["desc"], item["aspectRatio"]) for item in made} == {
         ("some-new-model", "a fox", "9:16")
@@ -239,9 +255,9 @@ def test_a_create_may_be_a_form(api):
         (["prompt"], 400),
     ],
 )
-def test_a_create_that_is_refused_makes_nothing(api, sandbox, body, status):
-    answer = api.post("/images/create", body)
-    assert (answer.status_code, answer.json()["code"]) == (status, status)
+def test_a_create_that_is_refused_creates_nothing(api, sandbox, body, status):
+    response = api.post("/images/create", body)
+    assert (response.status_code, response.json()["code"]) == (status, status)
     assert sandbox.stats.creates == {}
     assert sandbox.stats.credits_spent == 0
 

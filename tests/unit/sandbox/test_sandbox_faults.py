@@ -18,10 +18,10 @@ CREATE = "POST /images/create"
 @pytest.mark.parametrize("kind", sorted(PLAIN))
 def test_plain_statuses_carry_the_error_object(api, sandbox, kind):
     sandbox.fail(kind, LIST)
-    answer = api.get("/images/")
-    assert answer.status_code == answer.json()["code"] == int(kind)
-    assert isinstance(answer.json()["error"], str)
-    assert "Retry-After" not in answer.headers
+    response = api.get("/images/")
+    assert response.status_code == response.json()["code"] == int(kind)
+    assert isinstance(response.json()["error"], str)
+    assert "Retry-After" not in response.headers
     assert api.get("/images/").status_code == 200
 
 
@@ -37,25 +37,25 @@ def test_retry_after_in_seconds_as_a_date_and_huge(api, sandbox):
 @pytest.mark.parametrize(("kind", "status"), [("502-html", 502), ("522", 522), ("not-json", 200)])
 def test_html_in_place_of_json(api, sandbox, kind, status):
     sandbox.fail(kind)
-    answer = api.get("/images/")
-    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/html; charset=UTF-8")
-    assert "<html>" in answer.text
+    response = api.get("/images/")
+    assert (response.status_code, response.headers["Content-Type"]) == (status, "text/html; charset=UTF-8")
+    assert "<html>" in response.text
     with pytest.raises(requests.JSONDecodeError):
-        answer.json()
+        response.json()
 
 
 def test_shapes_that_are_not_the_contracts(api, sandbox):
     sandbox.fail("wrong-shape", LIST)
     assert isinstance(api.get("/images/").json(), list)
     sandbox.fail("error-object", LIST, status=503)
-    answer = api.get("/images/")
-    assert answer.status_code == 503
-    assert list(answer.json()) == ["error"]
-    assert answer.json()["error"].keys() >= {"code", "message"}
+    response = api.get("/images/")
+    assert response.status_code == 503
+    assert list(response.json()) == ["error"]
+    assert response.json()["error"].keys() >= {"code", "message"}
 
 
 @pytest.mark.parametrize(("kind", "status"), [("accepted-504", 504), ("accepted-502", 502), ("accepted-reset", None)])
-def test_accepted_and_yet_not_answered(api, sandbox, kind, status):
+def test_accepted_but_the_response_is_lost(api, sandbox, kind, status):
     sandbox.fail(kind, CREATE)
     if status is None:
         with pytest.raises(requests.ConnectionError):
@@ -66,7 +66,7 @@ def test_accepted_and_yet_not_answered(api, sandbox, kind, status):
     assert sandbox.all_images()[0]["desc"] == "paid once"
 
 
-def test_reset_before_any_answer(api, sandbox):
+def test_reset_before_any_response(api, sandbox):
     sandbox.fail("reset", CREATE)
     with pytest.raises(requests.ConnectionError, match="reset by peer"):
         api.post("/images/create", {"prompt": "x"})
@@ -82,19 +82,19 @@ def test_truncated(api, sandbox):
     assert api.get("/images/").status_code == 200
 
 
-def test_slow_waits_before_the_answer(api, sandbox):
+def test_slow_waits_before_the_response(api, sandbox):
     sandbox.fail("slow", LIST, delay=30)
     with pytest.raises(requests.ReadTimeout):
         api.get("/images/", timeout=0.1)
 
 
-def test_drip_answers_at_once_and_takes_its_time(api, sandbox):
+def test_drip_starts_at_once_and_takes_its_time(api, sandbox):
     sandbox.fail("drip", LIST, delay=0.2)
     start = time.monotonic()
-    answer = api.get("/images/", stream=True)
-    assert answer.status_code == 200
-    assert not answer.raw.isclosed()
-    assert len(answer.json()["images"]) == 30
+    response = api.get("/images/", stream=True)
+    assert response.status_code == 200
+    assert not response.raw.isclosed()
+    assert len(response.json()["images"]) == 30
     assert time.monotonic() - start >= 0.19
 
 
@@ -107,8 +107,8 @@ def test_creates_without_ids(api, sandbox):
 
 def test_redirect(api, sandbox):
     sandbox.fail("redirect", location="http://127.0.0.1:1/elsewhere")
-    answer = api.get("/images/")
-    assert (answer.status_code, answer.headers["Location"]) == (302, "http://127.0.0.1:1/elsewhere")
+    response = api.get("/images/")
+    assert (response.status_code, response.headers["Location"]) == (302, "http://127.0.0.1:1/elsewhere")
 
 
 def test_unknown_status(api, sandbox):
@@ -121,7 +121,7 @@ def test_unknown_status(api, sandbox):
     assert listed["userID"] == expected["userID"]
 
 
-def test_an_empty_page_says_the_truth_about_all_else(api, sandbox):
+def test_an_empty_page_is_correct_in_all_else(api, sandbox):
     sandbox.fail("empty-page", LIST)
     spoilt, page = (api.get("/images/", params={"limit": 5}).json() for _ in range(2))
     assert spoilt == page | {"images": []}
@@ -137,7 +137,7 @@ def test_arrivals_between_two_pages(api, sandbox):
     assert (first["total"], second["total"]) == (60, 63)
 
 
-def test_every_kind_ends_in_an_answer_or_a_cut(api, sandbox):
+def test_every_kind_ends_in_a_response_or_a_cut(api, sandbox):
     """No kind breaks the sandbox itself; the fixture looks at its internal errors."""
     for kind in sorted(KINDS):
         for method, path in (("GET", "/images/"), ("POST", "/images/create"), ("GET", "/accounts")):
@@ -149,7 +149,7 @@ def test_every_kind_ends_in_an_answer_or_a_cut(api, sandbox):
     assert sandbox.stats.faults.keys() == KINDS
 
 
-# Whose turn it is
+# The queue
 
 
 def kinds(queue, operations):
@@ -167,18 +167,18 @@ def test_the_first_in_the_queue_wins_and_the_other_waits():
     assert kinds(queue, [LIST, LIST, LIST]) == ["429", "500", None]
 
 
-def test_for_ever():
+def test_without_end():
     queue = FaultQueue([Fault("503", times=0)])
     assert kinds(queue, [LIST] * 5) == ["503"] * 5
     queue.clear()
     assert kinds(queue, [LIST]) == [None]
 
 
-def test_media_must_be_meant():
-    assert not Fault("500").concerns("GET /media/{name}")
-    assert Fault("500", "GET /media/{name}").concerns("GET /media/{name}")
-    assert Fault("500", "GET /images").concerns(LIST)
-    assert not Fault("500", LIST).concerns("GET /images/{id}")
+def test_media_meet_a_fault_only_by_name():
+    assert not Fault("500").matches("GET /media/{name}")
+    assert Fault("500", "GET /media/{name}").matches("GET /media/{name}")
+    assert Fault("500", "GET /images").matches(LIST)
+    assert not Fault("500", LIST).matches("GET /images/{id}")
 
 
 def test_the_token_is_checked_before_a_fault_is_used_up(api, sandbox):

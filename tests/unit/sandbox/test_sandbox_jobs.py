@@ -1,4 +1,4 @@
-"""Jobs move with the clock, end as their prompt asks, and obey the test that holds them."""
+"""Jobs move with the clock, end as their prompt asks, and can be held and released."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import requests
 
 from airflow_provider_minimax.sandbox import SandboxConfig
 
-WAY = [(0, "pending"), (11, "queued"), (1, "processing"), (12, "processing")]
+STATUSES = [(0, "pending"), (11, "queued"), (1, "processing"), (12, "processing")]
 
 
 @pytest.fixture(autouse=True)
@@ -23,10 +23,10 @@ def video(api, video_id):
     return api.get(f"/videos/{video_id}").json()
 
 
-def test_an_image_goes_its_way(api, clock):
+def test_an_image_passes_through_all_statuses(api, clock):
     image_id = api.post("/images/create", {"prompt": "x"}).json()["imageIds"][0]
     percents = []
-    for status, label in WAY:
+    for status, label in STATUSES:
         item = image(api, image_id)
         assert (item["status"], item["statusLabel"], item["statusFinal"]) == (status, label, False)
         assert item["message"]
@@ -59,7 +59,7 @@ def test_an_image_goes_its_way(api, clock):
         ("x [unknown:1]", [99, 2, 2]),
     ],
 )
-def test_a_prompt_may_ask_for_its_end(api, clock, prompt, statuses):
+def test_a_prompt_may_choose_its_final_status(api, clock, prompt, statuses):
     made = api.post("/images/create", {"prompt": prompt, "quantity": 3}).json()["imageIds"]
     clock.now += 1000
     items = [image(api, image_id) for image_id in made]
@@ -84,7 +84,7 @@ def test_hold_release_and_finish(sandbox, api, clock):
         sandbox.hold("unknown")
 
 
-def test_jobs_are_steered_by_control_calls_too(sandbox, api, clock):
+def test_control_calls_change_jobs_too(sandbox, api, clock):
     (image_id,) = sandbox.create_image("x [hold:12]")
     url = f"{sandbox.url}/_sandbox/jobs/{image_id}"
     clock.now += 1000
@@ -101,19 +101,19 @@ def test_jobs_are_steered_by_control_calls_too(sandbox, api, clock):
 # Videos
 
 
-def test_a_video_goes_its_way(api, clock):
+def test_a_video_passes_through_all_statuses(api, clock):
     made = api.post("/videos/create", {"prompt": "waves", "maxJobs": 1}).json()
     assert list(made) == ["videoId"]
-    for status, label in WAY:
+    for status, label in STATUSES:
         item = video(api, made["videoId"])
         assert (item["status"], item["statusLabel"], item["statusFinal"]) == (status, label, False)
         assert item["message"]
         clock.now += 10
     item = video(api, made["videoId"])
     assert (item["status"], item["width"], item["height"]) == (2, 1300, 760)
-    film = requests.get(item["downloadURL"], timeout=10)
-    assert film.headers["Content-Type"] == "video/mp4"
-    assert film.content[4:8] == b"ftyp"
+    file = requests.get(item["downloadURL"], timeout=10)
+    assert file.headers["Content-Type"] == "video/mp4"
+    assert file.content[4:8] == b"ftyp"
 
 
 def test_a_video_needs_a_prompt_or_a_file(api):
@@ -133,8 +133,8 @@ def test_slots_for_videos_are_limited_and_images_need_none(api, sandbox, clock):
     assert api.post("/images/create", {"prompt": "x", "account": first}).status_code == 200
     clock.now += 40
     assert api.post("/videos/create", {"prompt": "x", "account": first}).status_code == 200
-    rooms = api.get("/scheduler/available").json()["available"]
-    assert rooms == [
+    available = api.get("/scheduler/available").json()["available"]
+    assert available == [
         {"account": first, "maxJobs": 2, "executing": 1, "available": 1},
         {"account": second, "maxJobs": 2, "executing": 0, "available": 2},
     ]
@@ -149,12 +149,12 @@ def test_a_cancelled_video_fails_and_gives_its_slot_back(api, sandbox, clock):
         assert (refused.status_code, list(refused.json())) == (400, ["error"])
 
 
-def test_a_video_that_is_gone_answers_404(api, sandbox, clock):
+def test_a_video_that_is_gone_is_404(api, sandbox, clock):
     video_id = sandbox.create_video("x [gone]")
     assert api.get(f"/videos/{video_id}").status_code == 200
     clock.now += 40
-    answer = api.get(f"/videos/{video_id}")
-    assert (answer.status_code, answer.json()) == (404, {"error": "Not found.", "code": 404})
+    response = api.get(f"/videos/{video_id}")
+    assert (response.status_code, response.json()) == (404, {"error": "Not found.", "code": 404})
     assert api.get("/videos/").json() == []
 
 
@@ -164,8 +164,8 @@ def test_the_list_of_videos(api, sandbox, clock, form):
     made = [sandbox.create_video(f"video {n}") for n in range(5)][::-1]
 
     def listed(**params):
-        answer = api.get("/videos/", params=params).json()
-        return [item["videoId"] for item in (answer if form == "array" else answer["videos"])]
+        response = api.get("/videos/", params=params).json()
+        return [item["videoId"] for item in (response if form == "array" else response["videos"])]
 
     assert listed() == made
     assert listed(limit=2) == made[:2]
@@ -175,7 +175,7 @@ def test_the_list_of_videos(api, sandbox, clock, form):
     assert listed() == made[1:]
 
 
-def test_the_scheduler_lists_what_runs_with_its_reply_reference(api, sandbox, clock):
+def test_the_scheduler_lists_running_jobs_with_its_reply_reference(api, sandbox, clock):
     body = {"prompt": "x", "replyRef": "ref", "replyUrl": "https://example.invalid/hook"}
     image_id = api.post("/images/create", body).json()["imageIds"][0]
     video_id = api.post("/videos/create", body).json()["videoId"]
@@ -196,7 +196,7 @@ def test_the_scheduler_lists_what_runs_with_its_reply_reference(api, sandbox, cl
     assert api.get("/scheduler/").json() == []
 
 
-def test_the_scheduler_may_name_images_otherwise(api, sandbox, clock):
+def test_the_scheduler_may_use_another_key_for_images(api, sandbox, clock):
     sandbox.reset(SandboxConfig(scheduler_image_key="imageId", step_seconds=10, clock=clock))
     (image_id,) = sandbox.create_image("x")
     assert api.get("/scheduler/available").json()["executing"][0]["imageId"] == image_id

@@ -1,4 +1,4 @@
-"""Pages in every manner that the service's documentation leaves open."""
+"""Pages under every setting for what the documentation of the service leaves open."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def test_a_cursor_in_the_wrong_form(api, sandbox, form, good, bad):
         return api.get("/images/", params={"limit": 5, "lastImageId": item[key]})
 
     everything = [item["imageId"] for item in sandbox.all_images()]
-    for manner in ("error", "ignore", "empty"):
-        assert ids(page(manner, good).json()) == everything[5:10]
+    for setting in ("error", "ignore", "empty"):
+        assert ids(page(setting, good).json()) == everything[5:10]
     assert page("error", bad).status_code == 400
     assert ids(page("ignore", bad).json()) == everything[:5]
     assert ids(page("empty", bad).json()) == []
@@ -58,8 +58,8 @@ def test_a_cursor_of_another_account_or_of_a_file_is_bad(api, sandbox):
     first, second = sandbox.accounts
     other, own = sandbox.all_images(second)[0], sandbox.all_images(first)[0]
     for cursor in (other["id"], other["imageId"], own["fileID"], own["batchID"], "nonsense"):
-        answer = api.get("/images/", params={"account": first, "lastImageId": cursor})
-        assert answer.status_code == 400
+        response = api.get("/images/", params={"account": first, "lastImageId": cursor})
+        assert response.status_code == 400
 
 
 def test_a_cursor_may_have_been_deleted(api, sandbox):

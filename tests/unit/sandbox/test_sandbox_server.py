@@ -1,4 +1,4 @@
-"""The server around it all: its life, its records, its control calls, its command."""
+"""The server: start and stop, statistics, control calls, the command."""
 
 from __future__ import annotations
 
@@ -133,13 +133,13 @@ def test_the_front_page_says_what_it_is(sandbox):
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/images/create/more"])
-def test_unknown_paths_answer_like_the_service(api, path):
-    answer = api.get(path)
-    assert (answer.status_code, answer.json()["code"]) == (404, 404)
+def test_unknown_paths_are_404_as_in_the_service(api, path):
+    response = api.get(path)
+    assert (response.status_code, response.json()["code"]) == (404, 404)
 
 
-def test_answers_are_not_delayed_by_the_network_stack(api, sandbox):
-    """Header and body are two writes: without TCP_NODELAY each answer would take 40 ms."""
+def test_responses_are_not_delayed_by_the_network_stack(api, sandbox):
+    """Header and body are two writes: without TCP_NODELAY each response would take 40 ms."""
     seconds = []
     for _ in range(20):
         start = time.monotonic()

@@ -12,7 +12,7 @@ from typing import Final
 from airflow_provider_minimax.sandbox import ids
 from airflow_provider_minimax.sandbox.jobs import COMPLETED
 
-#: Stands for a lone surrogate until the page has become bytes; see ``render.encode``.
+#: Stands for a lone surrogate until the page is encoded; see ``render.encode``.
 SURROGATE_STAND_IN: Final = "\uf8ff"
 
 _SUBJECTS: Final = (
@@ -43,20 +43,20 @@ _AWKWARD: Final = (
 )  # fmt: skip
 _LONG_TAIL: Final = " Every surface is described in turn: worn oak, cold brass, wet slate, old linen."
 
-#: Sizes of the batches, over and over: ten images in four calls.
+#: Sizes of the batches, repeated: ten images in four creates.
 _BATCHES: Final = (1, 4, 2, 3)
 _BATCH_OF: Final = tuple((batch, place) for batch, size in enumerate(_BATCHES) for place in range(size))
 _MODELS: Final = ("image-01",) * 4 + ("nano-banana-2", "gpt-image-2", "seedream-4.5", "nano-banana-pro")
 _MODEL_OF_FOUR: Final = ("image-01", "midjourney-v7", "nano-banana-2", "midjourney-niji7")
 _ASPECTS: Final = ("9:16", "16:9", "1:1", "3:4", "4:3", "9:16", "21:9")
 #: Of a hundred images, about 88 were completed.
-_OUTCOMES: Final = (COMPLETED,) * 22 + (3, 5, 7)
-_RARE_OUTCOME: Final = 14
+_FINAL_STATUSES: Final = (COMPLETED,) * 22 + (3, 5, 7)
+_RARE_STATUS: Final = 14
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What is fixed about an image from its creation on."""
+    """What never changes about an image."""
 
     number: int
     created_ms: int
@@ -68,7 +68,7 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class History:
     """The history of one account; 0 is its oldest image, ``size - 1`` its newest."""
 
     account: int
@@ -79,7 +79,7 @@ class Catalogue:
     surrogate_at: int | None = None
 
     def image(self, number: int, created_ms: int | None = None) -> Image:
-        """Compute an image. One that arrives later has a number beyond the history and its own time."""
+        """Compute an image; one that arrives later has a number beyond the history and a time of its own."""
         cycle, place = divmod(number, len(_BATCH_OF))
         of_cycle, member = _BATCH_OF[place]
         batch = cycle * len(_BATCHES) + of_cycle
@@ -87,7 +87,7 @@ class Catalogue:
         models = _MODEL_OF_FOUR if _BATCHES[of_cycle] == 4 else _MODELS
         return Image(
             number=number,
-            created_ms=self._created(number - member, chance) if created_ms is None else created_ms,
+            created_ms=self._create_time(number - member, chance) if created_ms is None else created_ms,
             prompt=self._prompt(number, batch, chance),
             model=models[chance % len(models)],
             aspect=_ASPECTS[(chance >> 8) % len(_ASPECTS)],
@@ -95,15 +95,15 @@ class Catalogue:
             optimized=bool(chance & 4096),
         )
 
-    def outcome(self, number: int) -> int:
-        """Give the final status of a history image."""
+    def final_status(self, number: int) -> int:
+        """Return the status that an image ended with."""
         chance = ids.mix(self.seed + 7777 + 1000 * self.account, number)
         if chance % 50 == 49:
-            return _RARE_OUTCOME
-        return _OUTCOMES[(chance >> 16) % len(_OUTCOMES)]
+            return _RARE_STATUS
+        return _FINAL_STATUSES[(chance >> 16) % len(_FINAL_STATUSES)]
 
-    def _created(self, first: int, chance: int) -> int:
-        """Images of a batch share their time: a tie is what a client must get right."""
+    def _create_time(self, first: int, chance: int) -> int:
+        """Return the time of a batch: its images share it, and a client must get such ties right."""
         jitter = (chance >> 20) % 1000 / 1000 * self.spacing_ms
         return int(self.end_ms - (self.size - 1 - first) * self.spacing_ms - jitter)
 
