@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -150,7 +151,9 @@ class MiniMaxClient:
 
         For who looks for some of them: the end of the list is not checked against the service's count.
         """
-        fetch = self._video_pages(account, page_size) if kind == "video" else _PageFetcher(self, account, page_size).fetch
+        fetch = (
+            self._video_pages(account, page_size) if kind == "video" else _PageFetcher(self, account, page_size).fetch
+        )
         return (page.images for page in paging.walk(fetch(None), fetch))
 
     def _video_pages(self, account: str, page_size: int) -> Callable[[str | None], dict[str, Any]]:
@@ -200,18 +203,21 @@ class MiniMaxClient:
 
     # Files, accounts
 
-    def upload_file(self, path: str | Path, account: str | None = None) -> str:
+    def upload_file(
+        self, path: str | Path, account: str | None = None, *, check_stopped: Callable[[], None] = lambda: None
+    ) -> str:
         """Upload a picture, sound or video and return its file id (POST /files/).
 
         Costs nothing, so it is repeated like a read. The body is the raw file. The larger it is, the longer its answer
         may take.
 
         :param path: a png, jpeg, webp, mp3, wav or mp4 file.
+        :param check_stopped: called for each piece that is sent; what it raises ends the upload.
         :raises MiniMaxBadRequestError: another kind of file, or none that can be read.
         """
         source = Path(path)
         try:
-            file = source.open("rb")
+            file = _Upload(source, check_stopped)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise MiniMaxBadRequestError(f"{source} cannot be read: {reason}.") from None
@@ -260,6 +266,18 @@ class MiniMaxClient:
         if not isinstance(answer, dict):
             raise call.not_the_contract("the answer is not an object")
         return answer
+
+
+class _Upload(io.BufferedReader):
+    """A file that is read piece by piece, as the HTTP library sends it."""
+
+    def __init__(self, source: Path, check_stopped: Callable[[], None]) -> None:
+        super().__init__(io.FileIO(source))
+        self._check_stopped = check_stopped
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._check_stopped()
+        return super().read(size)
 
 
 class _PageFetcher:

@@ -260,10 +260,10 @@ class _Walker:
     def next_page(self) -> list[Image] | None:
         """Return the images that come after the last ones; None at the end of the list."""
         says_end = self._page.get("hasNext") is False
-        if not self._last or (says_end and not self._is_short()):
+        if not self._last or (says_end and not self._is_contradicted()):
             return None
-        if says_end and self._end is not None:
-            self._end.wait()
+        if says_end and self._is_checked:
+            self._wait()
         answer = self._ask(self._last)
         if answer.leaves_open and self._before and not says_end:
             # The list ends here, or the last image was deleted meanwhile, or the service is out of order.
@@ -271,7 +271,8 @@ class _Walker:
         if answer.images is not None:
             return answer.images
         if answer.is_end or says_end:
-            self._check_end()
+            if self._is_checked and self._is_contradicted():
+                raise _short(self._count, self._counted or 0)
             return None
         raise self._stuck(
             "the service sends no images beyond it"
@@ -279,23 +280,26 @@ class _Walker:
             else f"the service refuses it as a cursor ({answer.refusal})"
         )
 
-    def _is_short(self) -> bool:
-        """Tell whether fewer images were met than the service counts: when the walk began, and now."""
+    @property
+    def _is_checked(self) -> bool:
+        return self._end is not None and self._end.check_total
+
+    def _wait(self) -> None:
+        if self._end is not None:
+            self._end.wait()
+
+    def _is_contradicted(self) -> bool:
+        """Tell whether the service counts more images than were met, when the walk began and now."""
         counts = [count for count in (self._counted_first, self._counted) if count is not None]
-        return bool(counts) and min(counts) > self._count
-
-    def _check_end(self) -> None:
-        """Make sure that a list which seems to end here is no part of a longer one.
-
-        :raises MiniMaxShortListError: it is.
-        """
-        if self._end is None or not self._end.check_total or not self._is_short():
-            return
+        if not counts or min(counts) <= self._count:
+            return False
+        if self._end is None or not self._end.check_total:
+            return True
         first = self._end.first_page()
-        counted = count_of(first.get("total")) or self._counted or 0
+        self._note_count(first)
         # What has arrived since the walk began is counted, and stands before where it began.
-        if counted - self._arrivals(first, counted - self._count) > self._count:
-            raise _short(self._count, counted)
+        missing = (self._counted or 0) - self._count
+        return missing > 0 and self._arrivals(first, missing) < missing
 
     def _arrivals(self, first: dict[str, Any], limit: int) -> int:
         """Count the images before the one that was the first when the walk began.

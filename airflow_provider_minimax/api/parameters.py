@@ -1,7 +1,7 @@
 """What parameters have in common, whoever takes them: sizes of pages, and what is refused.
 
-Most of them are templates. What a template names and is not there (a key of ``conf``, an XCom) renders to nothing, or to
-the text ``None``: to go on with that would read another account, or write to a folder of that name.
+Most of them are templates. What a template names and is not there (a key of ``conf``, an XCom) renders to nothing, or
+to the text ``None``: to go on with that would read another account, or write to a folder of that name.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ def location(parameter: str, value: object) -> str:
         scheme, path = "file", path if separator else text
     if not _is_whole(scheme, path):
         raise MiniMaxBadRequestError(
-            f"{parameter} was rendered to {text!r}, of which a segment is empty or None: what its template names is not "
-            "there. Nothing was read or written."
+            f"{parameter} was rendered to {text!r}, of which a segment is empty or None: what its template names is "
+            "not there. Nothing was read or written."
         )
     if scheme != "file":
         return text

@@ -141,10 +141,11 @@ def _read_moment(parameter: str, value: object) -> datetime:
 
 
 class Chosen(NamedTuple):
-    """What a page holds of the selection, and how many images the walk has met so far."""
+    """What a page holds of the selection, how many images the walk has met so far, and the service's count of all."""
 
     images: list[Image]
     scanned: int
+    total: int | None = None
 
 
 def choose(
@@ -165,7 +166,7 @@ def choose(
             images = images[: limit - chosen]
         scanned += len(seen)
         chosen += len(images)
-        yield Chosen(images, scanned)
+        yield Chosen(images, scanned, page.total)
         if chosen == limit or selection.lies_behind(seen):
             return
         if len(seen) < len(page.images):

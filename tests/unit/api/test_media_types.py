@@ -111,8 +111,10 @@ def test_a_refusal_says_what_the_file_is(head: bytes, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "extension"),
-    [("png", "png"), ("jpeg", "jpg"), ("webp, which is sent as jpeg", "webp"), ("mp4", "mp4"), ("wav", None)]
-    + [("mp3 with ID3", None), ("mp3 frame", None)],
+    [
+        *(("png", "png"), ("jpeg", "jpg"), ("webp, which is sent as jpeg", "webp"), ("mp4", "mp4")),
+        *(("wav", None), ("mp3 with ID3", None), ("mp3 frame", None)),
+    ],
 )
 def test_a_picture_or_a_film_is_called_what_it_is(name: str, extension: str | None) -> None:
     assert picture_extension(HEADS[name][0]) == extension
