@@ -152,7 +152,9 @@ class MiniMaxClient:
         For who looks for some of them: the end of the list is not checked against the service's count.
         """
         fetch = (
-            self._video_pages(account, page_size) if kind == "video" else _PageFetcher(self, account, page_size).fetch
+            self._video_pages(account, page_size)
+            if kind == "video"
+            else _PageFetcher(self, account, max(page_size, 2)).fetch
         )
         return (page.images for page in paging.walk(fetch(None), fetch))
 

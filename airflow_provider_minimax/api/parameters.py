@@ -111,6 +111,7 @@ def location(parameter: str, value: object) -> str:
         return text
     if separator:
         host, slash, rest = path.partition("/")
+        host = host.rpartition("@")[2]
         if host not in ("", "localhost") or not slash:
             raise MiniMaxBadRequestError(
                 f"{parameter}: {text!r} names the host {host!r}. A file URL names this machine: file:///path."
@@ -128,6 +129,8 @@ def _is_whole(scheme: str, path: str) -> bool:
         # There an empty segment may be meant.
         return not any(segment.strip() == "None" for segment in path.partition("?")[0].split("/"))
     segments = path.rstrip("/").split("/")
+    # Before an ``@`` stands a connection.
+    segments[0] = segments[0].rpartition("@")[2]
     if scheme in _WITHOUT_BUCKET and segments[0] == "" and len(segments) > 1:
         del segments[0]
     return not any(_NOTHING.fullmatch(segment) for segment in segments) or path == "/"

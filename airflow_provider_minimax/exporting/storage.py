@@ -374,13 +374,13 @@ def folder_at(output_path: object, storage_conn_id: str | None) -> ObjectStorage
     """Return the folder that an operator's ``output_path`` means.
 
     :param output_path: text, a ``Path`` or an ``ObjectStoragePath``.
-    :param storage_conn_id: None for that of the path, if it has one.
+    :param storage_conn_id: the Airflow connection of the storage; one in the path itself wins.
     :raises MiniMaxBadRequestError: a part of it was rendered to nothing, or it is of a storage that is not installed.
     """
     from airflow.sdk import ObjectStoragePath
 
     where = location("output_path", output_path)
-    conn_id = given_text("storage_conn_id", storage_conn_id) or getattr(output_path, "conn_id", None)
+    conn_id = given_text("storage_conn_id", storage_conn_id)
     try:
         path = ObjectStoragePath(where, conn_id=conn_id)
         _ = path.fs

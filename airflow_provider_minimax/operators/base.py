@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_minimax.api.errors import MiniMaxError
+from airflow_provider_minimax.api.parameters import rendered_to_nothing
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 
 
@@ -40,6 +41,20 @@ class MiniMaxBaseOperator(BaseOperator):
     def hook(self) -> MiniMaxHook:
         """The hook, made after the templates are rendered."""
         return MiniMaxHook(self.minimax_conn_id, self.account)
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], *args: Any, **kwargs: Any
+    ) -> None:
+        """Render, and refuse what became None: to go on as if it were not given would read or make something else.
+
+        :raises MiniMaxBadRequestError: a template that renders native objects, or an XCom, gave None.
+        """
+        fields = tuple(template_fields)
+        given = {name for name in fields if getattr(parent, name, None) is not None}
+        super()._do_render_template_fields(parent, fields, *args, **kwargs)
+        for name in fields:
+            if name in given and getattr(parent, name, None) is None:
+                raise rendered_to_nothing(name, None)
 
     def on_kill(self) -> None:
         """Stop at the next page or piece: Airflow calls this on SIGTERM, and the task runs on."""

@@ -12,7 +12,7 @@ from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind, ids_given, parse_id
 from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, outcome, status_label
-from airflow_provider_minimax.api.parameters import given_text, location
+from airflow_provider_minimax.api.parameters import given_text, location, required_text
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
     def _local_copy(self) -> Iterator[Path]:
         """Give the file as one on this machine: a request that is repeated reads it again."""
         source = location("source_path", self.source_path)
-        conn_id = given_text("storage_conn_id", self.storage_conn_id) or getattr(self.source_path, "conn_id", None)
+        conn_id = given_text("storage_conn_id", self.storage_conn_id)
         if "://" not in source and conn_id is None:
             yield Path(source)
             return
@@ -137,12 +137,12 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
         ids, _ = ids_given(self.ids, "ids")
         if not ids:
             raise errors.MiniMaxBadRequestError("ids is an empty list: there is nothing to download.")
-        kinds = [self._kind(job_id) for job_id in ids]
+        kinds = [self._kind(required_text("ids", job_id)) for job_id in ids]
+        client = self.hook.get_conn()
         storage = storage_at(folder_at(self.output_path, self.storage_conn_id))
         with storage_errors(storage.folder):
             # Mapped tasks may share the folder.
             storage.prepare(is_ours=False)
-        client = self.hook.get_conn()
         jobs = []
         for kind, job_id in zip(kinds, ids, strict=True):
             self._check_stopped()
@@ -166,8 +166,8 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
         self.log.info("%d files, %d bytes", len(found), sum(row["bytes"] for row in found))
         return found
 
-    def _kind(self, job_id: object) -> Kind:
-        kind: Kind = "video" if "-video:" in str(job_id) else "image"
+    def _kind(self, job_id: str) -> Kind:
+        kind: Kind = "video" if "-video:" in job_id else "image"
         parse_id(job_id, kind, account=self.account)
         return kind
 
