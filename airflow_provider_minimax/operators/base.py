@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -51,6 +52,10 @@ class MiniMaxBaseOperator(BaseOperator):
         """
         fields = tuple(template_fields)
         given = {name for name in fields if getattr(parent, name, None) is not None}
+        for name in given:
+            # Airflow renders what is in a text, and in its own paths, and leaves these as they are.
+            if isinstance(path := getattr(parent, name), PurePath):
+                setattr(parent, name, str(path))
         super()._do_render_template_fields(parent, fields, *args, **kwargs)
         for name in fields:
             if name in given and getattr(parent, name, None) is None:

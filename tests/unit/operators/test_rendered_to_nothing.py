@@ -109,6 +109,26 @@ def test_what_is_not_given_stays_so(tmp_path: Path) -> None:
     assert (operator.account, operator.created_from, operator.statuses) == (None, None, None)
 
 
+@pytest.mark.parametrize("kind", [str, Path, ObjectStoragePath])
+def test_a_path_of_each_kind_is_rendered(kind: type) -> None:
+    with DAG("any", schedule=None) as dag:
+        operator = MiniMaxExportImagesOperator(task_id="export", output_path=kind("/data/{{ day }}/x"))
+    operator.render_template_fields({"day": "2026-01-01", "dag": dag})  # type: ignore[typeddict-unknown-key]
+    assert location("output_path", operator.output_path) == "/data/2026-01-01/x"
+
+
+def test_a_mapped_operator_refuses_nothing_too() -> None:
+    """Airflow renders it in another way: by the method that is ours."""
+    with DAG("any", schedule=None, render_template_as_native_obj=True) as dag:
+        operator = MiniMaxExportImagesOperator(task_id="export", output_path="/data", account=MISSING)
+    context: Any = {"dag_run": Run(), "dag": dag}
+    with pytest.raises(MiniMaxBadRequestError, match="account was rendered to None"):
+        operator._do_render_template_fields(
+            parent=operator, template_fields=operator.template_fields, context=context,
+            jinja_env=operator.get_template_env(), seen_oids=set(),
+        )  # fmt: skip
+
+
 # Paths
 
 
