@@ -247,6 +247,7 @@ class _Walker:
             self._newest, self._before, self._count = position.newest, before, position.count
         self._known = self._head | _keys([self._before, *images])
         self._is_at_start = position is not None
+        self._is_flag_wrong = False
         #: The service's count when the walk began, and now.
         self._counted_first = self._counted = self.total
         # Brent's way to see a circle: compare with one old position, renewed at each power of two.
@@ -259,7 +260,7 @@ class _Walker:
 
     def next_page(self) -> list[Image] | None:
         """Return the images that come after the last ones; None at the end of the list."""
-        says_end = self._page.get("hasNext") is False
+        says_end = self._says_end()
         if not self._last or (says_end and not self._is_contradicted()):
             return None
         if says_end and self._is_checked:
@@ -279,6 +280,9 @@ class _Walker:
             if answer.refusal is None
             else f"the service refuses it as a cursor ({answer.refusal})"
         )
+
+    def _says_end(self) -> bool:
+        return self._page.get("hasNext") is False and not self._is_flag_wrong
 
     @property
     def _is_checked(self) -> bool:
@@ -361,6 +365,8 @@ class _Walker:
         return not self._is_at_start or max(map(_created, images)) <= self._newest
 
     def _move_to(self, page: dict[str, Any], images: list[Image], keys: list[str | None]) -> None:
+        # What has said so before its end says nothing.
+        self._is_flag_wrong = self._is_flag_wrong or self._says_end()
         self._page = page
         self._before, self._last = _before_last(images, self._last), images[-1]
         self._known = self._head | _known([image_key(self._before), *keys])

@@ -106,6 +106,15 @@ def test_a_list_that_was_cut_short_for_a_moment_is_read_to_its_end() -> None:
     assert (looks.waits, looks.heads) == (1, 1)
 
 
+@pytest.mark.parametrize("inclusive", [False, True], ids=["exclusive", "inclusive"])
+def test_a_service_that_always_says_that_nothing_follows_is_read_to_its_end(inclusive: bool) -> None:
+    service = Service(history(60), 5, inclusive)
+    looks = Looks(service)
+    fetch = lambda cursor: service.fetch(cursor) | {"hasNext": False}  # noqa: E731
+    assert len(keys(walk(fetch(None), fetch, looks.check()))) == 60
+    assert (looks.waits, looks.heads) == (1, 1), "it is believed once"
+
+
 @pytest.mark.parametrize("flag", [True, False], ids=["hasNext", "no hasNext"])
 @pytest.mark.parametrize("inclusive", [False, True], ids=["exclusive", "inclusive"])
 @pytest.mark.parametrize("deleted", [0, 1, 7])
