@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from airflow_provider_minimax.api.parameters import PAGE_SIZE, SAFE_PAGE_SIZE, a
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.api.transport import Call, Transport
 
+#: Seconds before a list that ended where it hardly can is looked at again.
+_SECOND_LOOK: Final = 1.0
 #: Fields of an account that may be shown. The rest holds a browser session.
 _ACCOUNT_FIELDS: Final = ("account", "maxJobs", "supportVideo", "supportMusic", "supportAudio", "error")
 
@@ -33,6 +36,7 @@ class MiniMaxClient:
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.settings = settings
         self._sleep = sleep
+        self._check_total, self._allow_empty = True, False
         self._transport = Transport(settings, sleep)
 
     def __repr__(self) -> str:
@@ -45,6 +49,17 @@ class MiniMaxClient:
     def in_a_hurry(self, connect_timeout: float, read_timeout: float) -> Self:
         """Return a client that tries each request once and does not wait long, for a task that is being killed."""
         return self._with(max_attempts=1, connect_timeout=connect_timeout, read_timeout=read_timeout)
+
+    def with_list_checks(self, *, check_total: bool = True, allow_empty: bool = False) -> Self:
+        """Return a client whose walks through all images check the end of the list like this.
+
+        :param check_total: an end before as many images as the service counts (``total``) is an error. What it counts
+            is not documented: turn this off where it counts more than the list can show.
+        :param allow_empty: take an empty list for empty, whatever the service counts.
+        """
+        client = type(self)(self.settings, sleep=self._sleep)
+        client._check_total, client._allow_empty = check_total, allow_empty
+        return client
 
     def _with(self, **patience: Any) -> Self:
         return type(self)(replace(self.settings, **patience), sleep=self._sleep)
@@ -77,11 +92,19 @@ class MiniMaxClient:
             default of 30 is used.
         :param after: the place where an earlier walk ended, to go on from there.
         :raises MiniMaxUpstreamError: the service does not move on.
+        :raises MiniMaxShortListError: the list ends before as many images as the service counts; see
+            ``with_list_checks``.
         """
         at_least_one("page_size", page_size)
         # With one image a page, a service that repeats the cursor image would never move.
         fetch = _PageFetcher(self, account, max(page_size, 2)).fetch
-        return paging.walk(fetch(None), fetch) if after is None else paging.walk_on(after, fetch)
+        end = paging.EndCheck(
+            first_page=lambda: fetch(None),
+            wait=lambda: self._sleep(_SECOND_LOOK),
+            check_total=self._check_total,
+            allow_empty=self._allow_empty,
+        )
+        return paging.walk(fetch(None), fetch, end) if after is None else paging.walk_on(after, fetch, end)
 
     def iter_images(
         self, account: str | None = None, page_size: int = PAGE_SIZE, max_images: int | None = None
@@ -124,15 +147,22 @@ class MiniMaxClient:
         return self.get_image(job_id) if kind == "image" else self.get_video(job_id)
 
     def iter_job_pages(self, kind: Kind, account: str, page_size: int = PAGE_SIZE) -> Iterator[list[dict[str, Any]]]:
-        """Walk through the images or videos of an account, newest first, page by page."""
-        walk = self.iter_pages if kind == "image" else self._iter_video_pages
-        return (page.images for page in walk(account, page_size))
+        """Walk through the images or videos of an account, newest first, page by page.
 
-    def _iter_video_pages(self, account: str, page_size: int) -> Iterator[paging.Page]:
+        For who looks for some of them: the end of the list is not checked against the service's count.
+        """
+        fetch = (
+            self._video_pages(account, page_size)
+            if kind == "video"
+            else _PageFetcher(self, account, max(page_size, 2)).fetch
+        )
+        return (page.images for page in paging.walk(fetch(None), fetch))
+
+    def _video_pages(self, account: str, page_size: int) -> Callable[[str | None], dict[str, Any]]:
         def fetch(cursor: str | None) -> dict[str, Any]:
             return {"images": self.list_videos(page_size, cursor, account)}
 
-        return paging.walk(fetch(None), fetch)
+        return fetch
 
     # Videos
 
@@ -175,25 +205,29 @@ class MiniMaxClient:
 
     # Files, accounts
 
-    def upload_file(self, path: str | Path, account: str | None = None) -> str:
+    def upload_file(
+        self, path: str | Path, account: str | None = None, *, check_stopped: Callable[[], None] = lambda: None
+    ) -> str:
         """Upload a picture, sound or video and return its file id (POST /files/).
 
         Costs nothing, so it is repeated like a read. The body is the raw file. The larger it is, the longer its answer
         may take.
 
         :param path: a png, jpeg, webp, mp3, wav or mp4 file.
+        :param check_stopped: called for each piece that is sent; what it raises ends the upload.
         :raises MiniMaxBadRequestError: another kind of file, or none that can be read.
         """
         source = Path(path)
         try:
-            file = source.open("rb")
+            file = _Upload(source, check_stopped)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise MiniMaxBadRequestError(f"{source} cannot be read: {reason}.") from None
         with file:
-            kind = media_types.upload_type(file.read(media_types.MAGIC_BYTES))
+            head = file.read(media_types.MAGIC_BYTES)
+            kind = media_types.upload_type(head)
             if kind is None:
-                raise MiniMaxBadRequestError(f"{source}: not a png, jpeg, webp, mp3, wav or mp4 file.")
+                raise MiniMaxBadRequestError(f"{source}: {media_types.why_not_uploaded(head)}.")
             patience = retries.upload_patience(source.stat().st_size, self.settings.read_timeout)
             call = Call("POST", "/files/", params=self._params(account), upload=file, content_type=kind)
             return _id(call, self._with(read_timeout=patience)._object(call).get("fileID"), "file id")
@@ -234,6 +268,18 @@ class MiniMaxClient:
         if not isinstance(answer, dict):
             raise call.not_the_contract("the answer is not an object")
         return answer
+
+
+class _Upload(io.BufferedReader):
+    """A file that is read piece by piece, as the HTTP library sends it."""
+
+    def __init__(self, source: Path, check_stopped: Callable[[], None]) -> None:
+        super().__init__(io.FileIO(source))
+        self._check_stopped = check_stopped
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._check_stopped()
+        return super().read(size)
 
 
 class _PageFetcher:

@@ -53,6 +53,13 @@ class MiniMaxJobFailedError(MiniMaxError, AirflowFailException):
     """The job ended without a result (status 3)."""
 
 
+class MiniMaxScanLimitError(MiniMaxError, AirflowFailException):
+    """A search has reached ``max_scanned`` before it was at its end: what it has not looked at may match, too.
+
+    A retry would look at the same images.
+    """
+
+
 class MiniMaxCapacityError(MiniMaxError):
     """No free slot at the service (429); nothing was created."""
 
@@ -63,6 +70,10 @@ class MiniMaxAccountOnHoldError(MiniMaxError):
 
 class MiniMaxUpstreamError(MiniMaxError):
     """The service failed (5xx), was out of reach, or answered something that is not its contract."""
+
+
+class MiniMaxShortListError(MiniMaxUpstreamError):
+    """The service's list of images ended before as many as it counts, or was empty where it cannot be."""
 
 
 class MiniMaxUnknownOutcomeError(MiniMaxError):

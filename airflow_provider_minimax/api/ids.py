@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, cast
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.parameters import given_text
 
 Kind = Literal["image", "video", "file"]
 
@@ -53,6 +54,7 @@ def parse_id(value: object, kind: Kind, *, account: str | None = None) -> Resour
     found = ResourceId(text, match["account"], match["kind"], match["bare"])
     if found.kind != kind:
         raise MiniMaxBadRequestError(f"{text} is an id of kind {found.kind}; expected {wanted}.")
+    account = given_text("account", account)
     if account is not None and found.account != account:
         raise MiniMaxBadRequestError(
             f"{text} belongs to account {found.account}, but this task works on account {account}. "

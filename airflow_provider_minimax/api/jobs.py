@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind
+from airflow_provider_minimax.api.moments import epoch_milliseconds
 from airflow_provider_minimax.api.sendable import sendable
 
 #: An image or a video as the API sends it. Every field is optional in practice.
@@ -77,8 +78,7 @@ def outcome(job: Job) -> str | None:
 
 def created_at(job: Job) -> int | None:
     """Return when a job was created, in epoch milliseconds; None where the service does not say."""
-    created = job.get("createTime")
-    return created if isinstance(created, int) else None
+    return epoch_milliseconds(job.get("createTime"))
 
 
 def media_url(job: Job) -> str | None:

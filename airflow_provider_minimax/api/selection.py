@@ -5,17 +5,28 @@ The service filters by neither, so both are applied to what the list gives.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, NamedTuple, Self
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple, Self
 
-from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxScanLimitError
 from airflow_provider_minimax.api.jobs import KNOWN_LABELS, Job, check_labels, created_at, status_label
+from airflow_provider_minimax.api.moments import epoch_milliseconds
 from airflow_provider_minimax.api.paging import Image, Page
+from airflow_provider_minimax.api.parameters import given_text
 
 #: A point in time as a parameter gives it.
-Moment = datetime | str | None
+Moment = datetime | str | float | None
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: Nothing was made before, and whoever names a later time has another unit in mind.
+_EARLIEST: Final = datetime(2020, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+#: ``2026-01-10`` without its dashes, as ``{{ ds_nodash }}`` gives it.
+_BASIC_DATE: Final = re.compile(r"\d{8}", re.ASCII)
+_DIGITS: Final = re.compile(r"[\d.]+(e\+?\d+)?", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,8 @@ class Selection:
         """Read the parameters of a task, after their templates are rendered.
 
         :param statuses: labels such as ``"completed"``.
-        :param created_from: a datetime or an ISO string; UTC where it names no zone. Inclusive.
+        :param created_from: a datetime or an ISO string, UTC where it names no zone; or epoch milliseconds (of ten
+            digits: seconds), as a number or as text. Inclusive.
         :param created_to: the same; exclusive.
         :raises MiniMaxBadRequestError: an unknown label, a time that is none, or an empty window.
         """
@@ -94,39 +106,72 @@ def _milliseconds(moment: datetime) -> float:
     return moment.timestamp() * 1000
 
 
-def _moment(parameter: str, value: Moment) -> datetime | None:
-    if value is None or value == "":
+def _moment(parameter: str, value: object) -> datetime | None:
+    if value is None:
         return None
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            hint = " (this run has no data interval)" if value == "None" else ""
-            raise MiniMaxBadRequestError(f"{parameter}: {value!r} is not an ISO time{hint}.") from None
-    if not isinstance(value, datetime):
-        raise MiniMaxBadRequestError(f"{parameter} takes a datetime or an ISO string, not {value!r}.")
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
+    moment = value if isinstance(value, datetime) else _read_moment(parameter, value)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not _EARLIEST <= moment < _LATEST:
+        raise MiniMaxBadRequestError(
+            f"{parameter}: {value!r} is {moment.isoformat()}, which is no time from {_EARLIEST.year} to "
+            f"{_LATEST.year - 1}. Give a datetime, an ISO time, or epoch milliseconds."
+        )
+    return moment
+
+
+def _read_moment(parameter: str, value: object) -> datetime:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise MiniMaxBadRequestError(
+            f"{parameter} takes a datetime or an ISO string, or epoch milliseconds, not {value!r}."
+        )
+    text = str(value).strip()
+    if text == "None":
+        raise MiniMaxBadRequestError(f"{parameter}: {value!r} is not an ISO time (this run has no data interval).")
+    given_text(parameter, value)
+    try:
+        if _DIGITS.fullmatch(text) and not _BASIC_DATE.fullmatch(text):
+            # The standard library would read the digits of a number as a date of the year 1768.
+            milliseconds = epoch_milliseconds(text)
+            if milliseconds is None:
+                raise ValueError(text)
+            return _EPOCH + timedelta(milliseconds=milliseconds)
+        return datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise MiniMaxBadRequestError(f"{parameter}: {value!r} is not an ISO time.") from None
 
 
 class Chosen(NamedTuple):
-    """What a page holds of the selection, and how many images the walk has met so far."""
+    """What a page holds of the selection, how many images the walk has met so far, and the service's count of all."""
 
     images: list[Image]
     scanned: int
+    total: int | None = None
 
 
-def choose(pages: Iterable[Page], selection: Selection, limit: int | None = None) -> Iterator[Chosen]:
+def choose(
+    pages: Iterable[Page], selection: Selection, limit: int | None = None, max_scanned: int | None = None
+) -> Iterator[Chosen]:
     """Go through the pages of a walk until the selection cannot hold more.
 
     :param limit: the number of chosen images after which to stop; None for all.
+    :param max_scanned: images to look at, at most; None for no bound.
+    :raises MiniMaxScanLimitError: there are more to look at, and they may match.
     """
     scanned = chosen = 0
     for page in pages:
-        scanned += len(page.images)
-        images = [image for image in page.images if selection.accepts(image)]
+        room = None if max_scanned is None else max_scanned - scanned
+        seen = page.images[:room]
+        images = [image for image in seen if selection.accepts(image)]
         if limit is not None:
             images = images[: limit - chosen]
+        scanned += len(seen)
         chosen += len(images)
-        yield Chosen(images, scanned)
-        if chosen == limit or selection.lies_behind(page.images):
+        yield Chosen(images, scanned, page.total)
+        if chosen == limit or selection.lies_behind(seen):
             return
+        if len(seen) < len(page.images):
+            raise MiniMaxScanLimitError(
+                f"The search was stopped by max_scanned={max_scanned}: of the {scanned:,} newest images {chosen:,} "
+                "match, and older ones may match, too. A retry would look at the same. Raise max_scanned, leave it "
+                "out (created_from bounds the search as well), or ask for fewer."
+            )

@@ -28,6 +28,7 @@ def sendable(value: Any) -> Any:
         return [sendable(member) for member in value]
     if isinstance(value, int):
         return value if _SMALLEST <= value <= _LARGEST else str(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
+    if isinstance(value, float):
+        # The nearest plain one: a number that none can hold is of a type of its own.
+        return float(value) if math.isfinite(value) else None
     return value

@@ -7,7 +7,7 @@ const number = new Intl.NumberFormat();
 const day = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const isTime = (row) => typeof row[TIME] === "number" && Number.isFinite(new Date(row[TIME]).getTime());
-const years = new Set(rows.map((row) => (isTime(row) ? new Date(row[TIME]).getFullYear() : 0)));
+const years = new Set(rows.filter(isTime).map((row) => new Date(row[TIME]).getFullYear()));
 const brief = years.size > 1 ? day : new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 const hour = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const BATCH = 240;
@@ -30,13 +30,19 @@ function hole(row, why) {
   return box;
 }
 
+// Why a file is not seen, which its name tells: no browser shows these as a picture, and not each shows those.
+function unseen(file) {
+  if (/\.(mp4|mov|3gp)$/.test(file)) return "video";
+  return /\.(heic|avif)$/.test(file) ? "no preview" : "file is missing";
+}
+
 function picture(row, isLazy) {
   if (!row[FILE]) return hole(row, row[STATUS] === "completed" ? "not downloaded" : row[STATUS]);
   const image = make("img");
   if (isLazy) image.loading = "lazy";
   image.decoding = "async";
   image.alt = "";
-  image.addEventListener("error", () => image.replaceWith(hole(row, row[FILE].endsWith(".mp4") ? "video" : "file is missing")), { once: true });
+  image.addEventListener("error", () => image.replaceWith(hole(row, unseen(row[FILE]))), { once: true });
   image.src = address(row);
   return image;
 }
@@ -64,6 +70,8 @@ function card(row, place) {
     time.append(make("span", "hour", `, ${hour.format(row[TIME])}`));
     meta.append(time);
     meta.title += `, ${moment.format(row[TIME])}`;
+  } else {
+    meta.append(make("span", "", "no date"));
   }
   element.append(frame, text, meta);
   return element;
@@ -150,7 +158,7 @@ function open(place) {
   $("stage").replaceChildren(picture(row, false));
   $("prompt").textContent = row[PROMPT] || "(no prompt)";
   $("prompt").scrollTop = 0;
-  const facts = [["Status", row[STATUS]], ["Model", row[MODEL]], ["Created", isTime(row) ? moment.format(row[TIME]) : ""], ["Id", row[ID]]];
+  const facts = [["Status", row[STATUS]], ["Model", row[MODEL]], ["Created", isTime(row) ? moment.format(row[TIME]) : "no date"], ["Id", row[ID]]];
   $("facts").replaceChildren();
   for (const [name, value] of facts) {
     if (!value) continue;

@@ -34,6 +34,8 @@ _FIELDS: Final = (
 )
 #: Width by height of the tallest and the widest picture that gets a frame of its own shape.
 _TALLEST, _WIDEST = 0.4, 2.6
+#: Pixels that no picture has.
+_LARGEST: Final = 10**6
 _ESCAPES: Final = (
     (b"<", b"\\u003c"),
     (b">", b"\\u003e"),
@@ -122,7 +124,7 @@ def _file(row: Image) -> str | None:
 def _shape(row: Image) -> float:
     """Return width by height, kept within what a grid can show."""
     width, height = row.get("width"), row.get("height")
-    if not (isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0):
+    if not (isinstance(width, int) and isinstance(height, int) and 0 < width < _LARGEST and 0 < height < _LARGEST):
         # The service says 0 even of finished images.
         left, _, right = str(row.get("aspectRatio") or "").partition(":")
         is_ratio = left.isdecimal() and right.isdecimal() and len(left + right) < 10

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
-from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxUpstreamError
+from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxShortListError
 from airflow_provider_minimax.api.jobs import is_final
 from airflow_provider_minimax.api.paging import Image, Page, Position, PositionLostError, image_key
 from airflow_provider_minimax.exporting import contact_sheet, sync
@@ -97,6 +97,7 @@ class _Export:
         self._base: Manifest | None = None
         self._base_hash: str | None = None
         self._is_prepared = False
+        self._replaces_images = False
         self._saved_at = 0
         #: Files when they were last made sure of.
         self._secured = 0
@@ -118,6 +119,7 @@ class _Export:
             if self._plan.contact_sheet:
                 # Now, and not after a long walk.
                 contact_sheet.check(self._storage)
+        self._replaces_images = stored is not None and (stored.manifest is None or stored.manifest.found.images > 0)
         if self._plan.sync and stored is not None:
             self._base = sync.base_of(stored, self._shape, sizes)
             self._base_hash = None if self._base is None else stored.sha256
@@ -196,16 +198,22 @@ class _Export:
     def _noted(self, pages: Iterator[Page]) -> Iterator[Page]:
         """Prepare the folder when the first page has come: until then, an older export stays."""
         for page in pages:
-            if not page.images and page.total and not self._state.scanned:
-                raise MiniMaxUpstreamError(
-                    f"The list of images is empty, and the service counts {page.total} of them. Nothing was changed in "
-                    f"{self._storage.folder}; a retry asks again."
-                )
+            if not page.images and not self._state.scanned:
+                self._refuse_emptiness(page.total)
             self._prepare()
             self._state.total = page.total
             if not self._state.scanned and not self._state.head.keys:
                 self._state.head = Head.of(page.images)
             yield page
+
+    def _refuse_emptiness(self, total: int | None) -> None:
+        """Let no list that is empty take the place of images, unless the service says that there are none."""
+        if self._replaces_images and total != 0 and not self._plan.allow_empty:
+            raise MiniMaxShortListError(
+                f"The list of images is empty, the service does not say that it counts none (total: {total}), and "
+                f"{self._storage.folder} holds an export of images. Nothing was changed there; a retry asks again. If "
+                "the account is empty by now, set allow_empty=True."
+            )
 
     def _chosen(self, pages: Iterator[Page]) -> Iterator[list[Fate]]:
         """Yield images, those that are meant with a row, until the selection cannot hold more."""

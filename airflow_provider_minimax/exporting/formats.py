@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import itertools
-import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import IO, Any, Final, NamedTuple
@@ -58,7 +58,14 @@ class _GzippedJsonlWriter(_JsonlWriter):
         self._gzip.close()
 
 
+#: Cells that a spreadsheet takes for a formula, and those that would be taken for a cell made safe.
+_FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
+_SAFE_FORMULA: Final = re.compile(r"'+[=+\-@\t\r]")
+
+
 class _CsvWriter:
+    _is_safe = False
+
     def __init__(self, sink: Sink, names: tuple[str, ...]) -> None:
         self._sink = sink
         self._names = names[:-1]
@@ -73,13 +80,20 @@ class _CsvWriter:
 
     def _row(self, image: Image) -> list[str]:
         others = {name: value for name, value in image.items() if name not in self._known}
-        return [*(text_of(image.get(name)) for name in self._names), text_of(others or None)]
+        cells = [*(text_of(image.get(name)) for name in self._names), text_of(others or None)]
+        return [f"'{cell}" if _FORMULA.match(cell) else cell for cell in cells] if self._is_safe else cells
 
     def _put(self, rows: Iterable[Iterable[str]]) -> None:
         text = io.StringIO()
         csv.writer(text).writerows(rows)
         # Half an emoji cannot be written as UTF-8; it stays readable as \\udXXX.
         self._sink.write(text.getvalue().encode("utf-8", "backslashreplace"))
+
+
+class _SafeCsvWriter(_CsvWriter):
+    """Writes cells that no spreadsheet takes for a formula: those that look like one begin with an apostrophe."""
+
+    _is_safe = True
 
 
 def _read_jsonl(file: IO[bytes], _: tuple[str, ...] | None) -> Iterator[Image]:
@@ -92,6 +106,14 @@ def _read_gzipped_jsonl(file: IO[bytes], names: tuple[str, ...] | None) -> Itera
 
 
 def _read_csv(file: IO[bytes], _: tuple[str, ...] | None) -> Iterator[Image]:
+    return _read_cells(file, lambda cell: cell)
+
+
+def _read_safe_csv(file: IO[bytes], _: tuple[str, ...] | None) -> Iterator[Image]:
+    return _read_cells(file, lambda cell: cell[1:] if _SAFE_FORMULA.match(cell) else cell)
+
+
+def _read_cells(file: IO[bytes], meant: Callable[[str], str]) -> Iterator[Image]:
     # A prompt of the service may be longer than the module's default of 128 KiB.
     csv.field_size_limit(2**31 - 1)
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
@@ -99,7 +121,7 @@ def _read_csv(file: IO[bytes], _: tuple[str, ...] | None) -> Iterator[Image]:
         rows = csv.reader(text)
         for header in itertools.islice(rows, 1):
             for cells in rows:
-                row = {name: _value(name, cell) for name, cell in zip(header, cells, strict=True) if cell}
+                row = {name: _value(name, meant(cell)) for name, cell in zip(header, cells, strict=True) if cell}
                 others: Any = row.pop(OTHER_FIELDS, {})
                 yield row | others
     finally:
@@ -111,7 +133,7 @@ def _value(name: str, cell: str) -> object:
     if name in _TEXTS:
         return cell
     try:
-        return json.loads(cell)
+        return loads(cell.encode())
     except ValueError:
         # Text in a field that is documented as something else was written as it came.
         return cell
@@ -135,6 +157,10 @@ FORMATS: Final[Mapping[str, Format]] = {
     "csv": Format("csv", _CsvWriter, _read_csv),
     "parquet": Format("parquet", _write_parquet, _read_parquet),
 }
+
+
+#: Written in place of ``csv`` for spreadsheets.
+SAFE_CSV: Final = Format("csv", _SafeCsvWriter, _read_safe_csv)
 
 
 def check_name(name: str) -> None:

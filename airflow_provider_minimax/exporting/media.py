@@ -59,11 +59,18 @@ class MediaFetcher:
     :param storage: the folder of the export.
     :param below: the folder of the files, below that one; may be empty.
     :param stem: what the file of an id is called before its checksum.
+    :param check_stopped: called for each piece; what it raises ends the fetch.
     """
 
     def __init__(
-        self, settings: Settings, storage: Storage, below: str = MEDIA, stem: Callable[[str], str] = stem_of
+        self,
+        settings: Settings,
+        storage: Storage,
+        below: str = MEDIA,
+        stem: Callable[[str], str] = stem_of,
+        check_stopped: Callable[[], None] = lambda: None,
     ) -> None:
+        self._check_stopped = check_stopped
         self._storage = storage
         self._below = below
         self._stem_of = stem
@@ -101,6 +108,7 @@ class MediaFetcher:
         failures = 0
         started = time.monotonic()
         while True:
+            self._check_stopped()
             try:
                 return self._try(stem, url)
             except _FailedTryError as error:
@@ -143,6 +151,7 @@ class MediaFetcher:
             try:
                 extension = self._receive(response, draft, deadline)
                 path = self._path(file_name(stem, draft.sha256, extension))
+                self._check_stopped()
                 with storage_errors(self._storage.folder):
                     # Not durable: a file that a loss of power has spoilt does not match its name.
                     draft.commit(path, durable=False)
@@ -218,6 +227,7 @@ class MediaFetcher:
         read = getattr(response.raw, "read1", response.raw.read)
         try:
             while piece := read(_CHUNK, decode_content=False):
+                self._check_stopped()
                 if self._ended.is_set() or time.monotonic() > deadline:
                     raise MediaError("it comes too slowly")
                 yield piece

@@ -6,16 +6,14 @@ documented) leaves the column empty and stands in ``otherFields``, as JSON, with
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import IO, Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from airflow_provider_minimax.api.codec import dumps
+from airflow_provider_minimax.api.codec import dumps, loads
 from airflow_provider_minimax.api.paging import Image
 from airflow_provider_minimax.exporting.rows import OTHER_FIELDS, Sink, text_of
 
@@ -33,6 +31,11 @@ _TRUTHS: Final = (
     *("statusFinal", "canAppeal", "canRetry", "disableGenerateSimilar", "hasVoice", "isBookmarked"),
     *("isInFolder", "isVisitor", "useOriginPrompt"),
 )
+
+
+#: The years 1 and 10000 in epoch milliseconds: between them lies what most libraries can hold as a date.
+_FIRST: Final = -62_135_596_800_000
+_END: Final = 253_402_300_800_000
 
 
 class _MisfitError(Exception):
@@ -57,6 +60,13 @@ def _whole(bits: int) -> Callable[[object], int]:
         return value
 
     return convert
+
+
+def _date(value: object) -> int:
+    """Return epoch milliseconds that are a date for whoever reads the file."""
+    if not isinstance(value, int) or isinstance(value, bool) or not _FIRST <= value < _END:
+        raise _MisfitError
+    return value
 
 
 def _truth(value: object) -> bool:
@@ -101,7 +111,7 @@ def _fields(names: tuple[str, ...]) -> pa.StructType:
 _COLUMNS: Final[Mapping[str, tuple[pa.DataType, Callable[[object], Any]]]] = {
     **{name: (pa.int64(), _whole(63)) for name in _INTEGERS},
     **{name: (pa.bool_(), _truth) for name in _TRUTHS},
-    "createTime": (pa.timestamp("ms", tz="UTC"), _whole(53)),
+    "createTime": (pa.timestamp("ms", tz="UTC"), _date),
     # Wider than 64 bits, since the service's numbers are only bound to be JSON.
     "userID": (pa.decimal128(38, 0), _whole(126)),
     "tags": (pa.list_(_fields(_TAG)), _tags),
@@ -165,19 +175,23 @@ def read_parquet(file: IO[bytes], names: tuple[str, ...] | None) -> Iterator[Ima
     """
     columns = None if names is None else [*names, OTHER_FIELDS]
     for batch in pq.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS, columns=columns):
-        for row in batch.to_pylist():
+        # As numbers: not each timestamp that a file can hold is a date for Python.
+        numbers = pa.schema([(field.name, _number_type(field.type)) for field in batch.schema])
+        for row in pa.Table.from_batches([batch]).cast(numbers).to_pylist():
             others = row.pop(OTHER_FIELDS, None)
             image = {name: _as_sent(name, value) for name, value in row.items() if value is not None}
-            yield image | (json.loads(others) if others else {})
+            yield image | (loads(others.encode()) if others else {})
+
+
+def _number_type(kind: pa.DataType) -> pa.DataType:
+    return pa.int64() if pa.types.is_timestamp(kind) else kind
 
 
 def _as_sent(name: str, value: Any) -> Any:
-    if isinstance(value, datetime):
-        return round(value.timestamp() * 1000)
     if isinstance(value, Decimal):
         return int(value)
     if name == "originFiles":
-        return [json.loads(item) for item in value]
+        return [loads(item.encode()) for item in value]
     if name == "extra":
-        return {**value, "cameraMotions": [json.loads(item) for item in value["cameraMotions"]]}
+        return {**value, "cameraMotions": [loads(item.encode()) for item in value["cameraMotions"]]}
     return value

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.api.selection import Selection
-from airflow_provider_minimax.exporting.formats import FORMATS, Format
+from airflow_provider_minimax.exporting.formats import FORMATS, SAFE_CSV, Format
 from airflow_provider_minimax.exporting.rows import columns
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class Plan:
     :param download_media: fetch the files, too.
     :param skip_bad_media: go on where a file cannot be fetched.
     :param contact_sheet: write a page to look at the images.
+    :param csv_safe: write CSV cells that no spreadsheet takes for a formula.
+    :param allow_empty: an empty list may take the place of an older export, whatever the service counts.
     :param sync: add to the export that is there, where it fits.
     """
 
@@ -40,11 +42,13 @@ class Plan:
     skip_bad_media: bool = False
     contact_sheet: bool = False
     sync: bool = False
+    csv_safe: bool = False
+    allow_empty: bool = False
 
     @property
     def format(self) -> Format:
         """How the rows are written."""
-        return FORMATS[self.file_format]
+        return SAFE_CSV if self.csv_safe else FORMATS[self.file_format]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -63,6 +67,8 @@ class Plan:
             "part_rows": self.part_rows,
             "account": self.account,
             "media": self.download_media,
+            # Only where it is on: manifests from before there was such a thing stay valid.
+            **({"csv_safe": True} if self.csv_safe else {}),
         }
 
 

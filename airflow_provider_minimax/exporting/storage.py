@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.parameters import given_text, location
 from airflow_provider_minimax.exporting.faults import faults_of_storages
 from airflow_provider_minimax.exporting.faults import storage_errors as storage_errors
 from airflow_provider_minimax.exporting.names import ListedNames, Names
@@ -369,20 +370,22 @@ def _sync_folder(path: Path) -> None:
         os.close(handle)
 
 
-def folder_at(output_path: str, storage_conn_id: str | None) -> ObjectStoragePath:
+def folder_at(output_path: object, storage_conn_id: str | None) -> ObjectStoragePath:
     """Return the folder that an operator's ``output_path`` means.
 
-    :raises MiniMaxBadRequestError: it is empty, or of a storage that is not installed.
+    :param output_path: text, a ``Path`` or an ``ObjectStoragePath``.
+    :param storage_conn_id: the Airflow connection of the storage; one in the path itself wins.
+    :raises MiniMaxBadRequestError: a part of it was rendered to nothing, or it is of a storage that is not installed.
     """
     from airflow.sdk import ObjectStoragePath
 
-    if not output_path.strip():
-        raise MiniMaxBadRequestError(f"output_path must name a folder, not {output_path!r}.")
+    where = location("output_path", output_path)
+    conn_id = given_text("storage_conn_id", storage_conn_id)
     try:
-        path = ObjectStoragePath(output_path.strip(), conn_id=storage_conn_id)
+        path = ObjectStoragePath(where, conn_id=conn_id)
         _ = path.fs
     except (ValueError, ImportError) as error:
-        raise MiniMaxBadRequestError(f"output_path {output_path}: {error}.") from None
+        raise MiniMaxBadRequestError(f"output_path {where}: {error}.") from None
     return path
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
-from airflow_provider_minimax.api.parameters import PAGE_SIZE, SAFE_PAGE_SIZE
+from airflow_provider_minimax.api.parameters import PAGE_SIZE, SAFE_PAGE_SIZE, given_text, required_text
 from airflow_provider_minimax.api.settings import Settings, base_url, check_token
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class MiniMaxHook(BaseHook):
     :param minimax_conn_id: the Airflow connection, of type ``minimax``.
     :param account: the Hailuo account to work on; wins over the connection's own. Without either, the service
         chooses, which it does only where one account is configured (or for a video).
+    :raises MiniMaxBadRequestError: one of them was rendered to nothing.
     """
 
     conn_name_attr = "minimax_conn_id"
@@ -47,8 +48,8 @@ class MiniMaxHook(BaseHook):
 
     def __init__(self, minimax_conn_id: str = default_conn_name, account: str | None = None) -> None:
         super().__init__()
-        self.minimax_conn_id = minimax_conn_id
-        self.account = account
+        self.minimax_conn_id = required_text("minimax_conn_id", minimax_conn_id)
+        self.account = given_text("account", account)
 
     @cached_property
     def _client(self) -> MiniMaxClient:
@@ -96,14 +97,22 @@ class MiniMaxHook(BaseHook):
         return self.get_conn().list_images(limit, last_image_id, account)
 
     def iter_images(
-        self, account: str | None = None, page_size: int = PAGE_SIZE, max_images: int | None = None
+        self,
+        account: str | None = None,
+        page_size: int = PAGE_SIZE,
+        max_images: int | None = None,
+        *,
+        check_total: bool = True,
     ) -> Iterator[dict[str, Any]]:
         """Iterate over all images of the account, newest first, each once, in memory that does not grow.
 
         :param page_size: images asked for at a time.
         :param max_images: stop after so many.
+        :param check_total: an end before as many images as the service counts is an error.
+        :raises MiniMaxShortListError: the list ends too early.
         """
-        return self.get_conn().iter_images(account, page_size, max_images)
+        client = self.get_conn().with_list_checks(check_total=check_total)
+        return client.iter_images(account, page_size, max_images)
 
     def get_image(self, image_id: str) -> dict[str, Any]:
         """Return one image as the API sends it.

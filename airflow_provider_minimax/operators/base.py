@@ -1,13 +1,16 @@
-"""What all operators of this provider share: the connection."""
+"""What all operators of this provider share: the connection, and how they stop when they are killed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_minimax.api.errors import MiniMaxError
+from airflow_provider_minimax.api.parameters import rendered_to_nothing
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 
 
@@ -20,6 +23,9 @@ class MiniMaxBaseOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("minimax_conn_id", "account")
     ui_color = "#f2e6ff"
+    #: Set by a signal handler, which may interrupt the main thread anywhere: no lock may be needed to set it, as a
+    #: ``threading.Event`` has one. Threads read it through ``_check_stopped``.
+    _killed: bool = False
 
     def __init__(
         self,
@@ -36,3 +42,33 @@ class MiniMaxBaseOperator(BaseOperator):
     def hook(self) -> MiniMaxHook:
         """The hook, made after the templates are rendered."""
         return MiniMaxHook(self.minimax_conn_id, self.account)
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], *args: Any, **kwargs: Any
+    ) -> None:
+        """Render, and refuse what became None: to go on as if it were not given would read or make something else.
+
+        :raises MiniMaxBadRequestError: a template that renders native objects, or an XCom, gave None.
+        """
+        fields = tuple(template_fields)
+        given = {name for name in fields if getattr(parent, name, None) is not None}
+        for name in given:
+            # Airflow renders what is in a text, and in its own paths, and leaves these as they are.
+            if isinstance(path := getattr(parent, name), PurePath):
+                setattr(parent, name, str(path))
+        super()._do_render_template_fields(parent, fields, *args, **kwargs)
+        for name in fields:
+            if name in given and getattr(parent, name, None) is None:
+                raise rendered_to_nothing(name, None)
+
+    def on_kill(self) -> None:
+        """Stop at the next page or piece: Airflow calls this on SIGTERM, and the task runs on."""
+        self._killed = True
+
+    def _check_stopped(self) -> None:
+        """Raise if the task was killed.
+
+        :raises MiniMaxError: it was; a retry may do its work.
+        """
+        if self._killed:
+            raise MiniMaxError("The task was killed and has stopped. A retry resumes what it left unfinished.")

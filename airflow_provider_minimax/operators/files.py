@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +12,13 @@ from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind, ids_given, parse_id
 from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, outcome, status_label
+from airflow_provider_minimax.api.parameters import given_text, location, required_text
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, ObjectStoragePath
 
 _CHUNK: Final = 1024 * 1024
 
@@ -29,17 +29,22 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
     It costs nothing, so a retry just uploads again. The file belongs to one account, and whatever is made with it is
     made on that account.
 
+    A kill stops it before the next piece of the file is read or sent.
+
     :param source_path: a png, jpeg, webp, mp3, wav or mp4 file, on the worker or on any storage that
-        ``ObjectStoragePath`` knows. Templated.
-    :param storage_conn_id: the Airflow connection of that storage.
+        ``ObjectStoragePath`` knows: text, a ``Path`` or an ``ObjectStoragePath``. Templated; what was rendered to
+        nothing, as a whole or in a segment, is refused.
+    :param storage_conn_id: the Airflow connection of that storage. Templated.
     :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account to upload to; required by the service where several are configured. Templated.
     :return: (XCom) the file id.
     """
 
-    template_fields: Sequence[str] = ("source_path", *MiniMaxBaseOperator.template_fields)
+    template_fields: Sequence[str] = ("source_path", "storage_conn_id", *MiniMaxBaseOperator.template_fields)
 
-    def __init__(self, *, source_path: str, storage_conn_id: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, source_path: str | Path | ObjectStoragePath, storage_conn_id: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.source_path = source_path
         self.storage_conn_id = storage_conn_id
@@ -51,8 +56,8 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
                 "A file is of use to one account only: name it. (A create with account='auto' follows its files.)"
             )
         client = self.hook.get_conn()
-        with _local_copy(self.source_path, self.storage_conn_id) as path:
-            file_id = client.upload_file(path)
+        with self._local_copy() as path:
+            file_id = client.upload_file(path, check_stopped=self._check_stopped)
         wanted = client.settings.account
         owner = parse_id(file_id, "file").account
         if wanted not in (None, owner):
@@ -63,6 +68,27 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
         self.log.info("Uploaded %s as %s", self.source_path, file_id)
         return file_id
 
+    @contextmanager
+    def _local_copy(self) -> Iterator[Path]:
+        """Give the file as one on this machine: a request that is repeated reads it again."""
+        source = location("source_path", self.source_path)
+        conn_id = given_text("storage_conn_id", self.storage_conn_id)
+        if "://" not in source and conn_id is None:
+            yield Path(source)
+            return
+        from airflow.sdk import ObjectStoragePath
+
+        with tempfile.TemporaryDirectory(prefix="minimax-") as folder:
+            copy = Path(folder) / "upload"
+            try:
+                with ObjectStoragePath(source, conn_id=conn_id).open("rb") as remote, copy.open("wb") as local:
+                    while piece := remote.read(_CHUNK):
+                        self._check_stopped()
+                        local.write(piece)
+            except (OSError, ValueError, ImportError) as error:
+                raise errors.MiniMaxBadRequestError(f"source_path: {source} cannot be read: {error}.") from None
+            yield copy
+
 
 class MiniMaxDownloadOperator(MiniMaxBaseOperator):
     """Downloads the files of images and videos that are completed.
@@ -72,9 +98,12 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
     start of its checksum; what an earlier try has fetched is checked and not fetched again. The folder may be shared
     with other tasks, so what a killed worker has left half-written on a local disk (``.minimax-*.unfinished``) stays.
 
+    A kill stops it before the next piece, and no file appears after it.
+
     :param ids: full ids of images and videos, one or a list. Templated.
-    :param output_path: the folder, on any storage that ``ObjectStoragePath`` knows. Templated.
-    :param storage_conn_id: the Airflow connection of the storage.
+    :param output_path: the folder, on any storage that ``ObjectStoragePath`` knows: text, a ``Path`` or an
+        ``ObjectStoragePath``. Templated; what was rendered to nothing, as a whole or in a segment, is refused.
+    :param storage_conn_id: the Airflow connection of the storage. Templated.
     :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account that the ids have to belong to; defaults to the connection's. Templated.
     :return: (XCom) a list of ``id``, ``path``, ``bytes``, ``sha256``, in the order asked.
@@ -82,10 +111,15 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
     :raises MiniMaxJobFailedError: the same.
     """
 
-    template_fields: Sequence[str] = ("ids", "output_path", *MiniMaxBaseOperator.template_fields)
+    template_fields: Sequence[str] = ("ids", "output_path", "storage_conn_id", *MiniMaxBaseOperator.template_fields)
 
     def __init__(
-        self, *, ids: str | Sequence[str], output_path: str, storage_conn_id: str | None = None, **kwargs: Any
+        self,
+        *,
+        ids: str | Sequence[str],
+        output_path: str | Path | ObjectStoragePath,
+        storage_conn_id: str | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.ids = ids
@@ -95,6 +129,7 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
         """Fetch, several at a time."""
         # Here, so that reading a DAG file does not import what only a running download needs.
+        from airflow_provider_minimax.exporting.ahead import result_of
         from airflow_provider_minimax.exporting.files import MediaError, stem_with_owner
         from airflow_provider_minimax.exporting.media import MediaFetcher
         from airflow_provider_minimax.exporting.storage import folder_at, storage_at, storage_errors
@@ -102,20 +137,25 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
         ids, _ = ids_given(self.ids, "ids")
         if not ids:
             raise errors.MiniMaxBadRequestError("ids is an empty list: there is nothing to download.")
-        kinds = [self._kind(job_id) for job_id in ids]
+        kinds = [self._kind(required_text("ids", job_id)) for job_id in ids]
+        client = self.hook.get_conn()
         storage = storage_at(folder_at(self.output_path, self.storage_conn_id))
         with storage_errors(storage.folder):
             # Mapped tasks may share the folder.
             storage.prepare(is_ours=False)
-        client = self.hook.get_conn()
-        jobs = [client.get_job(kind, job_id) for kind, job_id in zip(kinds, ids, strict=True)]
+        jobs = []
+        for kind, job_id in zip(kinds, ids, strict=True):
+            self._check_stopped()
+            jobs.append(client.get_job(kind, job_id))
         for job_id, job in zip(ids, jobs, strict=True):
             _check_finished(job_id, job)
         found = []
-        with MediaFetcher(client.settings, storage, below="", stem=stem_with_owner) as fetcher:
+        with MediaFetcher(
+            client.settings, storage, below="", stem=stem_with_owner, check_stopped=self._check_stopped
+        ) as fetcher:
             for job_id, coming in zip(ids, [fetcher.submit(job) for job in jobs], strict=True):
                 try:
-                    saved = coming.result()
+                    saved = result_of(coming, self._check_stopped)
                 except MediaError as error:
                     raise errors.MiniMaxUpstreamError(
                         f"The file of {job_id} was not fetched: {error}. A retry fetches what is missing."
@@ -126,8 +166,8 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
         self.log.info("%d files, %d bytes", len(found), sum(row["bytes"] for row in found))
         return found
 
-    def _kind(self, job_id: object) -> Kind:
-        kind: Kind = "video" if "-video:" in str(job_id) else "image"
+    def _kind(self, job_id: str) -> Kind:
+        kind: Kind = "video" if "-video:" in job_id else "image"
         parse_id(job_id, kind, account=self.account)
         return kind
 
@@ -139,23 +179,3 @@ def _check_finished(job_id: str, job: Job) -> None:
     if end != COMPLETED:
         kind = errors.MiniMaxModeratedError if end == MODERATED else errors.MiniMaxJobFailedError
         raise kind(f"{job_id} is {status_label(job)}: it has no file, and a retry finds none.")
-
-
-@contextmanager
-def _local_copy(source: str, conn_id: str | None) -> Iterator[Path]:
-    """Give the file as one on this machine: a request that is repeated reads it again."""
-    if not str(source or "").strip():
-        raise errors.MiniMaxBadRequestError(f"source_path must name a file, not {source!r}.")
-    if "://" not in source and conn_id is None:
-        yield Path(source)
-        return
-    from airflow.sdk import ObjectStoragePath
-
-    with tempfile.TemporaryDirectory(prefix="minimax-") as folder:
-        copy = Path(folder) / "upload"
-        try:
-            with ObjectStoragePath(source, conn_id=conn_id).open("rb") as remote, copy.open("wb") as local:
-                shutil.copyfileobj(remote, local, _CHUNK)
-        except (OSError, ValueError, ImportError) as error:
-            raise errors.MiniMaxBadRequestError(f"source_path: {source} cannot be read: {error}.") from None
-        yield copy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
@@ -15,8 +15,11 @@ from airflow_provider_minimax.operators.creating import MiniMaxCreateOperator
 from airflow_provider_minimax.waiting.poller import check_require
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from pathlib import Path
 
+    from airflow.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_minimax.api.paging import Page
     from airflow_provider_minimax.api.selection import Moment
 
 log = logging.getLogger(__name__)
@@ -42,15 +45,17 @@ _CREATE_FIELDS: Final = (
 class MiniMaxListImagesOperator(MiniMaxBaseOperator):
     """Lists images of an account, newest first.
 
-    The service filters by nothing, so the list is walked and filtered here: until ``limit`` images match, the
-    walk is older than ``created_from``, or ``max_scanned`` images have been looked at.
+    The service filters by nothing, so the list is walked and filtered here, until ``limit`` images match, the walk is
+    older than ``created_from``, or the list ends.
 
     :param limit: images returned at the most, after the filters.
     :param statuses: status labels to keep, such as ``["completed"]``; None for all. Templated.
     :param created_from: keep images created at or after this time (datetime or ISO string, UTC where it names no
-        zone). Templated.
+        zone; or epoch milliseconds). Templated.
     :param created_to: keep images created before this time. Templated.
-    :param max_scanned: images looked at, at the most.
+    :param max_scanned: images looked at, at most; None for no bound. A search that it stops short is an error.
+    :param check_total: an end of the list before as many images as the service counts is an error. Turn it off where
+        the service's ``total`` counts more than the list can show.
     :param on_empty: what no match means: ``"return"`` an empty list, ``"skip"`` the task, or ``"fail"`` it.
     :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account; defaults to the connection's, and is required by the service where
@@ -58,6 +63,8 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
     :return: (XCom) a list of compact images: ``imageId``, ``fileID``, ``status``, ``statusLabel``,
         ``statusFinal``, ``createTime`` (epoch milliseconds), ``modelID``, ``aspectRatio``, ``batchID``, ``desc``,
         ``url``.
+    :raises MiniMaxScanLimitError: ``max_scanned`` is reached, and what was not looked at may match; never retried.
+    :raises MiniMaxShortListError: the list ends too early; a retry asks again.
     """
 
     template_fields: Sequence[str] = (
@@ -74,40 +81,50 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
         statuses: Collection[str] | None = None,
         created_from: Moment = None,
         created_to: Moment = None,
-        max_scanned: int = 3000,
+        max_scanned: int | None = None,
+        check_total: bool = True,
         on_empty: str = "return",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         at_least_one("limit", limit)
-        at_least_one("max_scanned", max_scanned)
+        if max_scanned is not None:
+            at_least_one("max_scanned", max_scanned)
         one_of("on_empty", on_empty, _ON_EMPTY)
         self.limit = limit
         self.statuses = statuses
         self.created_from = created_from
         self.created_to = created_to
         self.max_scanned = max_scanned
+        self.check_total = check_total
         self.on_empty = on_empty
 
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
         """Walk, filter, and return what matches."""
         from airflow_provider_minimax.api.jobs import compact
         from airflow_provider_minimax.api.selection import Selection, choose
+        from airflow_provider_minimax.exporting.progress import Progress
 
         selection = Selection.parse(self.statuses, self.created_from, self.created_to)
         page_size = PAGE_SIZE if selection != Selection() else min(self.limit, PAGE_SIZE)
+        client = self.hook.get_conn().with_list_checks(check_total=self.check_total)
         found: list[dict[str, Any]] = []
         scanned = 0
-        for chosen in choose(self.hook.get_conn().iter_pages(page_size=page_size), selection, self.limit):
+        progress = Progress(verb="matching")
+        pages = self._until_killed(client.iter_pages(page_size=page_size))
+        for chosen in choose(pages, selection, self.limit, self.max_scanned):
             found += [compact(image) for image in chosen.images]
             scanned = chosen.scanned
-            if scanned >= self.max_scanned and len(found) < self.limit:
-                log.warning("Stopped after max_scanned=%d images; older ones may match too.", self.max_scanned)
-                break
+            progress.update(scanned, len(found), chosen.total)
         log.info("%d of %d images looked at match.", len(found), scanned)
         if not found:
             self._report_empty(scanned)
         return found
+
+    def _until_killed(self, pages: Iterator[Page]) -> Iterator[Page]:
+        for page in pages:
+            self._check_stopped()
+            yield page
 
     def _report_empty(self, scanned: int) -> None:
         message = f"None of the {scanned} images looked at matches statuses, created_from and created_to."
@@ -125,13 +142,15 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
     the last part that was finished, and gives the same bytes as if nothing had happened. Memory does not grow with
     the number of images. Of two exports in one folder the later one goes on, and the earlier one stops.
 
-    :param output_path: the folder, on any storage that ``ObjectStoragePath`` knows. Templated.
+    :param output_path: the folder, on any storage that ``ObjectStoragePath`` knows: text, a ``Path`` or an
+        ``ObjectStoragePath``. Templated; what was rendered to nothing, as a whole or in a segment, is refused.
     :param file_format: ``"jsonl"`` (every field that the API sent), ``"jsonl.gz"``, ``"csv"`` (one column for each
         documented field, nested ones as JSON, undocumented ones in the last column), or ``"parquet"`` (typed; needs
         the extra ``parquet``).
-    :param storage_conn_id: the Airflow connection of the storage.
+    :param storage_conn_id: the Airflow connection of the storage. Templated.
     :param statuses: status labels to keep; None for all. Templated.
-    :param created_from: keep images created at or after this time. Templated.
+    :param created_from: keep images created at or after this time (datetime or ISO string, UTC where it names no
+        zone; or epoch milliseconds). Templated.
     :param created_to: keep images created before this time. Templated.
     :param max_images: stop after so many images, the newest ones.
     :param part_rows: images in a part: what a killed try loses at the most.
@@ -142,14 +161,22 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         brings up to date what was still being made or lacks its file; it does not see what was deleted from the
         account. Where the parameters, the service or the user have changed since, or a part is missing, it exports
         anew.
+    :param csv_safe: in a CSV file, let cells that begin with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return
+        begin with an apostrophe, so that no spreadsheet takes them for a formula.
+    :param allow_empty: let an empty list take the place of an export that holds images, even where the service does
+        not say that it counts none.
+    :param check_total: an end of the list before as many images as the service counts is an error. Turn it off where
+        the service's ``total`` counts more than the list can show.
     :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account; defaults to the connection's. Templated.
     :return: (XCom) the summary: ``path``, ``manifest``, ``images``, ``parts``, ``bytes``, ``media_files``,
         ``media_failed``, ``newest_image_id``, ``oldest_image_id``.
+    :raises MiniMaxShortListError: the list ends too early, or is empty where it cannot be; a retry asks again.
     """
 
     template_fields: Sequence[str] = (
         "output_path",
+        "storage_conn_id",
         "statuses",
         "created_from",
         "created_to",
@@ -159,7 +186,7 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
     def __init__(
         self,
         *,
-        output_path: str,
+        output_path: str | Path | ObjectStoragePath,
         file_format: str = "jsonl",
         storage_conn_id: str | None = None,
         statuses: Collection[str] | None = None,
@@ -171,6 +198,9 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         on_media_error: str = "fail",
         contact_sheet: bool = False,
         mode: str = "snapshot",
+        csv_safe: bool = False,
+        allow_empty: bool = False,
+        check_total: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -196,6 +226,9 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         self.on_media_error = on_media_error
         self.contact_sheet = contact_sheet
         self.mode = mode
+        self.csv_safe = csv_safe
+        self.allow_empty = allow_empty
+        self.check_total = check_total
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Walk, filter, and write."""
@@ -208,9 +241,11 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
 
         # A DAG file is also read where the libraries of its tasks are not installed.
         format_named(self.file_format)
+        if self.csv_safe and self.file_format != "csv":
+            raise MiniMaxBadRequestError(f"csv_safe is for file_format='csv', not {self.file_format!r}.")
         selection = Selection.parse(self.statuses, self.created_from, self.created_to)
         folder = folder_at(self.output_path, self.storage_conn_id)
-        client = self.hook.get_conn()
+        client = self.hook.get_conn().with_list_checks(check_total=self.check_total, allow_empty=self.allow_empty)
         plan = Plan(
             selection=selection,
             file_format=self.file_format,
@@ -221,6 +256,8 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
             skip_bad_media=self.on_media_error == "skip",
             contact_sheet=self.contact_sheet,
             sync=self.mode == "sync",
+            csv_safe=self.csv_safe,
+            allow_empty=self.allow_empty,
         )
         return export_images(client, plan=plan, folder=folder, run=_run_of(context))
 

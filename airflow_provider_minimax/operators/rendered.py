@@ -1,7 +1,8 @@
 """What the fields of a create are once their templates are rendered, read before anything is paid for.
 
 A template renders to text, or, in a DAG with ``render_template_as_native_obj``, to whatever the text looks like: a
-number for a prompt such as ``1984``. What is not there renders to ``None``, to the text ``None``, or to nothing.
+number for a prompt such as ``1984``. What is not there renders to the text ``None``, or to nothing: whoever wants the
+service's default leaves the parameter out.
 """
 
 from __future__ import annotations
@@ -11,23 +12,13 @@ from typing import Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import ids_given
+from airflow_provider_minimax.api.parameters import given_text, rendered_to_nothing
 
 _FLAGS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
 
-def text(parameter: str, value: object) -> str | None:
-    """Return text; None when there is none, or only blanks.
-
-    :raises MiniMaxBadRequestError: it is a collection, or what a template makes of something that is not there.
-    """
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise MiniMaxBadRequestError(f"{parameter} takes text, not {value!r}. Nothing was sent.")
-    found = str(value)
-    if found.strip() == "None":
-        raise _not_there(parameter, value)
-    return found if found.strip() else None
+#: Text; None when it was not given.
+text = given_text
 
 
 def whole(parameter: str, value: object) -> int | None:
@@ -35,7 +26,7 @@ def whole(parameter: str, value: object) -> int | None:
 
     :raises MiniMaxBadRequestError: it is no whole number.
     """
-    found = text(parameter, value) if not isinstance(value, bool) else str(value)
+    found = given_text(parameter, value) if not isinstance(value, bool) else str(value)
     if found is None:
         return None
     try:
@@ -54,26 +45,13 @@ def flag(parameter: str, value: object) -> bool | None:
     """
     if isinstance(value, bool):
         return value
-    found = text(parameter, value)
+    found = given_text(parameter, value)
     if found is None:
         return None
     word = found.strip().lower()
     if word not in _FLAGS:
         raise MiniMaxBadRequestError(f"{parameter} is true or false, not {value!r}. Nothing was sent.")
     return _FLAGS[word]
-
-
-def file(parameter: str, value: object) -> str | None:
-    """Return the id of a file, unchecked; None when none is meant.
-
-    :raises MiniMaxBadRequestError: one was meant, and is not there: the result would be another one.
-    """
-    if value is None:
-        return None
-    found = text(parameter, value)
-    if found is None:
-        raise _not_there(parameter, value)
-    return found
 
 
 def files(parameter: str, value: object) -> list[str] | None:
@@ -87,9 +65,9 @@ def files(parameter: str, value: object) -> list[str] | None:
     found, is_single = ids_given(value, parameter)
     if is_single:
         raise MiniMaxBadRequestError(f"{parameter} takes a list of file ids, not {value!r}. Nothing was sent.")
-    ids = [file(parameter, one) for one in found]
+    ids = [given_text(parameter, one) for one in found]
     if None in ids:
-        raise _not_there(parameter, value)
+        raise rendered_to_nothing(parameter, value)
     return [one for one in ids if one is not None]
 
 
@@ -97,7 +75,6 @@ def files(parameter: str, value: object) -> list[str] | None:
 _READERS: Final[Mapping[str, Callable[[str, object], Any]]] = {
     **dict.fromkeys(("quantity", "duration", "max_jobs"), whole),
     "prompt_optimization": flag,
-    **dict.fromkeys(("file_id", "end_frame_file_id", "character_file_id"), file),
     **dict.fromkeys(("reference_file_ids", "video_file_ids", "audio_file_ids"), files),
 }
 
@@ -107,10 +84,4 @@ def fields(given: Mapping[str, object]) -> dict[str, Any]:
 
     :raises MiniMaxBadRequestError: one of them is not what it has to be.
     """
-    return {parameter: _READERS.get(parameter, text)(parameter, value) for parameter, value in given.items()}
-
-
-def _not_there(parameter: str, value: object) -> MiniMaxBadRequestError:
-    return MiniMaxBadRequestError(
-        f"{parameter} was rendered to {value!r}: what its template names is not there. Nothing was sent."
-    )
+    return {parameter: _READERS.get(parameter, given_text)(parameter, value) for parameter, value in given.items()}

@@ -77,6 +77,14 @@ def test_the_pictures_of_an_export_are_shown(tab: Any, sandbox: Sandbox, tmp_pat
     assert (tmp_path / "sheet.png").stat().st_size > 20_000
 
 
+def test_what_has_no_date_says_so(tab: Any, tmp_path: Path) -> None:
+    tab.open(sheet(tmp_path, [image(1, "a lamp"), image(2, "a fox", createTime=2**53), image(3, "x", createTime=-1)]))
+    metas = tab.run("[...document.querySelectorAll('.card .meta')].map((meta) => meta.textContent)")
+    assert ["no date" in meta for meta in metas] == [False, True, True]
+    assert "Mar" in metas[0]
+    assert tab.complaints == []
+
+
 def test_a_status_is_chosen_and_left_again(three: Any) -> None:
     chip(three, "failed")
     assert cards(three) == ["a blue lamp"]

@@ -17,11 +17,13 @@ FINAL = [
     errors.MiniMaxOutOfCreditsError,
     errors.MiniMaxModeratedError,
     errors.MiniMaxJobFailedError,
+    errors.MiniMaxScanLimitError,
 ]
 PASSING = [
     errors.MiniMaxCapacityError,
     errors.MiniMaxAccountOnHoldError,
     errors.MiniMaxUpstreamError,
+    errors.MiniMaxShortListError,
     errors.MiniMaxUnknownOutcomeError,
 ]
 ALL = [errors.MiniMaxError, *FINAL, *PASSING]

@@ -22,6 +22,7 @@ from airflow_provider_minimax.api.paging import (
     Place,
     Position,
     PositionLostError,
+    count_of,
     image_key,
     walk,
     walk_on,
@@ -130,10 +131,19 @@ def test_each_page_carries_the_services_own_total() -> None:
     assert [page.total for page in walk(service.fetch(None), service.fetch)] == [3, 4]
 
 
-@pytest.mark.parametrize("total", [None, "12", {}])
-def test_a_total_that_is_no_number_is_none(total: Any) -> None:
-    first = {"images": history(1), "hasNext": False, "total": total}
-    assert [page.total for page in walk(first, _never)] == [None]
+@pytest.mark.parametrize(
+    ("total", "count"),
+    [
+        (12, 12), (0, 0), ("12", 12), (" 12 ", 12), (12.0, 12), ("12.0", 12), (1e3, 1000), (2**70, 2**70),
+        (None, None), ({}, None), ([], None), (True, None), (False, None), ("", None), ("many", None), (-1, None),
+        (12.5, None), ("12.5", None), (float("inf"), None), ("nan", None), ("-0", 0),
+    ],
+)  # fmt: skip
+def test_a_total_is_a_number_of_images_however_it_is_written(total: Any, count: int | None) -> None:
+    first = {"images": [image(number) for number in range(20, 0, -1)], "hasNext": False, "total": total}
+    assert count_of(total) == count
+    found = walk(first, lambda _: {"images": [], "hasNext": False})
+    assert [page.total for page in found] == [count]
 
 
 def _never(cursor: str) -> dict[str, Any]:

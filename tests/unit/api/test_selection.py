@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
+import pendulum
 import pytest
 
-from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxScanLimitError
 from airflow_provider_minimax.api.paging import Page
 from airflow_provider_minimax.api.selection import Moment, Selection, choose
 
@@ -66,9 +67,56 @@ def test_a_date_alone_is_its_midnight() -> None:
     assert Selection.parse(None, "2025-03-17").created_from == datetime(2025, 3, 17, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("value", [None, ""])
-def test_an_empty_bound_is_no_bound(value: Moment) -> None:
-    assert Selection.parse(None, value, value) == Selection()
+def test_a_bound_that_is_not_given_is_no_bound() -> None:
+    assert Selection.parse(None, None, None) == Selection()
+
+
+@pytest.mark.parametrize(
+    ("value", "moment"),
+    [
+        pytest.param("1742173334234", AT, id="milliseconds as text"),
+        pytest.param(1742173334234, AT, id="milliseconds"),
+        pytest.param(1742173334234.0, AT, id="milliseconds as a float"),
+        pytest.param("1742173334234.0", AT, id="milliseconds as the text of a float"),
+        pytest.param("1.742173334234e12", AT, id="milliseconds with an exponent"),
+        pytest.param(" 1742173334234\n", AT, id="blanks around"),
+        pytest.param("1742173334", AT.replace(microsecond=0), id="seconds as text"),
+        pytest.param(1742173334, AT.replace(microsecond=0), id="seconds"),
+        pytest.param(1742173334.234, AT, id="seconds with a fraction"),
+        pytest.param("1742173334.234", AT, id="seconds with a fraction as text"),
+        pytest.param("20250317", datetime(2025, 3, 17, tzinfo=UTC), id="ds_nodash"),
+        pytest.param(20250317, datetime(2025, 3, 17, tzinfo=UTC), id="ds_nodash as a native number"),
+        pytest.param("20250317T010214Z", AT.replace(microsecond=0), id="ts_nodash"),
+        pytest.param("2025-03-17\n", datetime(2025, 3, 17, tzinfo=UTC), id="ISO with blanks around"),
+        pytest.param("2020-01-01", datetime(2020, 1, 1, tzinfo=UTC), id="the earliest"),
+        pytest.param("2199-12-31", datetime(2199, 12, 31, tzinfo=UTC), id="the last day"),
+        pytest.param(pendulum.datetime(2025, 3, 17, 6, 32, 14, 234000, tz="Asia/Kolkata"), AT, id="pendulum"),
+    ],
+)
+def test_a_number_is_epoch_milliseconds_and_of_ten_digits_seconds(value: Moment, moment: datetime) -> None:
+    assert Selection.parse(None, value).created_from == moment
+    assert Selection.parse(None, None, value).created_to == moment
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("2019-12-31T23:59:59Z", "1768-01-06", "2200-01-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"),
+        *(
+            "1000000000",
+            1000000000,
+            1_500_000_000_000,
+            "17680106",
+            19991231,
+            datetime(1970, 1, 1),
+            datetime(2300, 1, 1),
+        ),
+        *(0, 5, 253_402_300_799_999, "22000101"),
+    ],
+)
+def test_a_time_that_cannot_be_meant_is_refused_by_name(value: Any) -> None:
+    with pytest.raises(MiniMaxBadRequestError, match=r"created_from: .*(no time from 2020 to 2199|not an ISO time)"):
+        Selection.parse(None, value)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +125,20 @@ def test_an_empty_bound_is_no_bound(value: Moment) -> None:
         pytest.param("yesterday", "created_from: 'yesterday' is not an ISO time.", id="no time"),
         pytest.param("None", "this run has no data interval", id="rendered None"),
         pytest.param("2025-13-01", "is not an ISO time", id="month 13"),
-        pytest.param(MOMENT, "takes a datetime or an ISO string", id="number"),
+        pytest.param("", "is not there", id="rendered to nothing"),
+        pytest.param(" \n", "is not there", id="rendered to blanks"),
+        pytest.param(" None ", "this run has no data interval", id="rendered None with blanks"),
+        pytest.param(True, "takes a datetime or an ISO string", id="bool"),
+        pytest.param("2025", "is not an ISO time", id="a year"),
+        pytest.param("2025031", "is not an ISO time", id="seven digits"),
+        pytest.param("174217333423412", "no time from 2020 to 2199", id="fifteen digits"),
+        pytest.param("1742173334234000", "is not an ISO time", id="microseconds"),
+        pytest.param("1e400", "is not an ISO time", id="a number that is none"),
+        pytest.param("1.2.3", "is not an ISO time", id="a version"),
+        pytest.param(float("nan"), "is not an ISO time", id="NaN"),
+        pytest.param(float("inf"), "is not an ISO time", id="infinity"),
+        pytest.param("-1742173334234", "is not an ISO time", id="negative text"),
+        pytest.param(-1742173334234, "is not an ISO time", id="negative"),
         pytest.param(date(2025, 3, 17), "takes a datetime or an ISO string", id="date object"),
         pytest.param(["2025-03-17"], "takes a datetime or an ISO string", id="list"),
     ],
@@ -135,9 +196,15 @@ def test_an_image_is_meant_by_the_label_of_its_status(statuses: Any, image: dict
 
 @pytest.mark.parametrize("image", [{}, {"createTime": None}, {"createTime": "2025"}])
 def test_an_image_without_a_time_lies_in_no_window(image: dict[str, Any]) -> None:
-    assert not Selection.parse(None, "1970-01-01").accepts(image)
-    assert not Selection.parse(None, None, "2999-01-01").accepts(image)
+    assert not Selection.parse(None, "2020-01-01").accepts(image)
+    assert not Selection.parse(None, None, "2199-01-01").accepts(image)
     assert Selection().accepts(image)
+
+
+@pytest.mark.parametrize("created", [MOMENT, float(MOMENT), str(MOMENT), MOMENT // 1000, str(MOMENT // 1000)])
+def test_a_time_of_creation_may_be_written_in_many_ways(created: object) -> None:
+    window = Selection.parse(None, AT.replace(microsecond=0), AT + timedelta(seconds=1))
+    assert window.accepts({"createTime": created})
 
 
 def test_status_and_window_have_to_agree_both() -> None:
@@ -219,3 +286,43 @@ def test_no_page_is_read_beyond_the_window() -> None:
     chosen = list(choose(pages, Selection.parse(None, AT)))
     assert [(len(each.images), each.scanned) for each in chosen] == [(2, 2), (0, 4)]
     assert pages.taken == 2
+
+
+@pytest.mark.parametrize(
+    ("max_scanned", "limit", "taken"),
+    [
+        pytest.param(1, None, 1, id="within a page"),
+        pytest.param(2, None, 2, id="at the end of a page"),
+        pytest.param(4, None, 3, id="one short of the end"),
+        pytest.param(3, 3, 2, id="the limit is not reached"),
+    ],
+)
+def test_a_bound_that_is_reached_before_the_end_is_an_error(max_scanned: int, limit: int | None, taken: int) -> None:
+    pages = Pages(at(5, 4), at(3, 2), at(1))
+    met = []
+    with pytest.raises(MiniMaxScanLimitError, match=f"max_scanned={max_scanned}: of the {max_scanned} newest"):
+        met.extend(choose(pages, Selection.parse(["completed"]) if limit is None else _ODD, limit, max_scanned))
+    assert met[-1].scanned <= max_scanned
+    assert pages.taken == taken
+
+
+#: Matches no image of ``at``.
+_ODD = Selection.parse(["failed"])
+
+
+@pytest.mark.parametrize(
+    ("max_scanned", "limit", "selection"),
+    [
+        pytest.param(5, None, Selection(), id="the list ends there"),
+        pytest.param(9, None, _ODD, id="the list ends before"),
+        pytest.param(1, 1, Selection(), id="the limit is reached within the bound"),
+        pytest.param(3, 3, Selection(), id="the limit is reached with it"),
+        pytest.param(3, None, Selection.parse(None, AT), id="the window ends before"),
+    ],
+)
+def test_a_bound_within_which_the_search_ends_is_no_error(
+    max_scanned: int, limit: int | None, selection: Selection
+) -> None:
+    pages = Pages(at(5, 4), at(3, 2), at(1))
+    chosen = list(choose(pages, selection, limit, max_scanned))
+    assert chosen[-1].scanned <= max_scanned

@@ -94,9 +94,26 @@ def test_shapes_are_kept_within_what_a_grid_can_show() -> None:
     rows = [
         image(1), image(2, width=300, height=200), image(3, aspectRatio="auto"), image(4, aspectRatio="1:999"),
         image(5, aspectRatio="0:0"), image(6, aspectRatio=None), image(7, width=0, height=0, aspectRatio="9:16"),
+        image(8, width=10**400, height=1), image(9, width=10**400, height=10**400), image(10, width=float("inf")),
+        image(11, width=True, height=-1), image(12, width=10**7, height=10**7, aspectRatio=10**400),
     ]  # fmt: skip
     shapes = [row[5] for row in json.loads(Page(sheet(rows)).data)["rows"]]
-    assert shapes == [1.778, 1.5, 1.0, 0.4, 1.0, 1.0, 0.562]
+    assert shapes == [1.778, 1.5, 1.0, 0.4, 1.0, 1.0, 0.562, 1.778, 1.778, 1.778, 1.778, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("created", "shown"),
+    [
+        (1_742_173_334_234, 1_742_173_334_234), (1_742_173_334_234.0, 1_742_173_334_234),
+        ("1742173334234", 1_742_173_334_234), (1_742_173_334, 1_742_173_334_000), (0, 0),
+        (253_402_300_799_999, 253_402_300_799_999), (253_402_300_800_000, None), (2**53, None), (2**63, None),
+        (-1, None), (1e300, None), (float("inf"), None), (float("nan"), None), (True, None), ("yesterday", None),
+        ("2025", None), (None, None), ([], None), ({}, None), ("1" * 5000, None), (10**400, None),
+    ],
+)  # fmt: skip
+def test_a_time_that_is_no_date_is_none(created: object, shown: int | None) -> None:
+    (row,) = json.loads(Page(sheet([image(1, createTime=created)])).data)["rows"]
+    assert row[4] == shown
 
 
 def test_a_page_of_somebody_else_is_not_overwritten(sandbox: Sandbox, tmp_path: Path) -> None:

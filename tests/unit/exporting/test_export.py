@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_the_summary_has_exactly_the_fields_of_the_contract(tmp_path: Path) -> N
 
 
 def test_the_manifest_says_what_was_asked_for(tmp_path: Path) -> None:
-    selection = Selection.parse(["completed"], "1970-01-01")
+    selection = Selection(frozenset({"completed"}), datetime(1970, 1, 1, tzinfo=UTC))
     export(tmp_path, pages(images(4)), selection=selection, max_images=2)
     found = manifest(tmp_path)
     assert found["selection"] == selection.describe()
@@ -135,7 +136,11 @@ def test_no_images_are_a_whole_export_without_parts(tmp_path: Path) -> None:
 
 
 def test_only_the_images_that_are_meant_are_written(tmp_path: Path) -> None:
-    export(tmp_path, pages(images(40)), selection=Selection.parse(["completed"], None, "1970-01-01T00:00:21Z"))
+    export(
+        tmp_path,
+        pages(images(40)),
+        selection=Selection(frozenset({"completed"}), None, datetime(1970, 1, 1, 0, 0, 21, tzinfo=UTC)),
+    )
     assert [row["createTime"] for row in rows(tmp_path)] == list(range(20_000, 0, -2000))
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.api.codec import dumps, loads
 from airflow_provider_minimax.exporting import formats
-from airflow_provider_minimax.exporting.formats import FORMATS, format_named
+from airflow_provider_minimax.exporting.formats import FORMATS, SAFE_CSV, format_named
 from airflow_provider_minimax.exporting.rows import columns
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
@@ -146,3 +147,125 @@ def test_without_pyarrow_the_extra_is_named_by_the_task_and_the_dag_can_be_read(
     operator = MiniMaxExportImagesOperator(task_id="export", output_path="/nowhere", file_format="parquet")
     with pytest.raises(errors.MiniMaxBadRequestError, match=r"airflow-provider-minimax\[parquet\]"):
         MiniMaxExportImagesOperator.execute.__wrapped__(operator, {})
+
+
+# Numbers and dates that a format cannot hold
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("field", ["createTime", "duration", "userID", "tomorrow", "extra"])
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "0.1234567890123456789", "1" * 5000])
+def test_a_number_that_no_type_holds_is_kept_as_it_was_sent(name: str, field: str, number: str) -> None:
+    body = f'{{"id":"1","{field}":{number}}}'.encode()
+    (row,) = read(name, written(name, [loads(body)]))
+    assert dumps({"id": row["id"], field: row[field]}) == body
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "created",
+    [
+        *(2**53 - 1, 2**53, 2**63, 2**64, 2**70, -(2**53), -(2**63) - 1, 253_402_300_800_000, -62_135_596_800_001),
+        *(253_402_300_799_999, -62_135_596_800_000, -1, 0, 1, 1_742_173_334_234, 1e300, -1e300, 1.5, True),
+    ],
+)
+def test_a_date_that_a_format_cannot_hold_is_kept_as_it_was_sent(name: str, created: object) -> None:
+    image = {"id": "1", "createTime": created}
+    (row,) = read(name, written(name, [image]))
+    assert row == image
+    assert type(row["createTime"]) is type(created)
+
+
+@needs_pyarrow
+def test_a_date_that_no_library_holds_stands_in_the_other_fields() -> None:
+    import pyarrow.parquet as pq
+
+    rows = [{"id": str(n), "createTime": n} for n in (1_742_173_334_234, 2**53 - 1, -(2**53))]
+    table = pq.read_table(io.BytesIO(written("parquet", rows)))
+    dates, others = table["createTime"].to_pylist(), table["otherFields"].to_pylist()
+    assert [None if found is None else found.isoformat() for found in dates] == [
+        "2025-03-17T01:02:14.234000+00:00",
+        None,
+        None,
+    ]
+    assert others == [None, f'{{"createTime":{2**53 - 1}}}', f'{{"createTime":{-(2**53)}}}']
+
+
+@needs_pyarrow
+def test_a_file_with_a_date_that_python_cannot_hold_is_read_all_the_same() -> None:
+    """As an earlier release has written it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = io.BytesIO()
+    schema = pa.schema(
+        [("id", pa.string()), ("createTime", pa.timestamp("ms", tz="UTC")), ("otherFields", pa.string())]
+    )
+    pq.write_table(pa.Table.from_pylist([{"id": "1", "createTime": 2**53 - 1}], schema=schema), sink)
+    assert read("parquet", sink.getvalue()) == [{"id": "1", "createTime": 2**53 - 1}]
+
+
+# CSV for spreadsheets
+
+FORMULAS = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "'=1",
+    "''=1",
+    "'-",
+    "=",
+    "'",
+    "''",
+    "'quoted'",
+    "plain",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_safe_cell_is_no_formula_and_is_read_as_it_was(text: str) -> None:
+    image = {"id": "1", "desc": text, "priority": -1, "tags": [], "tomorrow": text} | ({} if text else {"desc": None})
+    sink = io.BytesIO()
+    SAFE_CSV.write(sink, columns(media=False)).write([image])
+    (cells,) = csv.DictReader(io.StringIO(sink.getvalue().decode(), newline=""))
+    assert not [cell for cell in cells.values() if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    sink.seek(0)
+    (row,) = SAFE_CSV.read(sink, None)
+    assert row == {name: value for name, value in image.items() if value is not None}
+
+
+def test_a_cell_is_left_alone_unless_it_is_to_be_safe() -> None:
+    (cells,) = csv.DictReader(io.StringIO(written("csv", [{"id": "1", "desc": "=1+1"}]).decode(), newline=""))
+    assert cells["desc"] == "=1+1"
+
+
+def test_an_export_for_spreadsheets_goes_through_a_sync(sandbox: Sandbox, tmp_path: Path) -> None:
+    options = {"file_format": "csv", "csv_safe": True, "part_rows": 25, "mode": "sync", "contact_sheet": True}
+    (made,) = sandbox.create_image("=HYPERLINK(1)")
+    sandbox.hold(made)
+    export_to(str(tmp_path), **options)
+    sandbox.finish(made)
+    summary = export_to(str(tmp_path), **options)
+    assert summary["images"] == 61
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["csv_safe"] is True
+    parts = [(tmp_path / part["name"]).read_bytes() for part in manifest["parts"]]
+    assert not any(b",=HYPERLINK" in part or b',"=HYPERLINK' in part for part in parts)
+    rows = [row for part in parts for row in SAFE_CSV.read(io.BytesIO(part), None)]
+    assert [row["desc"] for row in rows] == [image["desc"] for image in sandbox.all_images()]
+    # Without it, the cells are others: nothing is added to what is there.
+    export_to(str(tmp_path), **options | {"csv_safe": False})
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert "csv_safe" not in manifest
+    parts = [(tmp_path / part["name"]).read_bytes() for part in manifest["parts"]]
+    assert any(b',"=HYPERLINK' in part or b",=HYPERLINK" in part for part in parts)
+
+
+def test_safe_cells_are_of_csv_files_alone(tmp_path: Path) -> None:
+    with pytest.raises(errors.MiniMaxBadRequestError, match="csv_safe is for file_format='csv', not 'jsonl'"):
+        export_to(str(tmp_path / "x"), csv_safe=True)
+    assert not (tmp_path / "x").exists()

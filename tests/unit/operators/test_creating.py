@@ -213,7 +213,7 @@ def test_what_templates_render_to_is_read(sandbox: Sandbox) -> None:
     found = Task().run(video(model="Seedance-2.0", duration="5", resolution="4k", prompt_optimization="False"))
     assert found["statusLabel"] == "completed"
     first, second = (picture["fileID"] for picture in pictures)
-    found = Task().run(video(model="Veo-3.1-S2V", prompt=" ", file_id=first, reference_file_ids=str([second])))
+    found = Task().run(video(model="Veo-3.1-S2V", prompt=None, file_id=first, reference_file_ids=str([second])))
     assert found["statusLabel"] == "completed"
     assert found["desc"] == ""
 

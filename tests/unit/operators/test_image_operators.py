@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator, MiniMaxListImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
 
@@ -88,17 +89,57 @@ def test_the_walk_stops_where_the_window_begins(sandbox: Sandbox) -> None:
     assert sandbox.stats.requests[LIST] == 2
 
 
-def test_the_walk_stops_at_max_scanned_and_says_so(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("on_empty", ["return", "skip", "fail"])
+@pytest.mark.parametrize("statuses", [None, ["completed"]])
+def test_a_search_that_max_scanned_stops_short_is_an_error_whatever_was_found(
+    sandbox: Sandbox, on_empty: str, statuses: list[str] | None
+) -> None:
     sandbox.reset(replace(sandbox.config, images=1000))
-    assert listing(created_to="2001-01-01", max_scanned=200) == []
+    options = {"statuses": statuses, "limit": 500} if statuses else {"created_to": "2020-01-02"}
+    with pytest.raises(errors.MiniMaxScanLimitError, match="max_scanned=150: of the 150 newest images") as caught:
+        listing(max_scanned=150, on_empty=on_empty, **options)
+    assert isinstance(caught.value, AirflowFailException), "a retry would look at the same images"
     assert sandbox.stats.requests[LIST] == 2
-    assert "max_scanned=200" in caplog.text
+
+
+def test_a_bound_within_which_the_search_ends_is_none(sandbox: Sandbox) -> None:
+    sandbox.reset(replace(sandbox.config, images=150))
+    assert listing(created_to="2020-01-02", max_scanned=150) == []
+    assert len(listing(limit=120, max_scanned=120)) == 120
+
+
+def test_a_search_goes_to_the_end_of_its_window_however_far_it_is(sandbox: Sandbox) -> None:
+    """A day that lies behind more images than anybody would look through."""
+    sandbox.reset(replace(sandbox.config, images=3_400, spacing_seconds=600))
+    images = sandbox.all_images()
+    oldest, newest = images[3_250]["createTime"], images[3_150]["createTime"]
+    expected = [image for image in images if oldest <= image["createTime"] < newest]
+    assert expected
+    assert ids(listing(limit=1000, created_from=oldest, created_to=str(newest))) == ids(expected)
+    assert sandbox.stats.requests[LIST] <= 35
+
+
+def test_a_killed_list_asks_for_no_further_page(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox.reset(replace(sandbox.config, images=1000))
+    operator = MiniMaxListImagesOperator(task_id="list", created_to="2020-01-02")
+    fetch, asked = Transport.send, list[str]()
+
+    def send(transport: Transport, call: Any) -> Any:
+        asked.append(call.operation)
+        if len(asked) == 2:
+            operator.on_kill()
+        return fetch(transport, call)
+
+    monkeypatch.setattr(Transport, "send", send)
+    with pytest.raises(errors.MiniMaxError, match="was killed"):
+        execute(operator)
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize(("on_empty", "error"), [("skip", AirflowSkipException), ("fail", errors.MiniMaxError)])
 def test_an_empty_list_is_an_outcome_of_its_own(sandbox: Sandbox, on_empty: str, error: type[Exception]) -> None:
     with pytest.raises(error, match="None of the 60 images"):
-        listing(created_from="2999-01-01", on_empty=on_empty)
+        listing(created_from="2199-01-01", on_empty=on_empty)
 
 
 def test_with_several_accounts_the_account_is_passed_on(sandbox: Sandbox) -> None:
@@ -228,6 +269,18 @@ def test_constants_are_checked_when_the_dag_is_read(make: Callable[[], object], 
         ({"statuses": []}, "statuses is an empty list"),
         ({"created_from": "yesterday"}, "is not an ISO time"),
         ({"created_from": "None"}, "no data interval"),
+        ({"created_from": ""}, "created_from was rendered to ''"),
+        ({"created_to": " "}, "created_to was rendered to ' '"),
+        ({"created_from": "1768-01-06"}, "created_from: '1768-01-06' is .*no time from 2020"),
+        ({"account": ""}, "account was rendered to ''"),
+        ({"account": "None"}, "account was rendered to 'None'"),
+        ({"account": [1]}, "account takes text"),
+        ({"minimax_conn_id": ""}, "minimax_conn_id was rendered to ''"),
+        ({"minimax_conn_id": "None"}, "minimax_conn_id was rendered to 'None'"),
+        ({"minimax_conn_id": None}, "minimax_conn_id was rendered to None"),
+        ({"statuses": "None"}, "statuses takes a list"),
+        ({"statuses": ""}, "statuses takes a list"),
+        ({"statuses": [None]}, "unknown status label 'None'"),
         ({"created_from": "2026-01-02", "created_to": "2026-01-01"}, "is empty"),
         ({"created_from": "2026-01-01", "created_to": "2026-01-01"}, "CronDataIntervalTimetable"),
     ],
