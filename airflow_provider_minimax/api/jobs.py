@@ -7,6 +7,8 @@ first, the table is the fallback, and a status that nobody knows yet means "keep
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
@@ -36,6 +38,9 @@ STATUS_LABELS: Final[Mapping[int, str]] = {
 #: Labels after which nothing changes any more.
 FINAL_LABELS: Final = frozenset({COMPLETED, FAILED, MODERATED})
 KNOWN_LABELS: Final = frozenset(STATUS_LABELS.values())
+
+#: A time as text: ten digits of seconds, or thirteen of milliseconds.
+_DIGITS: Final = re.compile(r"\d{10}|\d{13}", re.ASCII)
 
 _COMMON_FIELDS: Final = ("status", "statusLabel", "statusFinal", "createTime", "modelID", "aspectRatio")
 
@@ -76,9 +81,23 @@ def outcome(job: Job) -> str | None:
 
 
 def created_at(job: Job) -> int | None:
-    """Return when a job was created, in epoch milliseconds; None where the service does not say."""
+    """Return when a job was created, in epoch milliseconds; None where the service does not say.
+
+    Documented as a number of milliseconds. A number of seconds, of ten digits, and either as text are read as well.
+    """
     created = job.get("createTime")
-    return created if isinstance(created, int) else None
+    if isinstance(created, str) and _DIGITS.fullmatch(created):
+        created = int(created)
+    elif isinstance(created, float) and math.isfinite(created):
+        # Of seconds, a fraction counts.
+        created = round(created * 1000) if _is_seconds(created) else round(created)
+    if not isinstance(created, int) or isinstance(created, bool):
+        return None
+    return created * 1000 if _is_seconds(created) else created
+
+
+def _is_seconds(moment: float) -> bool:
+    return 1e9 <= moment < 1e10
 
 
 def media_url(job: Job) -> str | None:
