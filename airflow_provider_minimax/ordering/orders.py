@@ -346,18 +346,23 @@ class Orders:
         :return: the record, which also learns what belongs to others: once finished, nothing would tell that.
         """
         running = self._client.list_running()
-        others = tuple(found for found in lookup.of_others(record, running) if found not in record.others)
-        if others:
-            record = self._note(replace(record, others=(*record.others, *others)[-MOST_OTHERS:]))
         delay = int(self._retry_delays.between(record.attempt, self._attempt) * 1000)
+        found = lookup.Look(record, self._body, _now(), delay).find(running, ())
+        if found is not None:
+            return self._note_others(record, running), found
+        lists = self._search.listings(record)
+        # Once more: what has begun since the first time may stand in the lists.
+        running += self._client.list_running()
+        record = self._note_others(record, running)
         look = lookup.Look(record, self._body, _now(), delay)
-        found = look.find(running, ())
-        if found is None:
-            lists = self._search.listings(record)
-            found = look.find(running, lists)
-            if found is None and look.is_last and not record.closed and all(one.is_whole for one in lists):
-                record = self._note(replace(record, closed=True))
+        found = look.find(running, lists)
+        if found is None and look.is_last and not record.closed and all(one.is_whole for one in lists):
+            record = self._note(replace(record, closed=True))
         return record, found
+
+    def _note_others(self, record: Record, running: Sequence[Mapping[str, Any]]) -> Record:
+        others = tuple(found for found in lookup.of_others(record, running) if found not in record.others)
+        return self._note(replace(record, others=(*record.others, *others)[-MOST_OTHERS:])) if others else record
 
 
 def _checked(record: Record) -> Record:
