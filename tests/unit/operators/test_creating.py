@@ -22,7 +22,7 @@ from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.triggers import events
 from airflow_provider_minimax.waiting import pacing
 from tests.conftest import ROOT, connect
-from tests.unit.operators.support import CREATE, IMAGES, VIDEOS, MemoryStore, Task
+from tests.unit.operators.support import CREATE, IMAGES, VIDEOS, MemoryStore, Task, add_earlier_videos
 
 KINDS = ("image", "video")
 
@@ -33,6 +33,13 @@ def _fast(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> 
     monkeypatch.setattr(pacing, "SHORTEST_INTERVAL", 0.02)
     monkeypatch.setattr(retries, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(retries, "FIRST_PAUSE_AT_CAPACITY", 0.01)
+
+
+@pytest.fixture
+def sandbox(sandbox: Sandbox) -> Sandbox:
+    """The sandbox of all tests, whose account has made a video before."""
+    add_earlier_videos(sandbox)
+    return sandbox
 
 
 def image(**options: Any) -> MiniMaxCreateImageOperator:
@@ -307,11 +314,9 @@ def test_a_create_whose_answer_is_lost_is_found(sandbox: Sandbox, kind: str, fau
 
 
 def done_at_once(sandbox: Sandbox, **config: Any) -> None:
-    """Let jobs end at once, on accounts that have a video already: that a list of videos is empty, nothing confirms."""
+    """Let jobs end at once: the scheduler does not show them."""
     sandbox.reset(replace(sandbox.config, step_seconds=0.0, **config))
-    for account in sandbox.accounts:
-        sandbox.create_video("an earlier one", account=account)
-    sandbox.stats.creates.clear()
+    add_earlier_videos(sandbox)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -485,6 +485,34 @@ def test_each_attempt_sends_one_more_where_that_is_wanted(service: FakeService, 
     assert service.sent == 4
 
 
+@pytest.mark.parametrize(("status", "end"), [(5, MODERATED), (3, "MiniMaxJobFailedError")])
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_what_a_retry_resubmits_and_ends_badly_at_once_is_the_last(
+    service: FakeService, kind: str, status: int, end: str
+) -> None:
+    task = Task()
+    service.script = deque(["void"])
+    assert run(task, kind) == UNKNOWN
+    service.ends = status
+    assert run(task, kind, on_unknown_outcome="resubmit") == end
+    assert service.sent == 2
+
+
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_a_lost_job_that_was_found_and_has_failed_is_followed_by_one(service: FakeService, kind: str) -> None:
+    task = Task()
+    service.script = deque(["void", "void", "void"])
+    assert run(task, kind) == UNKNOWN
+    record = task.store.get(ledger.KEY)
+    service.ends = None
+    late = service.add(kind, "a paper boat", ref=record["reply_ref"])
+    service.jobs[0].shown |= {"status": 3, "statusLabel": "failed", "statusFinal": True}
+    # Found by its replyRef, it has failed; what follows is lost, and that is the end of the attempt.
+    assert run(task, kind, on_unknown_outcome="resubmit") == UNKNOWN
+    assert service.sent == 2
+    assert late in task.store.get(ledger.KEY)["others"]
+
+
 @pytest.mark.parametrize("kind", ["image", "video"])
 def test_a_refused_second_create_does_not_hide_the_first(service: FakeService, kind: str) -> None:
     task = Task()

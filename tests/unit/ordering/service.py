@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,6 +48,7 @@ class FakeService:
     :param before_list: called before each list.
     :param missing: so many of the next jobs that are asked for by id are not found.
     :param broken: accounts in error.
+    :param held: the number of the create, from 1, that is answered only when ``release`` is set.
     """
 
     script: deque[str] = field(default_factory=deque)
@@ -62,6 +63,8 @@ class FakeService:
     missing: int = 0
     accounts: tuple[str, ...] = ("42",)
     broken: set[str] = field(default_factory=set)
+    held: int = 0
+    release: threading.Event = field(default_factory=threading.Event)
     jobs: list[Job] = field(default_factory=list)
     creates: list[str] = field(default_factory=list)
     url: str = ""
@@ -175,13 +178,18 @@ def fake_service() -> Iterator[FakeService]:
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
             with lock:
                 status, document = service.answer(self.command, url.path, query, body)
+            if self.command == "POST" and service.sent == service.held:
+                service.release.wait(20)
             text = json.dumps(document).encode()
             self.send_response_only(status)
             if service.date_skew is not None:
                 self.send_header("Date", formatdate(time.time() + service.date_skew, usegmt=True))
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
-            self.wfile.write(text)
+            # Who asked may be dead.
+            with suppress(OSError):
+                self.wfile.write(text)
+                self.wfile.flush()
 
         do_GET = do_POST = _do  # noqa: N815 - the server's names
 
