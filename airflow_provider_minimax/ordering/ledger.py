@@ -70,6 +70,8 @@ class Record:
     :param clock_margin: milliseconds by which it may have differed from that.
     :param unknown_in: the number of the latest attempt that has met an unknown outcome.
     :param resubmitted_in: the number of the latest attempt that has sent a create after that.
+    :param accepted: what came back, where a response accepted the create and named no job: it is paid for, so no
+        policy sends it again. None otherwise.
     :param closed: a look has shown all that was made since, later than our job can have come up; what comes up after
         that without a time is not ours.
     """
@@ -94,6 +96,7 @@ class Record:
     clock_margin: int = CLOCK_SKEW
     unknown_in: int | None = None
     resubmitted_in: int | None = None
+    accepted: str | None = None
     closed: bool = False
 
     def window(self) -> tuple[int, int]:

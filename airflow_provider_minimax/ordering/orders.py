@@ -33,8 +33,6 @@ LONGEST_PAUSE: Final = 10.0
 MOST_OTHERS: Final = 200
 #: Characters of a prompt that an error shows.
 _SHOWN: Final = 60
-#: What a retry does, at the end of an error.
-_NEXT: Final = "Each retry looks again and creates nothing; to clear the task orders a new job."
 
 
 @dataclass(frozen=True)
@@ -69,11 +67,19 @@ class Request:
         return body
 
     def send(self, client: MiniMaxClient, account: str | None, reply_ref: str) -> list[str]:
-        """Create, and return the ids."""
+        """Create, and return the ids.
+
+        :raises MiniMaxUnknownOutcomeError: the create was accepted, perhaps, and no id is known.
+        """
         fields: Any = {**self.fields, "reply_ref": reply_ref}
         if self.kind == "image":
-            return client.create_image(self.prompt or "", account, **fields)
-        return [client.create_video(self.prompt, account, **fields)]
+            ids = client.create_image(self.prompt or "", account, **fields)
+        else:
+            ids = [client.create_video(self.prompt, account, **fields)]
+        try:
+            return [parse_id(one, self.kind).full for one in ids]
+        except errors.MiniMaxBadRequestError as error:
+            raise errors.MiniMaxUnknownOutcomeError(f"The service named its jobs {ids}. {error}", status=200) from None
 
 
 class Orders:
@@ -154,10 +160,11 @@ class Orders:
         if record is None or decision.act == "create":
             return self.place_anew(), False
         if decision.act == "attach":
-            return _checked(record), True
+            return record, True
         self._met_unknown = True
         record = replace(record, unknown_in=self._attempt)
-        return self._find(record, "An earlier try of the task ended before its create was answered."), True
+        cause = record.accepted or "An earlier try of the task ended before its create was answered."
+        return self._find(record, cause), True
 
     def place_anew(self) -> Record:
         """Order a job. Every path out of here leaves a record that the next attempt can go by."""
@@ -199,7 +206,8 @@ class Orders:
             ids = self._request.send(client, account, record.reply_ref)
         except errors.MiniMaxUnknownOutcomeError as error:
             self._met_unknown = True
-            record = self._note(replace(record, until=_now(), unknown_in=self._attempt))
+            accepted = str(error) if error.status is not None and 200 <= error.status < 300 else None
+            record = self._note(replace(record, until=_now(), unknown_in=self._attempt, accepted=accepted))
             return self._find(record, str(error))
         except errors.MiniMaxError:
             # Refused, or never sent: whatever the error, nothing was created.
@@ -267,11 +275,8 @@ class Orders:
             self._note(replace(record, phase="refused", until=_now()))
 
     def _keep(self, record: Record, ids: Sequence[str]) -> Record:
-        """Write down the ids of paid jobs.
-
-        :raises MiniMaxUnknownOutcomeError: one of them is no id.
-        """
-        record = _checked(self._note(replace(record, phase="created", until=_now(), ids=tuple(ids))))
+        """Write down the ids of paid jobs."""
+        record = self._note(replace(record, phase="created", until=_now(), ids=tuple(ids)))
         if len(ids) != record.quantity:
             log.warning("%d jobs were asked for, and %d created.", record.quantity, len(ids))
         elsewhere = [found for found in ids if record.account not in (None, parse_id(found, record.kind).account)]
@@ -329,6 +334,8 @@ class Orders:
 
     def _resubmit(self, record: Record, cause: str) -> Record:
         """Send the one create that an attempt may send after an unknown outcome, where that is wanted."""
+        if record.accepted is not None:
+            raise _lost(record, f"{cause} The create was accepted and is paid for; its job was not found beyond doubt.")
         if not self.may_submit(outcome_known=False):
             raise _lost(record, f"{cause} The job was not found beyond doubt.")
         log.warning("%s Its job was not found; on_unknown_outcome='resubmit' orders anew.", cause)
@@ -365,28 +372,12 @@ class Orders:
         return self._note(replace(record, others=(*record.others, *others)[-MOST_OTHERS:])) if others else record
 
 
-def _checked(record: Record) -> Record:
-    """Return a record of created jobs.
-
-    :raises MiniMaxUnknownOutcomeError: they are paid for, and their ids are none.
-    """
-    try:
-        for one in record.ids:
-            parse_id(one, record.kind)
-    except errors.MiniMaxBadRequestError as error:
-        raise errors.MiniMaxUnknownOutcomeError(
-            f"The create was accepted and is paid for, but the service named its jobs {list(record.ids)}: {error} Look "
-            f"for {_a(record.kind)} with the prompt {_start(record.prompt)} {_where(record.account)}. {_NEXT}"
-        ) from None
-    return record
-
-
 def _lost(record: Record, what: str) -> errors.MiniMaxUnknownOutcomeError:
     since, until = record.since + record.clock_offset, record.until + record.clock_offset
     return errors.MiniMaxUnknownOutcomeError(
         f"{what} Look for {_a(record.kind)} with the prompt {_start(record.prompt)} {_where(record.account)}, created "
         f"between {_iso(since)} and {_iso(until)} by the service's clock, sent with replyRef {record.reply_ref}. "
-        f"{_NEXT}"
+        "Each retry looks again and creates nothing; to clear the task orders a new job."
     )
 
 
