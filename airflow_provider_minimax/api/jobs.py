@@ -40,7 +40,7 @@ FINAL_LABELS: Final = frozenset({COMPLETED, FAILED, MODERATED})
 KNOWN_LABELS: Final = frozenset(STATUS_LABELS.values())
 
 #: A time as text: ten digits of seconds, or thirteen of milliseconds.
-_DIGITS: Final = re.compile(r"\d{10}|\d{13}", re.ASCII)
+_TIME_AS_TEXT: Final = re.compile(r"\d{10}|\d{13}", re.ASCII)
 
 _COMMON_FIELDS: Final = ("status", "statusLabel", "statusFinal", "createTime", "modelID", "aspectRatio")
 
@@ -86,7 +86,7 @@ def created_at(job: Job) -> int | None:
     Documented as a number of milliseconds. A number of seconds, of ten digits, and either as text are read as well.
     """
     created = job.get("createTime")
-    if isinstance(created, str) and _DIGITS.fullmatch(created):
+    if isinstance(created, str) and _TIME_AS_TEXT.fullmatch(created):
         created = int(created)
     elif isinstance(created, float) and math.isfinite(created):
         # Of seconds, a fraction counts.
