@@ -49,8 +49,8 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
     A record of what was ordered lies in Airflow's ``task_state_store`` (3.3 and newer): written before the create
     is sent, and again when the ids are known. A retry reads it and takes up what was ordered: jobs that run or
     are completed are waited for, a create whose answer was lost is looked for. A new job is ordered when the
-    inputs have changed, when the earlier job has failed, was moderated, was cancelled or is gone, or when a person
-    has cleared the task; the log says so. A trigger never creates anything.
+    inputs have changed, when the earlier job is known to have failed, was moderated, was cancelled or is gone, or when
+    a person has cleared the task; the log says so. After a final status that nobody knows, none is. A trigger never creates anything.
 
     Before Airflow 3.3 there is no such store. A lost answer is still never sent again, and an error after the
     create is final there, as is a trigger that fails; but a worker that dies takes its knowledge along, and a retry
@@ -62,7 +62,8 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
 
     :param on_unknown_outcome: what to do when a create's answer was lost and its job is not found: ``"fail"``
         with ``MiniMaxUnknownOutcomeError``, after which each retry looks again and none creates; or
-        ``"resubmit"``, at the risk of paying twice.
+        ``"resubmit"``, at the risk of paying twice: each attempt then sends one create more, and no third one,
+        whatever becomes of it. A create that was accepted with ids that are none is never sent again.
     :param wait_for_completion: wait until the jobs are final.
     :param deferrable: wait in the triggerer, holding no worker.
     :param poke_interval: seconds between two rounds of the wait, by default 10 for images and 30 for a video; not
