@@ -50,7 +50,8 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
     is sent, and again when the ids are known. A retry reads it and takes up what was ordered: jobs that run or
     are completed are waited for, a create whose answer was lost is looked for. A new job is ordered when the
     inputs have changed, when the earlier job is known to have failed, was moderated, was cancelled or is gone, or when
-    a person has cleared the task; the log says so. After a final status that nobody knows, none is. A trigger never creates anything.
+    a person has cleared the task; the log says so. After a final status that nobody knows, none is. A trigger never
+    creates anything.
 
     Before Airflow 3.3 there is no such store. A lost answer is still never sent again, and an error after the
     create is final there, as is a trigger that fails; but a worker that dies takes its knowledge along, and a retry
