@@ -42,6 +42,11 @@ class MiniMaxClient:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings.base_url!r}, account={self.settings.account!r})"
 
+    @property
+    def clock_offset(self) -> float | None:
+        """Seconds by which the service's clock is ahead of ours, as its latest response tells; None if none does."""
+        return self._transport.clock_offset
+
     def without_repeats(self) -> Self:
         """Return a client that tries each request once, for callers that pace themselves."""
         return self._with(max_attempts=1)

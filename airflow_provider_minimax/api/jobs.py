@@ -38,6 +38,7 @@ STATUS_LABELS: Final[Mapping[int, str]] = {
 FINAL_LABELS: Final = frozenset({COMPLETED, FAILED, MODERATED})
 KNOWN_LABELS: Final = frozenset(STATUS_LABELS.values())
 
+
 _COMMON_FIELDS: Final = ("status", "statusLabel", "statusFinal", "createTime", "modelID", "aspectRatio")
 
 #: The fields of a job that go into an XCom, before ``url``.

@@ -18,7 +18,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 from urllib3.exceptions import SSLError as TLSError
 
 from airflow_provider_minimax import __version__
-from airflow_provider_minimax.api import answers, retries
+from airflow_provider_minimax.api import answers, clock, retries
 from airflow_provider_minimax.api.codec import loads
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.settings import Settings
@@ -92,6 +92,8 @@ class Transport:
     def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep) -> None:
         self._settings = settings
         self._sleep = sleep
+        #: Seconds by which the service's clock is ahead of ours, as its latest response tells; None while none does.
+        self.clock_offset: float | None = None
 
     def send(self, call: Call) -> Any:
         """Send a call and return the decoded answer.
@@ -159,12 +161,15 @@ class Transport:
                 auth=self._session.auth,
                 cookies=self._session.cookies,
             )
+            sent = time.time()
             response = self._session.send(
                 request.prepare(),
                 timeout=(self._settings.connect_timeout, self._settings.read_timeout),
                 allow_redirects=False,
                 stream=True,
             )
+            offset = clock.offset_of(response.headers.get("Date"), sent, time.time())
+            self.clock_offset = self.clock_offset if offset is None else offset
             # At one go: in the pieces of 10 kB that the library would read, a large page takes noticeably longer.
             body = b"".join(response.iter_content(_PIECE))
         except requests.RequestException as error:

@@ -29,13 +29,15 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.operators.waiting import JobWait
     from airflow_provider_minimax.ordering.ledger import Ledger, Record
-    from airflow_provider_minimax.ordering.orders import Request
+    from airflow_provider_minimax.ordering.orders import Orders, Request
 
 # What only a running task needs is imported where it runs: reading a DAG file shall cost little.
 
 log = logging.getLogger(__name__)
 
 _ON_UNKNOWN_OUTCOME: Final = ("fail", "resubmit")
+#: Seconds before a second look at a job that was not found, at most: a worker is held meanwhile.
+_MAX_PAUSE: Final = 10.0
 #: Seconds for a connection and for an answer when the worker is being killed.
 _LAST_CONNECT: Final = 1.0
 _LAST_READ: Final = 1.5
@@ -47,8 +49,9 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
     A record of what was ordered lies in Airflow's ``task_state_store`` (3.3 and newer): written before the create
     is sent, and again when the ids are known. A retry reads it and takes up what was ordered: jobs that run or
     are completed are waited for, a create whose answer was lost is looked for. A new job is ordered when the
-    inputs have changed, when the earlier job has failed, was moderated, was cancelled or is gone, or when a person
-    has cleared the task; the log says so. A trigger never creates anything.
+    inputs have changed, when the earlier job is known to have failed, was moderated, was cancelled or is gone, or when
+    a person has cleared the task; the log says so. After a final status that nobody knows, none is. A trigger never
+    creates anything.
 
     Before Airflow 3.3 there is no such store. A lost answer is still never sent again, and an error after the
     create is final there, as is a trigger that fails; but a worker that dies takes its knowledge along, and a retry
@@ -60,7 +63,8 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
 
     :param on_unknown_outcome: what to do when a create's answer was lost and its job is not found: ``"fail"``
         with ``MiniMaxUnknownOutcomeError``, after which each retry looks again and none creates; or
-        ``"resubmit"``, at the risk of paying twice.
+        ``"resubmit"``, at the risk of paying twice: each attempt then sends one create more, and no third one,
+        whatever becomes of it. A create that was accepted with ids that are none is never sent again.
     :param wait_for_completion: wait until the jobs are final.
     :param deferrable: wait in the triggerer, holding no worker.
     :param poke_interval: seconds between two rounds of the wait, by default 10 for images and 30 for a video; not
@@ -188,37 +192,36 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
             )
         since = since or ledger.waiting_since(context["ti"].try_number)
         with self._guarded(ledger):
+            orders = self._orders(context, ledger, insist=since is None)
             try:
-                return self._go(context, ledger, insist=since is None)
+                return self._go(orders)
             except errors.MiniMaxCapacityError as error:
-                if self._ids:
+                # With jobs it is not a create that found no room.
+                if self._ids or not orders.may_ask_again:
                     raise
                 self._come_back(context, ledger, since or begun, error)
 
-    def _go(self, context: Context, ledger: Ledger, *, insist: bool) -> Any:
+    def _orders(self, context: Context, ledger: Ledger, *, insist: bool) -> Orders:
         from airflow_provider_minimax.ordering.orders import Orders
+        from airflow_provider_minimax.ordering.retry_delays import RetryDelays
 
         request = self._request()
-        orders = Orders(
+        return Orders(
             request,
             ledger,
             MiniMaxHook(self.minimax_conn_id, None if request.account == AUTO else request.account).get_conn(),
             max_tries=context["ti"].max_tries,
+            attempt=context["ti"].try_number,
+            retry_delays=RetryDelays.of(self.retry_delay, self.retry_exponential_backoff, self.max_retry_delay),
             on_unknown_outcome=self.on_unknown_outcome,
             before_create=self._stop_if_killed,
             pause=self.poke_interval,
             insist=insist,
         )
+
+    def _go(self, orders: Orders) -> Any:
         record, is_earlier = orders.place()
-        wait = self._wait_for(record)
-        found = None
-        if is_earlier:
-            try:
-                found = wait.look()
-            except (errors.MiniMaxModeratedError, errors.MiniMaxJobFailedError, errors.MiniMaxNotFoundError) as error:
-                log.warning("What an earlier try has ordered cannot succeed any more: a new job is ordered. %s", error)
-                self._ids = ()
-                wait = self._wait_for(orders.place_anew())
+        wait, found = self._take_up(orders, record) if is_earlier else (self._wait_for(record), None)
         if self._killed:
             self._stop_waiting()
         if not self.wait_for_completion:
@@ -227,6 +230,33 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         if found is None and self.deferrable:
             self._defer(wait, deadline)
         return self._result(wait.until(deadline, self._stop_waiting) if found is None else found)
+
+    def _take_up(
+        self, orders: Orders, record: Record, *, is_second_look: bool = False
+    ) -> tuple[JobWait, list[dict[str, Any]] | None]:
+        """Take up the jobs of an earlier attempt, and order anew where it is known that they cannot succeed any more.
+
+        :return: the wait, and the compact jobs if it is over.
+        """
+        wait = self._wait_for(record)
+        try:
+            return wait, wait.look()
+        except (errors.MiniMaxModeratedError, errors.MiniMaxJobFailedError, errors.MiniMaxNotFoundError) as error:
+            if wait.misses_jobs and not is_second_look:
+                log.warning("%s Looking once more before a new job is submitted.", error)
+                time.sleep(min(self.poke_interval, _MAX_PAUSE))
+                return self._take_up(orders, record, is_second_look=True)
+            if wait.unknown_ends:
+                raise type(error)(
+                    f"{error} Unknown final status of {', '.join(wait.unknown_ends)}: the job may have succeeded, so "
+                    "no other is submitted. Look at it at the service; to clear the task orders a new job.",
+                    status=error.status,
+                ) from None
+            if not orders.may_submit(outcome_known=True):
+                raise
+            log.warning("What an earlier try has ordered cannot succeed any more: a new job is ordered. %s", error)
+        self._ids = ()
+        return self._wait_for(orders.place_anew()), None
 
     def _wait_for(self, record: Record) -> JobWait:
         from airflow_provider_minimax.operators.waiting import JobWait
@@ -250,7 +280,12 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         """
         from airflow_provider_minimax.operators.waiting import overdue
 
-        found = self._wait_for(ledger.record).look() if ledger.record and ledger.record.ids else None
+        try:
+            record = ledger.record
+        except errors.MiniMaxUpstreamError as unread:
+            log.warning("The jobs are not looked at once more: %s", unread)
+            record = None
+        found = self._wait_for(record).look() if record and record.ids else None
         if found is None:
             raise overdue(error) from None
         return found
@@ -279,7 +314,11 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
             from airflow_provider_minimax.triggers.timer import MiniMaxTimerTrigger
 
             self.defer(trigger=MiniMaxTimerTrigger(moment, {"since": since}), method_name="ask_again")
-        ledger.wait_since(context["ti"].try_number, since)
+        try:
+            ledger.wait_since(context["ti"].try_number, since)
+        except Exception as unstored:  # noqa: BLE001 - a state_store_backend may raise anything
+            log.error("Airflow's task store does not take since when this attempt asks for room: %r", unstored)
+            raise error from None
         raise AirflowRescheduleException(at)
 
     @contextmanager

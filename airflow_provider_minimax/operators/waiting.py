@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 
+from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.ids import Kind
+from airflow_provider_minimax.api.jobs import (
+    COMPLETED,
+    FAILED,
+    MODERATED,
+    STATUS_LABELS,
+    Job,
+    is_final,
+    outcome,
+    status_label,
+)
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.triggers.events import timeout_error
 from airflow_provider_minimax.waiting.poller import Poller, Read, WaitFor
-from airflow_provider_minimax.waiting.rounds import Reader
+from airflow_provider_minimax.waiting.rounds import Answers, Found, Reader
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
@@ -39,10 +50,26 @@ class JobWait:
         self._fresh_until = created + GRACE
         self._interval = interval
         self._poller = Poller(self._wait, is_fresh=lambda: time.time() < self._fresh_until)
+        self._found: dict[str, Found] = {}
 
     @cached_property
-    def _read(self) -> Read:
+    def _reader(self) -> Read:
         return Reader.of(self._hook.get_conn(), self._wait.kind).read
+
+    def _read(self, ids: Collection[str]) -> Answers:
+        answers = self._reader(ids)
+        self._found |= answers.jobs
+        return answers
+
+    @property
+    def misses_jobs(self) -> bool:
+        """Whether the service did not find one of the jobs when it was asked for last."""
+        return any(isinstance(found, MiniMaxNotFoundError) for found in self._found.values())
+
+    @property
+    def unknown_ends(self) -> list[str]:
+        """The jobs that are over and of which nobody knows whether they have failed, with what the service says."""
+        return [f"{job_id} ({_says(found)})" for job_id, found in self._found.items() if _is_unknown_end(found)]
 
     def look(self) -> list[dict[str, Any]] | None:
         """Ask once; return the compact jobs when the wait is over.
@@ -95,3 +122,22 @@ def overdue(error: AirflowSensorTimeout) -> AirflowSensorTimeout:
         f"{error} What is not final goes on at the service and is paid for: collect it with a sensor and these ids. "
         "Airflow does not retry a time-out; to clear the task orders a new job."
     )
+
+
+def _is_unknown_end(found: Found) -> bool:
+    """Tell whether a job is over, and neither completed nor known to have failed."""
+    if isinstance(found, MiniMaxError):
+        # That the service does not let us see it says nothing about it; what may pass is no end.
+        return isinstance(found, AirflowFailException) and not isinstance(found, MiniMaxNotFoundError)
+    return is_final(found) and outcome(found) != COMPLETED and not _is_known_failure(found)
+
+
+def _is_known_failure(job: Job) -> bool:
+    """Tell whether a final job has failed, or was moderated, by its number, or by its label where that is not known."""
+    status = job.get("status")
+    label = STATUS_LABELS.get(status) if isinstance(status, int) else None
+    return (label or status_label(job).casefold()) in (FAILED, MODERATED)
+
+
+def _says(found: Found) -> str:
+    return str(found) if isinstance(found, MiniMaxError) else f"status {found.get('status')}, {status_label(found)!r}"

@@ -9,8 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, Self
+
+from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
+from airflow_provider_minimax.ordering.clock import CLOCK_SKEW
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,10 +24,11 @@ if TYPE_CHECKING:
 KEY: Final = "minimax_create"
 #: Where it lies since when a rescheduled try has been waiting for room.
 _WAITING_KEY: Final = "minimax_waiting"
-#: Milliseconds by which our clock and the service's may differ.
-CLOCK_SKEW: Final = 120_000
-#: The shape of the record; one of another shape is not read.
-_VERSION: Final = 1
+#: The shape of the record.
+_VERSION: Final = 2
+#: The first shape had one list of ids that were there before, of whichever accounts could be asked, and an empty one
+#: where the service had shown nothing. It is of no use any more; the rest is.
+_FIRST_VERSION: Final = 1
 #: Parts of a request that do not change what is generated.
 _NOT_GENERATING: Final = frozenset({"replyUrl", "replyRef", "maxJobs"})
 
@@ -56,9 +60,20 @@ class Record:
     :param since: epoch milliseconds, just before the create was sent.
     :param until: epoch milliseconds, just after its answer, or when there can no longer be one.
     :param max_tries: of the task at that time. A person who clears the task raises it; a retry does not.
-    :param seen: ids of the newest jobs that the list showed before; None where that could not be asked.
+    :param attempt: the number of the attempt that has sent it.
+    :param seen: for each account whose newest jobs were known before, their ids. An account that could not be asked, or
+        whose empty list was not confirmed, is missing: what was there before is then unknown.
     :param ids: of the jobs.
     :param others: ids of jobs that are known to be of other creates, whatever else fits.
+    :param former_refs: the ``replyRef`` of each create for the same job that was sent before, with unknown outcome.
+    :param clock_offset: milliseconds by which the clock that stamps jobs was ahead of ours.
+    :param clock_margin: milliseconds by which it may have differed from that.
+    :param unknown_in: the number of the latest attempt that has met an unknown outcome.
+    :param resubmitted_in: the number of the latest attempt that has sent a create after that.
+    :param accepted: what came back, where a response accepted the create and named no job: it is paid for, so no
+        policy sends it again. None otherwise.
+    :param closed: a look has shown all that was made since, later than our job can have come up; what comes up after
+        that without a time is not ours.
     """
 
     kind: Kind
@@ -71,27 +86,39 @@ class Record:
     since: int
     until: int
     max_tries: int
-    seen: tuple[str, ...] | None = None
+    attempt: int = 0
+    seen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     phase: Phase = "intent"
     ids: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    former_refs: tuple[str, ...] = ()
+    clock_offset: int = 0
+    clock_margin: int = CLOCK_SKEW
+    unknown_in: int | None = None
+    resubmitted_in: int | None = None
+    accepted: str | None = None
+    closed: bool = False
 
     def window(self) -> tuple[int, int]:
-        """Return the first and the last moment, in epoch milliseconds, at which the jobs can have been made."""
-        return self.since - CLOCK_SKEW, self.until + CLOCK_SKEW
+        """Return the first and the last moment, by the clock that stamps jobs, at which ours can have been made."""
+        return self.since + self.clock_offset - self.clock_margin, self.until + self.clock_offset + self.clock_margin
 
     def dump(self) -> dict[str, Any]:
         """Return the record as the store takes it."""
-        return {"version": _VERSION} | {name: _plain(value) for name, value in asdict(self).items()}
+        # Airflow's store takes what JSON knows by its own name, and no tuples.
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return {"version": _VERSION} | plain
 
     @classmethod
     def load(cls, value: object) -> Self | Unreadable | None:
         """Read what the store holds; None when it holds nothing."""
         if value is None:
             return None
-        if not isinstance(value, dict) or value.get("version") != _VERSION:
+        if not isinstance(value, dict) or value.get("version") not in (_FIRST_VERSION, _VERSION):
             return Unreadable.of(value)
         fields = {name: _frozen(value[name]) for name in cls.__dataclass_fields__ if name in value}
+        if value["version"] == _FIRST_VERSION:
+            fields.pop("seen", None)
         try:
             return cls(**fields)
         except TypeError:
@@ -119,12 +146,9 @@ class Unreadable(NamedTuple):
         return cls(named, max_tries if isinstance(max_tries, int) else None)
 
 
-def _plain(value: Any) -> Any:
-    # Airflow's store takes what JSON knows by its own name, and no tuples.
-    return list(value) if isinstance(value, tuple) else value
-
-
 def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _frozen(one) for name, one in value.items()}
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -179,6 +203,21 @@ def _cleared(earlier: str) -> Decision:
     return Decision("create", f"The task was cleared: a new job is ordered. The earlier one was {earlier}.")
 
 
+def may_submit(*, met_unknown: bool, has_resubmitted: bool, outcome_known: bool, resubmits: bool) -> bool:
+    """Decide whether an attempt may send a create: at most one after an unknown outcome, whatever then happens.
+
+    An attempt goes on over deferrals and reschedules, to its end.
+
+    :param met_unknown: the attempt has met an unknown outcome: of a create of its own, or in the record it began with.
+    :param has_resubmitted: it has sent a create since.
+    :param outcome_known: no outcome is unknown any more: the lost job was found, and has failed, say.
+    :param resubmits: ``on_unknown_outcome`` is ``"resubmit"``.
+    """
+    if not met_unknown:
+        return True
+    return not has_resubmitted and (outcome_known or resubmits)
+
+
 def fingerprint(kind: Kind, body: Mapping[str, Any], account: str | None) -> str:
     """Return a digest of what a create asks for.
 
@@ -198,7 +237,8 @@ class Ledger:
 
     def __init__(self, store: Store | None) -> None:
         self._store = store
-        self.found = Record.load(store.get(KEY)) if store is not None else None
+        self._found: Record | Unreadable | None = None
+        self._is_read = store is None
 
     @classmethod
     def of(cls, context: Context) -> Self:
@@ -207,28 +247,60 @@ class Ledger:
 
     @property
     def lasts(self) -> bool:
-        """Whether a later try will see the record."""
+        """Whether a later attempt will see the record."""
         return self._store is not None
 
     @property
+    def found(self) -> Record | Unreadable | None:
+        """What the store holds.
+
+        :raises MiniMaxUpstreamError: it cannot be read.
+        """
+        if not self._is_read:
+            self._found = Record.load(self._get(KEY))
+            self._is_read = True
+        return self._found
+
+    @property
     def record(self) -> Record | None:
-        """The record, if there is one that can be read."""
+        """The record, if there is one that can be read.
+
+        :raises MiniMaxUpstreamError: the store cannot be read.
+        """
         return self.found if isinstance(self.found, Record) else None
 
     def write(self, record: Record) -> None:
-        """Keep a record in place of the former."""
-        self.found = record
+        """Keep a record in place of the former.
+
+        :raises Exception: the store cannot be written to. This ledger knows the record all the same.
+        """
+        self._found, self._is_read = record, True
         if self._store is not None:
             self._store.set(KEY, record.dump())
 
-    def waiting_since(self, try_number: int) -> float | None:
-        """Return since when this try has been waiting for room at the service; None when it has not."""
-        found = self._store.get(_WAITING_KEY) if self._store is not None else None
-        if isinstance(found, dict) and found.get("try_number") == try_number:
+    def waiting_since(self, attempt: int) -> float | None:
+        """Return since when this attempt has been waiting for room at the service; None when it has not.
+
+        :raises MiniMaxUpstreamError: the store cannot be read.
+        """
+        found = self._get(_WAITING_KEY)
+        if isinstance(found, dict) and found.get("try_number") == attempt:
             return float(found["since"])
         return None
 
-    def wait_since(self, try_number: int, since: float) -> None:
-        """Keep since when this try has been waiting for room at the service."""
+    def wait_since(self, attempt: int, since: float) -> None:
+        """Keep since when this attempt has been waiting for room at the service."""
         if self._store is not None:
-            self._store.set(_WAITING_KEY, {"try_number": try_number, "since": since})
+            self._store.set(_WAITING_KEY, {"try_number": attempt, "since": since})
+
+    def _get(self, key: str) -> Any:
+        if self._store is None:
+            return None
+        try:
+            return self._store.get(key)
+        except Exception as error:
+            # A state_store_backend may raise anything.
+            raise MiniMaxUpstreamError(
+                f"The record of earlier attempts cannot be read from Airflow's task store ({error!r}). Nothing was "
+                "submitted; a retry reads it again."
+            ) from error

@@ -1,17 +1,17 @@
-"""Finding the jobs of a create whose answer was lost. Pure: what the service shows comes in, ids come out.
+"""Finding the jobs of a create whose response was lost. Pure: what the service shows comes in, ids come out.
 
 There are two places to look. The scheduler lists running jobs with their ``replyRef``, which is ours alone unless the
 user has set it. The list of an account shows all jobs, finished ones too, without it: there only one unambiguous batch
-will do, of what was asked for, that was not there before, within the time in which it can have been made. What may be
-somebody else's is never taken: a job that is not found costs a person a look, a job that is taken wrongly is a wrong
-result that nobody sees.
+will do, of what was asked for, that was not there before, within the time in which it can have been made. What was
+there before has to be known, not assumed. What may be somebody else's is never adopted: a job that is not found costs a
+person a look, a stranger's job is a wrong result that nobody sees.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
@@ -19,7 +19,9 @@ from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import parse_id
 from airflow_provider_minimax.api.jobs import created_at
 from airflow_provider_minimax.api.rules import image_model, image_ratio
+from airflow_provider_minimax.ordering.clock import CLOCK_SKEW
 from airflow_provider_minimax.ordering.ledger import Record
+from airflow_provider_minimax.ordering.prompts import agreement
 
 Entry = Mapping[str, Any]
 #: Milliseconds after a create in which a job without a time of creation may be ours when it shows our file. A file
@@ -38,49 +40,140 @@ class Found(NamedTuple):
     by_ref: bool
 
 
-def find(
-    record: Record, body: Mapping[str, Any], running: Iterable[Entry], lists: Iterable[Sequence[Entry]], now: int
-) -> Found | None:
-    """Return the jobs of a lost create, where there is no doubt.
+class Listing(NamedTuple):
+    """What the list of an account shows.
+
+    :param items: newest first, as far back as ``is_behind`` says.
+    :param is_whole: False where there was more than could be read: what lies behind could fit as well.
+    """
+
+    account: str
+    items: Sequence[Entry]
+    is_whole: bool = True
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look for the jobs of a lost create.
 
     :param body: what the create has sent.
-    :param running: of GET /scheduler/.
-    :param lists: for each account that may hold the jobs its list, newest first, as far back as ``is_behind`` says.
-    :param now: epoch milliseconds at which all this was asked.
-    :return: exactly ``quantity`` ids; None when nothing fits, too little, or more than one batch.
+    :param now: epoch milliseconds, by our clock.
+    :param delay: milliseconds that Airflow may have waited between the attempt that sent the create and this one.
     """
-    running = list(running)
-    named = _under_our_ref(record, running)
-    if not record.shared_ref and len(named) == record.quantity:
-        return Found(tuple(named), by_ref=True)
-    excluded = {*record.others, *of_others(record, running)}
-    batches = list(_batches(record, body, lists, excluded, now))
-    if not record.shared_ref:
-        batches = [batch for batch in batches if set(named) <= set(batch)]
-    if len(batches) != 1 or len(batches[0]) != record.quantity:
-        return None
-    return Found(tuple(batches[0]), by_ref=bool(named) and not record.shared_ref)
+
+    record: Record
+    body: Mapping[str, Any]
+    now: int
+    delay: int = 0
+
+    def find(self, running: Iterable[Entry], lists: Iterable[Listing]) -> Found | None:
+        """Return the jobs, where they are unambiguous.
+
+        :param running: of GET /scheduler/.
+        :param lists: of each account that may hold the jobs.
+        :return: exactly ``quantity`` ids; None when nothing fits, too little, or more than one batch.
+        """
+        record, running, lists = self.record, list(running), list(lists)
+        named = [] if record.shared_ref else _under_our_refs(record, running)
+        for ids in named:
+            if len(ids) == record.quantity:
+                return Found(tuple(ids), by_ref=True)
+        if not all(listing.is_whole for listing in lists):
+            return None
+        excluded = {*record.others, *of_others(record, running)}
+        batches = list(self._batches(lists, excluded))
+        batches = [batch for batch in batches if all(set(ids) <= set(batch) for ids in named)]
+        if len(batches) != 1 or len(batches[0]) != record.quantity:
+            return None
+        if self._is_shared_beginning(lists, batches[0]):
+            return None
+        return Found(tuple(batches[0]), by_ref=bool(named))
+
+    @property
+    def is_last(self) -> bool:
+        """Whether what a list without times shows for the first time after this look is too late to be ours."""
+        return self.now > self.record.until + CLOCK_SKEW
+
+    def _batches(self, lists: Iterable[Listing], excluded: set[str]) -> Iterator[list[str]]:
+        """Yield the batches that can be ours, each in the order of creation."""
+        record = self.record
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for listing in lists:
+            for item in _new_items(record, listing):
+                full = _id(record, item)
+                if not isinstance(full, str) or full in excluded or not _is_of_our_kind(record, full):
+                    continue
+                if self._is_in_time(listing, item) and self._is_as_asked(item):
+                    # A video is a batch of its own.
+                    found[str(item.get("batchID") or full) if record.kind == "image" else full].append(full)
+        for batch in found.values():
+            yield batch[::-1]
+
+    def _is_in_time(self, listing: Listing, item: Entry) -> bool:
+        created = created_at(item)
+        if created is not None:
+            return _in_window(self.record, created)
+        # Without a time, only what stands before all that was there already is new, and soon others' jobs do so too.
+        if self.record.closed or not _shows_what_is_new(self.record, listing):
+            return False
+        delay = max(self.delay + CLOCK_SKEW, FILE_PROVES_FOR if _files_shown(item) else 0)
+        return self.now <= self.record.until + delay
+
+    def _is_as_asked(self, item: Entry) -> bool:
+        """Tell whether nothing that an item shows speaks against its being what was asked for."""
+        if agreement(item.get("desc"), self.record.prompt) is None:
+            return False
+        if not _has_our_files(self.body, item):
+            return False
+        if self.record.kind == "video":
+            # A list of videos shows neither model nor size.
+            return True
+        ratio = image_ratio(self.body)
+        return _agrees(item.get("modelID"), image_model(self.body)) and (
+            ratio.casefold() == "auto" or _agrees(item.get("aspectRatio"), ratio)
+        )
+
+    def _is_shared_beginning(self, lists: Iterable[Listing], batch: Sequence[str]) -> bool:
+        """Tell whether a batch shows only the beginning of our prompt, and another job shows it, too.
+
+        However old that one is, and whoever's: prompts then differ where the list shows nothing.
+        """
+        shown = [
+            (_id(self.record, item) in batch, agreement(item.get("desc"), self.record.prompt))
+            for listing in lists
+            for item in listing.items
+        ]
+        is_cut = any(is_ours and how == "cut" for is_ours, how in shown)
+        return is_cut and any(not is_ours and how is not None for is_ours, how in shown)
 
 
 def of_others(record: Record, running: Iterable[Entry]) -> list[str]:
-    """Return the jobs that the scheduler lists under another ``replyRef``: not ours, whatever else fits."""
-    named = (entry for entry in running if entry.get("replyRef") and entry["replyRef"] != record.reply_ref)
-    return _ids(record, named)
+    """Return the jobs that the scheduler lists without a ``replyRef`` of ours: not ours, whatever else fits.
+
+    Each create of ours sends one, and the scheduler shows it (the vendor's pages for both).
+    """
+    ours = (record.reply_ref, *record.former_refs)
+    return _ids(record, (entry for entry in running if entry.get("replyRef") not in ours))
 
 
-def is_behind(record: Record, page: Iterable[Entry]) -> bool:
+def is_behind(record: Record, account: str, page: Iterable[Entry]) -> bool:
     """Tell whether a page of a list reaches back to what was there before the create."""
     first, _ = record.window()
-    return any(_was_there(record, item) or (created_at(item) or first) < first for item in page)
+    seen = record.seen.get(account, ())
+    return any(_id(record, item) in seen or (created_at(item) or first) < first for item in page)
 
 
 # The scheduler
 
 
-def _under_our_ref(record: Record, running: Iterable[Entry]) -> list[str]:
-    ours = (entry for entry in running if entry.get("replyRef") == record.reply_ref)
-    # A replyRef of the user's own may be shared by several creates.
-    return _ids(record, (entry for entry in ours if _started_in_time(record, entry)))
+def _under_our_refs(record: Record, running: Sequence[Entry]) -> list[list[str]]:
+    """Return the jobs under each ``replyRef`` of ours, those of the latest create first.
+
+    Whenever they have started: nobody else knows the reference.
+    """
+    refs = (record.reply_ref, *reversed(record.former_refs))
+    named = (_ids(record, (entry for entry in running if entry.get("replyRef") == ref)) for ref in refs)
+    return [ids for ids in named if ids]
 
 
 def _ids(record: Record, running: Iterable[Entry]) -> list[str]:
@@ -89,61 +182,23 @@ def _ids(record: Record, running: Iterable[Entry]) -> list[str]:
     return list(dict.fromkeys(found for found in ids if isinstance(found, str) and _is_of_our_kind(record, found)))
 
 
-def _started_in_time(record: Record, entry: Entry) -> bool:
-    started = entry.get("started")
-    try:
-        at = datetime.fromisoformat(started).timestamp() * 1000 if isinstance(started, str) else None
-    except ValueError:
-        at = None
-    return at is None or _in_window(record, at)
-
-
 # The list
 
 
-def _batches(
-    record: Record, body: Mapping[str, Any], lists: Iterable[Sequence[Entry]], excluded: set[str], now: int
-) -> Iterator[list[str]]:
-    """Yield the batches that can be ours, each in the order of creation."""
-    found: defaultdict[object, list[str]] = defaultdict(list)
-    for items in lists:
-        for item in takewhile(lambda one: not _was_there(record, one), items):
-            full = _id(record, item)
-            if not isinstance(full, str) or full in excluded or not _is_of_our_kind(record, full):
-                continue
-            if _is_in_time(record, item, now) and _is_as_asked(record, body, item):
-                # A video is a batch of its own.
-                found[(item.get("batchID") or full) if record.kind == "image" else full].append(full)
-    for batch in found.values():
-        yield batch[::-1]
+def _new_items(record: Record, listing: Listing) -> Iterable[Entry]:
+    seen = record.seen.get(listing.account, ())
+    return takewhile(lambda item: _id(record, item) not in seen, listing.items)
 
 
-def _was_there(record: Record, item: Entry) -> bool:
-    return record.seen is not None and _id(record, item) in record.seen
+def _shows_what_is_new(record: Record, listing: Listing) -> bool:
+    """Tell whether the list shows where that ends which was there before the create.
 
-
-def _is_in_time(record: Record, item: Entry, now: int) -> bool:
-    created = created_at(item)
-    if created is not None:
-        return _in_window(record, created)
-    # Without a time, only what stands before all that was there already is new, and soon others' jobs do so too.
-    _, last = record.window()
-    return record.seen is not None and now <= (record.until + FILE_PROVES_FOR if _files_shown(item) else last)
-
-
-def _is_as_asked(record: Record, body: Mapping[str, Any], item: Entry) -> bool:
-    """Tell whether nothing that an item shows speaks against its being what was asked for."""
-    if (item.get("desc") or "").strip() != record.prompt.strip():
+    Where all of what was seen is gone, what stands there now may be older still.
+    """
+    seen = record.seen.get(listing.account)
+    if seen is None:
         return False
-    if not _has_our_files(body, item):
-        return False
-    if record.kind == "video":
-        # A list of videos shows neither model nor size.
-        return True
-    ratio = image_ratio(body)
-    return _agrees(item.get("modelID"), image_model(body)) and (
-        ratio.casefold() == "auto" or _agrees(item.get("aspectRatio"), ratio)
-    )
+    return not seen or any(_id(record, item) in seen for item in listing.items)
 
 
 def _has_our_files(body: Mapping[str, Any], item: Entry) -> bool:

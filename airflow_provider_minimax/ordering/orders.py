@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from airflow.sdk.exceptions import AirflowRuntimeError
-
 from airflow_provider_minimax.api import bodies, errors, rules
-from airflow_provider_minimax.api.accounts import AUTO, PASSED_OVER, candidates, why_none, without_error
+from airflow_provider_minimax.api.accounts import AUTO, PASSED_OVER, candidates, why_none
 from airflow_provider_minimax.api.ids import Kind, parse_id
-from airflow_provider_minimax.api.parameters import SAFE_PAGE_SIZE
 from airflow_provider_minimax.api.retries import CREATE_BUDGET
 from airflow_provider_minimax.ordering import lookup
-from airflow_provider_minimax.ordering.ledger import Ledger, Record, decide, fingerprint
+from airflow_provider_minimax.ordering.clock import compared
+from airflow_provider_minimax.ordering.ledger import Ledger, Record, decide, fingerprint, may_submit
+from airflow_provider_minimax.ordering.retry_delays import RetryDelays
+from airflow_provider_minimax.ordering.search import EmptyListError, Search
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.client import MiniMaxClient
@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 LOOKS: Final = 3
 #: Seconds between two of them, at the most: a worker is held meanwhile.
 LONGEST_PAUSE: Final = 10.0
-#: Pages of a list that a look reads, at the most.
-MOST_PAGES: Final = 20
 #: Ids of other creates that a record remembers: those of the latest looks.
 MOST_OTHERS: Final = 200
 #: Characters of a prompt that an error shows.
@@ -69,17 +67,27 @@ class Request:
         return body
 
     def send(self, client: MiniMaxClient, account: str | None, reply_ref: str) -> list[str]:
-        """Create, and return the ids."""
+        """Create, and return the ids.
+
+        :raises MiniMaxUnknownOutcomeError: the create was accepted, perhaps, and no id is known.
+        """
         fields: Any = {**self.fields, "reply_ref": reply_ref}
         if self.kind == "image":
-            return client.create_image(self.prompt or "", account, **fields)
-        return [client.create_video(self.prompt, account, **fields)]
+            ids = client.create_image(self.prompt or "", account, **fields)
+        else:
+            ids = [client.create_video(self.prompt, account, **fields)]
+        try:
+            return [parse_id(one, self.kind).full for one in ids]
+        except errors.MiniMaxBadRequestError as error:
+            raise errors.MiniMaxUnknownOutcomeError(f"The service named its jobs {ids}. {error}", status=200) from None
 
 
 class Orders:
-    """Orders jobs for one try of a task, or finds what earlier tries have ordered.
+    """Orders jobs for one attempt of a task, or finds what earlier attempts have ordered.
 
     :param max_tries: of the task; see ``Record``.
+    :param attempt: the number of this attempt. It stays the same over deferrals and reschedules.
+    :param retry_delays: what the task says of the time between two attempts.
     :param before_create: called right before anything is sent that is paid for; may raise.
     :param pause: seconds between two looks for a lost create.
     :param insist: let the client repeat a create that finds no room; otherwise it is sent once.
@@ -92,6 +100,8 @@ class Orders:
         client: MiniMaxClient,
         *,
         max_tries: int,
+        attempt: int,
+        retry_delays: RetryDelays,
         on_unknown_outcome: str,
         before_create: Callable[[], None],
         pause: float,
@@ -100,8 +110,11 @@ class Orders:
         self._request = request
         self._ledger = ledger
         self._client = client
+        self._search = Search(client, request.kind)
         self._max_tries = max_tries
-        self._may_resubmit = on_unknown_outcome == "resubmit"
+        self._attempt = attempt
+        self._retry_delays = retry_delays
+        self._resubmits = on_unknown_outcome == "resubmit"
         self._before_create = before_create
         self._pause = min(pause, LONGEST_PAUSE)
         self._insist = insist
@@ -111,38 +124,65 @@ class Orders:
         self._account: str | None = self._body.get("account")
         self._pinned = request.account != AUTO or self._account is not None
         self._fingerprint = fingerprint(request.kind, self._body, request.account)
+        record = ledger.record
+        self._met_unknown = record is not None and record.unknown_in == attempt
+        self._has_resubmitted = record is not None and record.resubmitted_in == attempt
+
+    @property
+    def may_ask_again(self) -> bool:
+        """Whether this attempt may come back later to send the create for which there was no room."""
+        return not self._met_unknown or (self._ledger.lasts and self.may_submit(outcome_known=True))
+
+    def may_submit(self, *, outcome_known: bool) -> bool:
+        """Tell whether this attempt may send a create, or one more.
+
+        :param outcome_known: whether the outcome of each earlier create is known.
+        """
+        return may_submit(
+            met_unknown=self._met_unknown,
+            has_resubmitted=self._has_resubmitted,
+            outcome_known=outcome_known,
+            resubmits=self._resubmits,
+        )
 
     def place(self) -> tuple[Record, bool]:
-        """Order a job, unless an earlier try has.
+        """Order a job, unless an earlier attempt has.
 
-        :return: the record, with ids, and whether it is an earlier try's.
+        :return: the record, with ids, and whether it is an earlier attempt's.
         :raises MiniMaxUnknownOutcomeError: it is not known whether a create was accepted.
         """
         decision = decide(self._ledger.found, self._fingerprint, self._max_tries)
         log.info("%s", decision.reason)
         record = self._ledger.record
         if decision.act == "give up":
+            self._met_unknown = True
             return self._despite(decision.reason), False
         if record is None or decision.act == "create":
             return self.place_anew(), False
         if decision.act == "attach":
             return record, True
-        return self._find(record, "An earlier try of the task ended before its create was answered."), True
+        self._met_unknown = True
+        record = replace(record, unknown_in=self._attempt)
+        cause = record.accepted or "An earlier try of the task ended before its create was answered."
+        return self._find(record, cause), True
 
     def place_anew(self) -> Record:
-        """Order a job. Every path out of here leaves a record that the next try can go by."""
+        """Order a job. Every path out of here leaves a record that the next attempt can go by."""
+        # After an unknown outcome one create is sent, and not one for each account, or each time there is no room.
+        insist = self._insist and not self._met_unknown
         if self._pinned:
-            return self._create(self._account, insist=self._insist)
+            return self._create(self._account, insist=insist)
         found = candidates(
             self._request.kind,
             self._client.list_accounts(),
             self._client.list_available(),
             self._request.fields.get("max_jobs"),
         )
+        accounts = found.to_try[:1] if self._met_unknown else found.to_try
         # With a choice, a full account is not waited for.
-        insist = self._insist and len(found.to_try) == 1 and not found.full
+        insist = insist and len(accounts) == 1 and not found.full
         met: list[errors.MiniMaxError] = []
-        for account in found.to_try:
+        for account in accounts:
             try:
                 return self._create(account, insist=insist)
             except PASSED_OVER as error:
@@ -151,12 +191,39 @@ class Orders:
         raise why_none(met, found.full)
 
     def _create(self, account: str | None, *, insist: bool) -> Record:
+        if self._met_unknown and self._has_resubmitted:
+            raise errors.MiniMaxUnknownOutcomeError(
+                "This attempt has sent the one create that it may send after an unknown outcome. Nothing more is sent; "
+                "a retry goes on."
+            )
+        former = self._ledger.record
+        record = self._intent(former, account)
+        self._before_create()
+        self._write_intent(record)
+        self._has_resubmitted = self._met_unknown
+        client = self._client if insist else self._client.without_repeats()
+        try:
+            ids = self._request.send(client, account, record.reply_ref)
+        except errors.MiniMaxUnknownOutcomeError as error:
+            self._met_unknown = True
+            accepted = str(error) if error.status is not None and 200 <= error.status < 300 else None
+            record = self._note(replace(record, until=_now(), unknown_in=self._attempt, accepted=accepted))
+            return self._find(record, str(error))
+        except errors.MiniMaxError:
+            # Refused, or never sent: whatever the error, nothing was created.
+            self._note_refusal(record, former)
+            raise
+        log.info("Created and paid for: %s", ", ".join(ids))
+        return self._keep(record, ids)
+
+    def _intent(self, former: Record | None, account: str | None) -> Record:
+        """Return the record of a create that is about to be sent."""
         settings = self._client.settings
         longest = CREATE_BUDGET + settings.connect_timeout + settings.read_timeout
         own_ref = self._request.fields.get("reply_ref")
-        former = self._ledger.record
-        seen = self._newest(account)
+        snapshot = self._search.snapshot(account)
         now = _now()
+        clock = compared(self._client.clock_offset, snapshot.newest, now)
         record = Record(
             kind=self._request.kind,
             fingerprint=self._fingerprint,
@@ -168,23 +235,44 @@ class Orders:
             since=now,
             until=now + int(longest * 1000),
             max_tries=self._max_tries,
-            seen=seen,
+            attempt=self._attempt,
+            seen=snapshot.seen,
             others=(*former.others, *former.ids)[-MOST_OTHERS:] if former else (),
+            clock_offset=clock.offset,
+            clock_margin=clock.margin,
+            unknown_in=self._attempt if self._met_unknown else None,
+            resubmitted_in=self._attempt if self._met_unknown else None,
         )
-        self._before_create()
-        self._ledger.write(record)
-        client = self._client if insist else self._client.without_repeats()
+        if former is None or not self._is_unsolved(former):
+            return record
+        # Whichever of the two turns up is the task's own.
+        return replace(
+            record,
+            since=min(former.since, now),
+            seen={**snapshot.seen, **{one: ids for one, ids in former.seen.items() if account in (None, one)}},
+            former_refs=(*former.former_refs, former.reply_ref),
+        )
+
+    def _is_unsolved(self, former: Record) -> bool:
+        """Tell whether this attempt sends a create for the very job that an earlier one may have created."""
+        return self._met_unknown and former.phase == "intent" and former.fingerprint == self._fingerprint
+
+    def _write_intent(self, record: Record) -> None:
         try:
-            ids = self._request.send(client, account, record.reply_ref)
-        except errors.MiniMaxUnknownOutcomeError as error:
-            record = self._note(replace(record, until=_now()))
-            return self._find(record, str(error))
-        except errors.MiniMaxError:
-            # Refused, or never sent: whatever the error, nothing was created.
+            self._ledger.write(record)
+        except Exception as error:
+            # A state_store_backend may raise anything.
+            raise errors.MiniMaxUpstreamError(
+                f"The record could not be stored in Airflow's task store ({error!r}), and without it a retry could pay "
+                "again. Nothing was submitted; a retry tries to store it again."
+            ) from error
+
+    def _note_refusal(self, record: Record, former: Record | None) -> None:
+        """Write down that a create made nothing. What an earlier one may have created is still to be found."""
+        if former is not None and self._is_unsolved(former):
+            self._note(replace(former, unknown_in=record.unknown_in, resubmitted_in=record.resubmitted_in))
+        else:
             self._note(replace(record, phase="refused", until=_now()))
-            raise
-        log.info("Created and paid for: %s", ", ".join(ids))
-        return self._keep(record, ids)
 
     def _keep(self, record: Record, ids: Sequence[str]) -> Record:
         """Write down the ids of paid jobs."""
@@ -201,16 +289,16 @@ class Orders:
         """Write down what has become of a create that was sent."""
         try:
             self._ledger.write(record)
-        except AirflowRuntimeError as error:
+        except Exception as error:  # noqa: BLE001 - a state_store_backend may raise anything, and the job is paid for
             # It is known here and now, and is worth more than the note; a retry goes by the intent.
-            log.error("The record could not be stored, and this try goes on without: %s", error)
+            log.error("The record could not be stored, and this attempt goes on without it: %r", error)
         return record
 
     # A lost create
 
     def _despite(self, reason: str) -> Record:
-        """Order although nobody knows what an earlier try has ordered, where that is wanted."""
-        if self._may_resubmit:
+        """Order although nobody knows what an earlier attempt has ordered, where that is wanted."""
+        if self.may_submit(outcome_known=False):
             log.warning("on_unknown_outcome='resubmit' orders anew.")
             return self.place_anew()
         raise errors.MiniMaxUnknownOutcomeError(
@@ -220,9 +308,14 @@ class Orders:
         )
 
     def _find(self, record: Record, cause: str) -> Record:
+        failure: EmptyListError | None = None
         for look in range(1, LOOKS + 1):
             try:
+                failure = None
                 record, found = self._look(record)
+            except EmptyListError as error:
+                # Perhaps only for a moment.
+                found, failure = None, error
             except errors.MiniMaxError as error:
                 # Whatever it is, also what no retry mends: what was paid for, perhaps, is what matters now.
                 raise _lost(record, f"{cause} The search for its job failed: {error}") from None
@@ -235,12 +328,24 @@ class Orders:
                 return self._keep(record, found.ids)
             if look < LOOKS:
                 time.sleep(self._pause)
-        if self._may_resubmit:
-            # Once in a try: a service that loses every answer must not be paid for ever.
-            self._may_resubmit = False
-            log.warning("%s Its job was not found; on_unknown_outcome='resubmit' orders anew.", cause)
+        if failure is not None:
+            raise _lost(record, f"{cause} The search for its job failed: {failure}")
+        return self._resubmit(record, cause)
+
+    def _resubmit(self, record: Record, cause: str) -> Record:
+        """Send the one create that an attempt may send after an unknown outcome, where that is wanted."""
+        if record.accepted is not None:
+            raise _lost(record, f"{cause} The create was accepted and is paid for; its job was not found beyond doubt.")
+        if not self.may_submit(outcome_known=False):
+            raise _lost(record, f"{cause} The job was not found beyond doubt.")
+        log.warning("%s Its job was not found; on_unknown_outcome='resubmit' orders anew.", cause)
+        try:
             return self.place_anew()
-        raise _lost(record, f"{cause} The job was not found beyond doubt.")
+        except errors.MiniMaxUnknownOutcomeError:
+            raise
+        except errors.MiniMaxError as error:
+            # Whatever it is, what the first create may have made is what matters.
+            raise _lost(record, f"{cause} The job was not found, and submitting it again made none: {error}") from None
 
     def _look(self, record: Record) -> tuple[Record, lookup.Found | None]:
         """Look once.
@@ -248,60 +353,31 @@ class Orders:
         :return: the record, which also learns what belongs to others: once finished, nothing would tell that.
         """
         running = self._client.list_running()
-        others = tuple(found for found in lookup.of_others(record, running) if found not in record.others)
-        if others:
-            record = self._note(replace(record, others=(*record.others, *others)[-MOST_OTHERS:]))
-        found = lookup.find(record, self._body, running, (), _now())
-        if found is None:
-            lists = [self._since(record, account) for account in self._accounts(record.account)]
-            found = lookup.find(record, self._body, running, lists, _now())
+        delay = int(self._retry_delays.between(record.attempt, self._attempt) * 1000)
+        found = lookup.Look(record, self._body, _now(), delay).find(running, ())
+        if found is not None:
+            return self._note_others(record, running), found
+        lists = self._search.listings(record)
+        # Once more: what has begun since the first time may stand in the lists.
+        running += self._client.list_running()
+        record = self._note_others(record, running)
+        look = lookup.Look(record, self._body, _now(), delay)
+        found = look.find(running, lists)
+        if found is None and look.is_last and not record.closed and all(one.is_whole for one in lists):
+            record = self._note(replace(record, closed=True))
         return record, found
 
-    def _accounts(self, account: str | None) -> list[str]:
-        """Return the accounts that a job may lie on."""
-        if account is not None:
-            return [account]
-        return without_error(self._client.list_accounts())
-
-    def _pages(self, account: str) -> Iterator[Sequence[Mapping[str, Any]]]:
-        return self._client.iter_job_pages(self._request.kind, account, SAFE_PAGE_SIZE)
-
-    def _since(self, record: Record, account: str) -> list[Mapping[str, Any]]:
-        """Return what the list of an account shows since the create was sent, newest first."""
-        listed: list[Mapping[str, Any]] = []
-        for read, page in enumerate(self._pages(account), start=1):
-            listed += page
-            if lookup.is_behind(record, page):
-                break
-            if read == MOST_PAGES:
-                # What lies behind could fit as well.
-                log.warning(
-                    "Account %s shows more than %d %ss since: too many to tell.", account, len(listed), record.kind
-                )
-                return []
-        return listed
-
-    def _newest(self, account: str | None) -> tuple[str, ...] | None:
-        """Return the newest jobs, to tell from them what is made next; None where they cannot be had."""
-        name = f"{self._request.kind}Id"
-        try:
-            pages = [next(self._pages(one), ()) for one in self._accounts(account)]
-        except errors.MiniMaxAuthError:
-            raise
-        except errors.MiniMaxError as error:
-            # Only a search would need them, and whether the create can be taken is its own answer's to say.
-            log.warning(
-                "The newest %ss are not known: a lost answer would be harder to find. %s", self._request.kind, error
-            )
-            return None
-        return tuple(str(item[name]) for page in pages for item in page if item.get(name))
+    def _note_others(self, record: Record, running: Sequence[Mapping[str, Any]]) -> Record:
+        others = tuple(found for found in lookup.of_others(record, running) if found not in record.others)
+        return self._note(replace(record, others=(*record.others, *others)[-MOST_OTHERS:])) if others else record
 
 
 def _lost(record: Record, what: str) -> errors.MiniMaxUnknownOutcomeError:
+    since, until = record.since + record.clock_offset, record.until + record.clock_offset
     return errors.MiniMaxUnknownOutcomeError(
         f"{what} Look for {_a(record.kind)} with the prompt {_start(record.prompt)} {_where(record.account)}, created "
-        f"between {_iso(record.since)} and {_iso(record.until)}, sent with replyRef {record.reply_ref}. Each retry "
-        "looks again and creates nothing; to clear the task orders a new job."
+        f"between {_iso(since)} and {_iso(until)} by the service's clock, sent with replyRef {record.reply_ref}. "
+        "Each retry looks again and creates nothing; to clear the task orders a new job."
     )
 
 

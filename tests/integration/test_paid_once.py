@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.integration.worker import Try, Worker, worker
-from tests.unit.operators.support import CREATE
+from tests.unit.operators.support import CREATE, add_earlier_videos
 
 KINDS = ("image", "video")
 
@@ -26,16 +26,25 @@ def warm() -> Iterator[Worker]:
         yield started
 
 
+@pytest.fixture
+def sandbox(sandbox: Sandbox) -> Sandbox:
+    """The sandbox of all tests, whose account has made a video before."""
+    add_earlier_videos(sandbox)
+    return sandbox
+
+
 class Tries:
     """The tries of one task."""
 
     def __init__(self, warm: Worker, folder: Path, kind: str) -> None:
         self._warm, self._folder, self.kind = warm, folder, kind
+        self._number = 0
         self.options: dict[str, Any] = {"prompt": "a paper boat"} | ({"quantity": 2} if kind == "image" else {})
 
     def start(self, **order: Any) -> Try:
-        connection = os.environ["AIRFLOW_CONN_MINIMAX_DEFAULT"]
-        return self._warm.start(self._folder, kind=self.kind, options=self.options, connection=connection, **order)
+        self._number += 1
+        order = {"try_number": self._number, "connection": os.environ["AIRFLOW_CONN_MINIMAX_DEFAULT"]} | order
+        return self._warm.start(self._folder, kind=self.kind, options=self.options, **order)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -157,6 +166,7 @@ def test_death_while_waiting(sandbox: Sandbox, tries: Tries, ended: bool) -> Non
 @pytest.mark.parametrize("fault", ["accepted-504", "accepted-502", "accepted-reset", "truncated"])
 def test_an_answer_that_is_lost_after_the_scheduler_has_let_go(sandbox: Sandbox, tries: Tries, fault: str) -> None:
     sandbox.reset(replace(sandbox.config, step_seconds=0.0))
+    add_earlier_videos(sandbox)
     sandbox.fail(fault, CREATE[tries.kind])
     assert "value" in tries.start().outcome()
     assert made(sandbox, tries.kind) == 1

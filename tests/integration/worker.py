@@ -117,7 +117,7 @@ def _run(order: dict[str, Any]) -> None:
     kind = {"image": MiniMaxCreateImageOperator, "video": MiniMaxCreateVideoOperator}[order["kind"]]
     operator = kind(task_id="create", poke_interval=0.05, deferrable=False, **order["options"])
     ti = SimpleNamespace(
-        dag_id="dag", task_id="task", run_id="run", map_index=-1, max_tries=3, try_number=1,
+        dag_id="dag", task_id="task", run_id="run", map_index=-1, max_tries=9, try_number=order["try_number"],
         get_task_states=lambda *_, **__: {"run": {"task": order.get("state", "running")}},
     )  # fmt: skip
     # As Airflow's task runner does.

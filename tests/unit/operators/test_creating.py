@@ -17,12 +17,12 @@ from airflow_provider_minimax.compat import AirflowRescheduleException
 from airflow_provider_minimax.operators import creating, waiting
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
-from airflow_provider_minimax.ordering import ledger, orders
+from airflow_provider_minimax.ordering import ledger, orders, search
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.triggers import events
 from airflow_provider_minimax.waiting import pacing
 from tests.conftest import ROOT, connect
-from tests.unit.operators.support import CREATE, IMAGES, VIDEOS, MemoryStore, Task
+from tests.unit.operators.support import CREATE, IMAGES, VIDEOS, MemoryStore, Task, add_earlier_videos
 
 KINDS = ("image", "video")
 
@@ -33,6 +33,13 @@ def _fast(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> 
     monkeypatch.setattr(pacing, "SHORTEST_INTERVAL", 0.02)
     monkeypatch.setattr(retries, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(retries, "FIRST_PAUSE_AT_CAPACITY", 0.01)
+
+
+@pytest.fixture
+def sandbox(sandbox: Sandbox) -> Sandbox:
+    """The sandbox of all tests, whose account has made a video before."""
+    add_earlier_videos(sandbox)
+    return sandbox
 
 
 def image(**options: Any) -> MiniMaxCreateImageOperator:
@@ -306,9 +313,15 @@ def test_a_create_whose_answer_is_lost_is_found(sandbox: Sandbox, kind: str, fau
     assert posts(sandbox, kind) == 1
 
 
+def done_at_once(sandbox: Sandbox, **config: Any) -> None:
+    """Let jobs end at once: the scheduler does not show them."""
+    sandbox.reset(replace(sandbox.config, step_seconds=0.0, **config))
+    add_earlier_videos(sandbox)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_found_in_the_list_when_the_scheduler_has_let_go(sandbox: Sandbox, kind: str) -> None:
-    sandbox.reset(replace(sandbox.config, step_seconds=0.0))
+    done_at_once(sandbox)
     sandbox.fail("accepted-504", CREATE[kind])
     assert jobs(Task().run(make(kind)))
     assert posts(sandbox, kind) == 1
@@ -446,14 +459,14 @@ def test_a_search_by_the_list_alone_says_so(sandbox: Sandbox, caplog: pytest.Log
     sandbox.fail("accepted-504", VIDEOS)
     Task().run(video())
     assert "by its replyRef" in caplog.text
-    sandbox.reset(replace(sandbox.config, step_seconds=0.0))
+    done_at_once(sandbox)
     sandbox.fail("accepted-504", VIDEOS)
     Task().run(video())
     assert "by its prompt, inputs, account and time alone" in caplog.text
 
 
 def test_a_video_is_found_behind_many_others(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    sandbox.reset(replace(sandbox.config, max_jobs=1000, step_seconds=0.0))
+    done_at_once(sandbox, max_jobs=1000)
     sandbox.fail("accepted-504", VIDEOS)
     meanwhile(monkeypatch, lambda: [sandbox.create_video(f"video {number}") for number in range(35)])
     assert Task().run(video(prompt="needle"))["desc"] == "needle"
@@ -461,8 +474,8 @@ def test_a_video_is_found_behind_many_others(sandbox: Sandbox, monkeypatch: pyte
 
 
 def test_too_many_others_are_no_answer(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orders, "MOST_PAGES", 1)
-    sandbox.reset(replace(sandbox.config, max_jobs=1000, step_seconds=0.0))
+    monkeypatch.setattr(search, "MAX_PAGES", 1)
+    done_at_once(sandbox, max_jobs=1000)
     sandbox.fail("accepted-504", VIDEOS)
     meanwhile(monkeypatch, lambda: [sandbox.create_video(f"video {number}") for number in range(29)])
     with pytest.raises(errors.MiniMaxUnknownOutcomeError):
@@ -471,7 +484,7 @@ def test_too_many_others_are_no_answer(sandbox: Sandbox, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_an_account_the_search_goes_through_all(sandbox: Sandbox, kind: str) -> None:
-    sandbox.reset(replace(sandbox.config, accounts=3, accounts_in_error=(1,), step_seconds=0.0))
+    done_at_once(sandbox, accounts=3, accounts_in_error=(1,))
     sandbox.fail("accepted-504" if kind == "video" else "504", CREATE[kind])
     if kind == "video":
         assert Task().run(video())["statusLabel"] == "completed"
@@ -523,7 +536,7 @@ def test_a_create_does_not_depend_on_the_list(
 def test_a_record_that_cannot_be_read_orders_nothing(sandbox: Sandbox, kind: str) -> None:
     task = Task()
     (job_id,) = jobs(task.run(make(kind)))
-    task.store.set(ledger.KEY, task.store.get(ledger.KEY) | {"version": 2})
+    task.store.set(ledger.KEY, task.store.get(ledger.KEY) | {"version": 99})
     with pytest.raises(errors.MiniMaxUnknownOutcomeError, match=f"It tells of {job_id}.*'a paper boat'"):
         task.run(make(kind))
     assert posts(sandbox, kind) == 1

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.ordering.ledger import CLOCK_SKEW, Record
-from airflow_provider_minimax.ordering.lookup import FILE_PROVES_FOR, Found, find, is_behind, of_others
+from airflow_provider_minimax.ordering.clock import CLOCK_SKEW
+from airflow_provider_minimax.ordering.ledger import Record
+from airflow_provider_minimax.ordering.lookup import FILE_PROVES_FOR, Found, Listing, Look, is_behind, of_others
 
 NOW = 1_800_000_000_000
 #: Two images, ordered within the second that begins now.
@@ -32,7 +33,7 @@ def file_id(number: int) -> str:
 
 
 #: A video, ordered when video 1 was the newest.
-VIDEO = replace(IMAGES, kind="video", quantity=1, seen=(video_id(1), video_id(0)))
+VIDEO = replace(IMAGES, kind="video", quantity=1, seen={"2": (video_id(1), video_id(0))})
 
 
 def image(number: int, batch: str = "b", **other: Any) -> dict[str, Any]:
@@ -65,6 +66,8 @@ class Case:
     body: dict[str, Any] = field(default_factory=dict)
     now: int = NOW + 2000
     by_ref: bool = False
+    delay: int = 0
+    is_whole: bool = True
 
 
 PAIR = (image_id(1), image_id(2))
@@ -72,6 +75,13 @@ SHARED = replace(VIDEO, shared_ref=True)
 LATE = NOW + 1000 + CLOCK_SKEW
 FILED = {"fileID": file_id(7)}
 TWO_FILES = FILED | {"fileID2": file_id(8)}
+
+LONG = "a paper boat on a quiet river, " * 5
+
+
+def skewed(skew: int) -> Record:
+    return replace(IMAGES, clock_offset=skew, clock_margin=15_000)
+
 
 CASES = [
     # The scheduler.
@@ -85,20 +95,28 @@ CASES = [
     Case("without an account any will do", replace(VIDEO, account=None), (video_id(2, "3"),),
          [running(video_id(2, "3"))], by_ref=True),
     Case("no id", VIDEO, None, [running("1"), {"replyRef": "ref"}]),
-    Case("started too early", VIDEO, None, [running(video_id(2), started=at(NOW - CLOCK_SKEW - 1))]),
-    Case("started too late", VIDEO, None, [running(video_id(2), started=at(LATE + 1))]),
+    # Nobody else knows the ref, so it does not matter when: the clock of the service may be anything.
     *(Case(f"started {started}", VIDEO, (video_id(2),), [running(video_id(2), started=started)], by_ref=True)
-      for started in (None, "soon", 5, at(NOW))),
+      for started in (None, "soon", 5, at(NOW), at(NOW - CLOCK_SKEW - 1), at(LATE + 1))),
+    Case("under no ref, and in the list", VIDEO, None, [running(video_id(2), None)], [video(2), video(1)]),
+    Case("a ref that is none", VIDEO, None, [{"videoId": video_id(2), "replyRef": {}}], [video(2), video(1)]),
+    Case("images under no ref", IMAGES, None, [running(one, None) for one in PAIR], [image(2), image(1)]),
+    Case("beside one under no ref", IMAGES, PAIR, [running(image_id(3), None), running(image_id(4), None)],
+         [image(4, "c"), image(3, "c"), image(2), image(1)]),
+    Case("under a former ref", replace(VIDEO, former_refs=("older", "former")), (video_id(2),),
+         [running(video_id(2), "former")], by_ref=True),
+    Case("under both refs, the later one", replace(VIDEO, former_refs=("former",)), (video_id(3),),
+         [running(video_id(2), "former"), running(video_id(3))], by_ref=True),
     Case("one runs, the list has both", IMAGES, PAIR, [running(image_id(2))], [image(2), image(1)], by_ref=True),
     Case("one runs, the list has others", IMAGES, None, [running(image_id(9))], [image(2), image(1)]),
     Case("more run than were ordered", IMAGES, None, [running(image_id(one)) for one in (1, 2, 3)]),
 
     # A ref of the user's own proves nothing by itself.
     Case("shared, not in the list", SHARED, None, [running(video_id(2))]),
-    Case("shared, in the list", SHARED, (video_id(2),), [running(video_id(2))], [video(2)]),
+    Case("shared, in the list", SHARED, (video_id(2),), [running(video_id(2))], [video(2), video(1)]),
     Case("shared, of other files", SHARED, None, [running(video_id(2))], [video(2, 8)], FILED),
     Case("shared, ours beside another's", SHARED, (video_id(3),), [running(video_id(2)), running(video_id(3))],
-         [video(3, 7), video(2, 8)], FILED),
+         [video(3, 7), video(2, 8), video(1)], FILED),
 
     # One whole batch of the list.
     Case("a batch", IMAGES, PAIR, [], [image(2), image(1)]),
@@ -118,8 +136,9 @@ CASES = [
     Case("made too late", IMAGES, None, [], [image(2), image(1, createTime=LATE + 1)]),
     Case("neither time nor what was there", IMAGES, None, [], [image(2, createTime=None), image(1, createTime=None)]),
     Case("of another account", IMAGES, None, [], [image(2, imageId=image_id(2, "3")), image(1)]),
-    Case("there before", replace(IMAGES, seen=(image_id(2),)), None, [], [image(2), image(1)]),
-    Case("after what was there", replace(IMAGES, seen=(image_id(0),)), PAIR, [], [image(2), image(1), image(0, "a")]),
+    Case("there before", replace(IMAGES, seen={"2": (image_id(2),)}), None, [], [image(2), image(1)]),
+    Case("after what was there", replace(IMAGES, seen={"2": (image_id(0),)}), PAIR, [],
+         [image(2), image(1), image(0, "a")]),
     Case("the task's own former ones", replace(IMAGES, others=PAIR), None, [], [image(2), image(1)]),
     Case("nothing", IMAGES, None),
 
@@ -137,14 +156,61 @@ CASES = [
          {"characterFileId": file_id(7)}),
     Case("images that show no file", IMAGES, None, [], [image(2), image(1)], {"characterFileId": file_id(7)}),
 
+    # Times, in whichever form, and by a clock that was compared.
+    *(Case(f"created {created!r}", IMAGES, PAIR, [], [image(n, createTime=created) for n in (2, 1)])
+      for created in (NOW // 1000, str(NOW // 1000), str(NOW), NOW / 1000)),
+    *(Case(f"created {created!r}, long before", IMAGES, None, [], [image(n, createTime=created) for n in (2, 1)])
+      for created in (NOW // 1000 - 600, str(NOW // 1000 - 600), str(NOW - 600_000))),
+    *(Case(f"clock {skew:+} ms, ours", skewed(skew), PAIR, [], [image(n, createTime=NOW + 500 + skew) for n in (2, 1)])
+      for skew in (-600_000, -20_000, 0, 20_000, 600_000)),
+    *(Case(f"clock {skew:+} ms, of another run", skewed(skew), None, [],
+           [image(n, createTime=NOW + 500) for n in (2, 1)]) for skew in (-600_000, 600_000)),
+    Case("compared, within the margin", skewed(0), PAIR, [], [image(n, createTime=NOW - 15_000) for n in (2, 1)]),
+    Case("compared, beyond the margin", skewed(0), None, [], [image(n, createTime=NOW - 15_001) for n in (2, 1)]),
+
+    # The prompt, as a service may have stored it.
+    Case("other line ends", replace(IMAGES, prompt="a cat\r\nin a hat"), PAIR, [],
+         [image(n, desc="a cat\nin a hat") for n in (2, 1)]),
+    Case("joined blanks", replace(IMAGES, prompt="a  cat\n\n in a\that "), PAIR, [],
+         [image(n, desc="a cat in a hat") for n in (2, 1)]),
+    Case("NFD for NFC", replace(IMAGES, prompt="caf\u00e9"), PAIR, [], [image(n, desc="cafe\u0301") for n in (2, 1)]),
+    Case("NFC for NFD", replace(IMAGES, prompt="cafe\u0301"), PAIR, [], [image(n, desc="caf\u00e9") for n in (2, 1)]),
+    Case("another accent", replace(IMAGES, prompt="caf\u00e9"), None, [], [image(n, desc="cafe") for n in (2, 1)]),
+    *(Case(f"cut, with {end!r}", replace(IMAGES, prompt=LONG), PAIR, [],
+           [image(n, desc=LONG[:120] + end) for n in (2, 1)]) for end in ("", "...", "\u2026", " ...", "\ufffd")),
+    Case("cut too short", replace(IMAGES, prompt=LONG), None, [], [image(n, desc=LONG[:99]) for n in (2, 1)]),
+    Case("cut, and another text", replace(IMAGES, prompt=LONG), None, [],
+         [image(n, desc=LONG[:120] + "x") for n in (2, 1)]),
+    Case("longer than ours", replace(IMAGES, prompt=LONG[:120]), None, [], [image(n, desc=LONG) for n in (2, 1)]),
+    Case("cut, two batches", replace(IMAGES, prompt=LONG), None, [],
+         [image(n, batch, desc=LONG[:120]) for n, batch in ((4, "c"), (3, "c"), (2, "b"), (1, "b"))]),
+    # Prompts that begin alike are shown alike: of a series, one may be anybody's.
+    Case("cut, like an old one", replace(IMAGES, prompt=LONG), None, [],
+         [*(image(n, desc=LONG[:120]) for n in (2, 1)), image(0, "a", desc=LONG[:120], createTime=NOW - 86_400_000)]),
+    Case("cut, like one of another task", replace(IMAGES, prompt=LONG), None, [running(image_id(5), "other")],
+         [image(5, "c", desc=LONG[:120]), *(image(n, desc=LONG[:120]) for n in (2, 1))]),
+    Case("whole, beside an old one", replace(IMAGES, prompt=LONG), PAIR, [],
+         [*(image(n, desc=LONG) for n in (2, 1)), image(0, "a", desc=LONG, createTime=NOW - 86_400_000)]),
+    *(Case(f"no text: {desc!r}", IMAGES, None, [], [image(n, desc=desc) for n in (2, 1)]) for desc in (5, ["a cat"])),
+
     # Videos: a list without times.
+    Case("all that was there is gone", VIDEO, None, [], [video(9)]),
+    Case("nothing was there, and nothing is", replace(VIDEO, seen={"2": ()}), None),
+    Case("more than could be read", VIDEO, None, [], [video(2), video(1)], is_whole=False),
+    Case("more than could be read, with times", IMAGES, None, [], [image(2), image(1)], is_whole=False),
+    Case("after the task's own delay", VIDEO, (video_id(2),), [], [video(2), video(1)], now=LATE + 300_000,
+         delay=300_000),
+    Case("long after the task's own delay", VIDEO, None, [], [video(2), video(1)], now=LATE + 300_001, delay=300_000),
+    Case("after a look that had shown all", replace(VIDEO, closed=True), None, [], [video(2), video(1)]),
+    Case("after such a look, with a time", replace(VIDEO, closed=True), (video_id(2),), [],
+         [video(2, createTime=NOW), video(1)]),
     Case("new", VIDEO, (video_id(2),), [], [video(2), video(1)]),
     Case("beside another prompt", VIDEO, (video_id(2),), [], [video(3, desc="a dog"), video(2), video(1)]),
-    Case("the first of an account", replace(VIDEO, seen=()), (video_id(2),), [], [video(2)]),
+    Case("the first of an account", replace(VIDEO, seen={"2": ()}), (video_id(2),), [], [video(2)]),
     Case("old, on top since a newer one was deleted", VIDEO, None, [], [video(1), video(0)]),
     Case("two new ones", VIDEO, None, [], [video(3), video(2), video(1)]),
-    Case("nothing is known of before", replace(VIDEO, seen=None), None, [], [video(2), video(1)]),
-    Case("but it names its time", replace(VIDEO, seen=None), (video_id(2),), [], [video(2, createTime=NOW)]),
+    Case("nothing is known of before", replace(VIDEO, seen={}), None, [], [video(2), video(1)]),
+    Case("but it names its time", replace(VIDEO, seen={}), (video_id(2),), [], [video(2, createTime=NOW)]),
     Case("long after", VIDEO, None, [], [video(2), video(1)], now=LATE + 1),
     Case("just in time", VIDEO, (video_id(2),), [], [video(2), video(1)], now=LATE),
     Case("of our file", VIDEO, (video_id(2),), [], [video(2, 7), video(1)], FILED),
@@ -157,24 +223,33 @@ CASES = [
     Case("of ours and of another file", VIDEO, None, [], [video(2, 7, 8), video(1)], FILED),
     Case("of two files of ours", VIDEO, (video_id(2),), [], [video(2, 7, 8), video(1)], TWO_FILES),
     Case("of our second file only", VIDEO, None, [], [video(2, 8), video(1)], TWO_FILES),
-    Case("files under their bare ids", VIDEO, (video_id(2),), [], [video(2, originFiles=[{"id": "7"}])], FILED),
+    Case("files under their bare ids", VIDEO, (video_id(2),), [], [video(2, originFiles=[{"id": "7"}]), video(1)],
+         FILED),
     Case("files that cannot be read", VIDEO, None, [], [video(2, originFiles=["7", {}, None])], FILED),
-    Case("a video without prompt", replace(VIDEO, prompt=""), (video_id(2),), [], [video(2, 7, desc=None)], FILED),
+    Case("a video without prompt", replace(VIDEO, prompt=""), (video_id(2),), [],
+         [video(2, 7, desc=None), video(1)], FILED),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_table(case: Case) -> None:
     expected = None if case.expected is None else Found(case.expected, case.by_ref)
-    assert find(case.record, case.body, case.running, [case.listed], case.now) == expected
+    look = Look(case.record, case.body, case.now, case.delay)
+    assert look.find(case.running, [Listing("2", case.listed, case.is_whole)]) == expected
 
 
 def test_the_lists_of_several_accounts_are_one_search() -> None:
-    record = replace(VIDEO, account=None, seen=(video_id(1), video_id(5, "3")))
+    record = replace(VIDEO, account=None, seen={"2": (video_id(1),), "3": (video_id(5, "3"),)})
     ours = video(6) | {"videoId": video_id(6, "3")}
-    lists = [[video(1)], [ours, video(5) | {"videoId": video_id(5, "3")}]]
-    assert find(record, {}, [], lists, NOW) == Found((video_id(6, "3"),), by_ref=False)
-    assert find(record, {}, [], [[video(2), video(1)], lists[1]], NOW) is None
+    third = Listing("3", [ours, video(5) | {"videoId": video_id(5, "3")}])
+    look = Look(record, {}, NOW)
+    assert look.find([], [Listing("2", [video(1)]), third]) == Found((video_id(6, "3"),), by_ref=False)
+    assert look.find([], [Listing("2", [video(2), video(1)]), third]) is None
+    # What cannot be read to its end may hold another one.
+    assert look.find([], [Listing("2", [video(1)], is_whole=False), third]) is None
+    # An account that was in error before the create, and is back: all that it holds looks new.
+    back = Look(replace(record, seen={"3": (video_id(5, "3"),)}), {}, NOW)
+    assert back.find([], [Listing("2", [video(2), video(1)]), Listing("3", third.items[1:])]) is None
 
 
 def test_what_runs_under_another_ref_is_somebody_elses() -> None:
@@ -184,7 +259,9 @@ def test_what_runs_under_another_ref_is_somebody_elses() -> None:
         running(image_id(3), None),
         running(video_id(4), "x"),
     ]
-    assert of_others(IMAGES, entries) == [image_id(2)]
+    # Without a ref, too: ours always has one.
+    assert of_others(IMAGES, entries) == [image_id(2), image_id(3)]
+    assert of_others(replace(IMAGES, former_refs=("other",)), entries) == [image_id(3)]
 
 
 @pytest.mark.parametrize(
@@ -192,12 +269,12 @@ def test_what_runs_under_another_ref_is_somebody_elses() -> None:
     [
         (IMAGES, [image(2), image(1)], False),
         (IMAGES, [image(2), image(1, createTime=NOW - CLOCK_SKEW - 1)], True),
-        (replace(IMAGES, seen=(image_id(1),)), [image(2), image(1)], True),
+        (replace(IMAGES, seen={"2": (image_id(1),)}), [image(2), image(1)], True),
         (VIDEO, [video(3), video(2)], False),
         (VIDEO, [video(2), video(1)], True),
-        (replace(VIDEO, seen=None), [video(2), video(1)], False),
+        (replace(VIDEO, seen={}), [video(2), video(1)], False),
         (VIDEO, [], False),
     ],
 )
 def test_how_far_back_a_list_is_read(record: Record, page: list[dict[str, Any]], behind: bool) -> None:
-    assert is_behind(record, page) is behind
+    assert is_behind(record, "2", page) is behind
