@@ -68,7 +68,7 @@ class _Turn:
     until: float
     refused: list[MiniMaxError]
     jobs: dict[str, Found] = field(default_factory=dict)
-    listed: dict[str, None] = field(default_factory=dict)
+    listed: set[str] = field(default_factory=set)
     #: Of this round, whether or not others followed.
     last_refusal: MiniMaxError | None = None
 
@@ -259,7 +259,7 @@ class Reader:
                 self._read_list(account, of_account, turn)
             due = self._due([job_id for job_id in ids if job_id not in turn.jobs], is_all=not turn.jobs)
             self._left = dict.fromkeys(due)
-            for job_id in [*due, *self._doubtful(turn)]:
+            for job_id in [*due, *self._doubtful(ids, turn)]:
                 self._ask_one(job_id, turn)
                 self._left.pop(job_id, None)
         except _OutOfTimeError:
@@ -302,10 +302,11 @@ class Reader:
             key=lambda job_id: (self._sender.is_slow(job_id), refused.get(job_id, -1)),
         )
 
-    def _doubtful(self, turn: _Turn) -> list[str]:
+    def _doubtful(self, ids: Iterable[str], turn: _Turn) -> list[str]:
         # The number of its rounds is the same for each process of a rescheduled wait, its age is not.
         number = self._number + int(self._age)
-        return plan.doubtful({job_id: self._listed[job_id] for job_id in turn.listed}, self._clock(), number)
+        listed = {job_id: self._listed[job_id] for job_id in ids if job_id in turn.listed}
+        return plan.doubtful(listed, self._clock(), number)
 
     # Requests
 
@@ -445,7 +446,7 @@ class Reader:
             self._ranks[job_id] = rank
             turn.jobs[job_id] = job
             if not is_final(job):
-                turn.listed[job_id] = None
+                turn.listed.add(job_id)
                 if job_id not in self._listed:
                     self._listed[job_id] = Listed(self._clock() - self._age)
         return met

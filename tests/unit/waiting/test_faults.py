@@ -68,11 +68,10 @@ def test_an_error_of_the_service_of_the_machine_or_of_a_library_may_pass(error: 
 
 
 def test_a_bug_is_told_with_its_place() -> None:
-    try:
+    with pytest.raises(KeyError) as caught:
         {}["x"]
-    except KeyError as error:
-        assert "(test_faults.py, line " in str(faults.report(error))
-        assert "in test_a_bug_is_told_with_its_place)" in str(faults.report(error))
+    assert "(test_faults.py, line " in str(faults.report(caught.value))
+    assert "in test_a_bug_is_told_with_its_place)" in str(faults.report(caught.value))
 
 
 @pytest.mark.parametrize("silent", [False, True])
