@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -153,10 +152,10 @@ class MiniMaxJobSensor(BaseSensorOperator):
     def on_kill(self) -> None:
         """End at once, whether this asks or sleeps: nothing is asked any more.
 
-        Airflow calls it in the midst of either, and goes on with the task after it.
+        Airflow calls it in the midst of either, and goes on with the task after it; or after an
+        ``execution_timeout``, which has ended the wait already.
         """
-        # After an ``execution_timeout`` it calls it as well; that has ended the task already, and says so.
-        if self._is_killable and not isinstance(sys.exception(), AirflowTaskTimeout):
+        if self._is_killable:
             # No Exception, which ``never_fail`` or ``silent_fail`` would stand. Airflow retries it if the task has
             # retries left, and it was not a person who ended it.
             raise SystemExit("The worker was told to stop, so the wait ends. A retry waits again.")

@@ -44,6 +44,9 @@ class Sender(Protocol):
     def is_slow(self, name: str) -> bool:
         """Tell whether the last response to a request was slow."""
 
+    def forget(self, name: str) -> None:
+        """Forget whether a request was slow."""
+
     def take_late(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """Yield the slow requests whose response has come since, each with what returns or raises it."""
 
@@ -62,6 +65,9 @@ class Direct:
     def is_slow(self, name: str) -> bool:  # noqa: ARG002 - part of the protocol
         """Tell that none was: nobody has waited for something else meanwhile."""
         return False
+
+    def forget(self, name: str) -> None:
+        """Do nothing."""
 
     def take_late(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """Yield nothing."""
@@ -116,6 +122,10 @@ class Lanes:
     def is_slow(self, name: str) -> bool:
         """Tell whether the last response to a request was slow."""
         return name in self._slow
+
+    def forget(self, name: str) -> None:
+        """Forget whether a request was slow; one that is under way goes on."""
+        self._slow.discard(name)
 
     def take_late(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """Yield the slow requests whose response has come since; see ``Sender``."""

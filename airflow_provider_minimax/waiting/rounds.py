@@ -226,6 +226,7 @@ class Reader:
         memories = (self._ranks, self._accounts, self._refusals, self._listed, self._left)
         for memory in memories:
             memory.pop(job_id, None)
+        self._sender.forget(job_id)
 
     # A round
 
@@ -351,6 +352,11 @@ class Reader:
         try:
             self._found(job_id, self._send(job_id, partial(self._ask, job_id), turn), turn)
         except SlowError:
+            return
+        except FullError:
+            # There may still be room for what is not known to be slow.
+            if not self._sender.is_slow(job_id):
+                raise
             return
         except MiniMaxNotFoundError as error:
             self._found(job_id, error, turn)

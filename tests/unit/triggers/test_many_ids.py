@@ -34,7 +34,7 @@ def pages(_: str) -> Iterator[Sequence[Job]]:
 
 
 async def longest_turn(watched: asyncio.Future[Any]) -> float:
-    """Return the most seconds of work that the thread of the loop did in one turn; what other threads do is not in it."""
+    """Return the most seconds of work that the thread of the loop did in one turn, without that of other threads."""
     longest, last = 0.0, time.thread_time()
     while not watched.done():
         await asyncio.sleep(0)
