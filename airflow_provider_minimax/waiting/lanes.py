@@ -110,7 +110,8 @@ class Lanes:
         done, _ = wait((response,), 0.0 if is_slow else self._patience)
         if done:
             return response.result()
-        self._slow.add(name)
+        if not is_slow:
+            self._slow.add(name)
         self._under_way[name] = response  # type: ignore[assignment]
         response.add_done_callback(lambda _: self._tell())
         raise SlowError
