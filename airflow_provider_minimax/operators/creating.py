@@ -21,7 +21,7 @@ from airflow_provider_minimax.compat import AirflowRescheduleException, TaskDefe
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
-from airflow_provider_minimax.triggers.events import result_of, timeout_error
+from airflow_provider_minimax.triggers.events import is_left_to_this_worker, result_of, timeout_error
 from airflow_provider_minimax.waiting import pacing
 
 if TYPE_CHECKING:
@@ -133,6 +133,8 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         """Return what the trigger found, or raise the error that it met."""
         ledger = self._ledger(context)
         with self._guarded(ledger, is_paid=True):
+            if is_left_to_this_worker(event):
+                return self._result(self._wait_here(context, event))
             try:
                 jobs = result_of(event, self.timeout)
             except AirflowSensorTimeout as error:
@@ -273,6 +275,18 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
             interval=self.poke_interval,
         )
 
+    def _wait_here(self, context: Context, event: dict[str, Any]) -> list[dict[str, Any]]:
+        """Go on with the wait for paid jobs that the triggerer could not take on; nothing is created."""
+        from airflow_provider_minimax.operators.waiting import GRACE, JobWait
+
+        self._context, self._ids = context, tuple(event["ids"])
+        self._jobs_hook = MiniMaxHook(self.minimax_conn_id, parse_id(self._ids[0], self.kind).account)
+        created = event["fresh_until"] - GRACE
+        wait = JobWait(
+            self.kind, self._ids, self.require, self._jobs_hook, created=created, interval=self.poke_interval
+        )
+        return wait.until(event["deadline"], self._stop_waiting)
+
     def _look_once_more(self, ledger: Ledger, error: AirflowSensorTimeout) -> list[dict[str, Any]]:
         """Return the jobs if they are completed after all: who was to ask may have been away.
 
@@ -285,7 +299,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         except errors.MiniMaxUpstreamError as unread:
             log.warning("The jobs are not looked at once more: %s", unread)
             record = None
-        found = self._wait_for(record).look() if record and record.ids else None
+        found = self._wait_for(record).look(is_last=True) if record and record.ids else None
         if found is None:
             raise overdue(error) from None
         return found

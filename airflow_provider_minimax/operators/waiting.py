@@ -23,7 +23,7 @@ from airflow_provider_minimax.api.jobs import (
 )
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.triggers.events import timeout_error
-from airflow_provider_minimax.waiting.poller import Poller, Read, WaitFor
+from airflow_provider_minimax.waiting.poller import Poller, WaitFor
 from airflow_provider_minimax.waiting.rounds import Answers, Found, Reader
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Seconds after a create in which "not found" may only mean "not yet".
 GRACE: Final = 60.0
+#: Seconds within which a wait that sleeps notices that it has to end.
+_NOTICED_WITHIN: Final = 0.25
 
 
 class JobWait:
@@ -53,13 +55,8 @@ class JobWait:
         self._found: dict[str, Found] = {}
 
     @cached_property
-    def _reader(self) -> Read:
-        return Reader.of(self._hook.get_conn(), self._wait.kind).read
-
-    def _read(self, ids: Collection[str]) -> Answers:
-        answers = self._reader(ids)
-        self._found |= answers.jobs
-        return answers
+    def _reader(self) -> Reader:
+        return Reader.of(self._hook.get_conn(), self._wait.kind)
 
     @property
     def misses_jobs(self) -> bool:
@@ -71,29 +68,38 @@ class JobWait:
         """The jobs that are over and of which nobody knows whether they have failed, with what the service says."""
         return [f"{job_id} ({_says(found)})" for job_id, found in self._found.items() if _is_unknown_end(found)]
 
-    def look(self) -> list[dict[str, Any]] | None:
+    def look(self, *, is_last: bool = False) -> list[dict[str, Any]] | None:
         """Ask once; return the compact jobs when the wait is over.
 
+        :param is_last: nobody asks after this: ask each job by its id, since a list may be stale.
         :raises MiniMaxError: it has ended badly.
         """
-        return self._poller.poll(self._read)
+        read = self._reader.read_last if is_last else self._reader.read
+
+        def read_and_remember(ids: Collection[str]) -> Answers:
+            answers = read(ids)
+            self._found |= answers.jobs
+            return answers
+
+        return self._poller.poll(read_and_remember)
 
     def until(self, deadline: float, check: Callable[[], None]) -> list[dict[str, Any]]:
         """Wait here, in the worker.
 
         :param deadline: seconds since the epoch.
-        :param check: called before each round; may raise.
+        :param check: called before each round and while this sleeps; may raise.
         :raises AirflowSensorTimeout: the deadline has passed.
         """
         timeout = deadline - time.time()
         while True:
             check()
-            found = self.look()
+            is_last = time.time() >= deadline
+            found = self.look(is_last=is_last)
             if found is not None:
                 return found
-            if time.time() >= deadline:
+            if is_last:
                 raise overdue(timeout_error(timeout, self._poller.describe_pending()))
-            time.sleep(max(0.0, min(self._poller.pause(self._interval), deadline - time.time())))
+            _sleep(min(self._poller.pause(self._interval), deadline - time.time()), check)
 
     def trigger(self, deadline: float, *, cancel_on_kill: bool) -> MiniMaxJobTrigger:
         """Return the trigger that waits in our place.
@@ -114,6 +120,17 @@ class JobWait:
             fresh_until=self._fresh_until,
             cancel_on_kill=cancel_on_kill,
         )
+
+
+def _sleep(seconds: float, check: Callable[[], None]) -> None:
+    """Sleep in short pieces: a signal ends none, and who is killed has few seconds.
+
+    :param check: called after each piece; may raise.
+    """
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, _NOTICED_WITHIN))
+        check()
 
 
 def overdue(error: AirflowSensorTimeout) -> AirflowSensorTimeout:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from airflow.providers.common.compat.sdk import (
@@ -23,8 +22,14 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_minimax.api.ids import Kind, ids_given
 from airflow_provider_minimax.compat import TaskDeferralTimeout
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
-from airflow_provider_minimax.triggers.events import is_ended_already, is_left_to_a_worker, result_of, timeout_error
-from airflow_provider_minimax.waiting import pacing
+from airflow_provider_minimax.triggers.events import (
+    is_ended_already,
+    is_left_to_a_worker,
+    is_left_to_this_worker,
+    result_of,
+    timeout_error,
+)
+from airflow_provider_minimax.waiting import faults, pacing
 from airflow_provider_minimax.waiting.poller import Poller, WaitFor, check_accepted, check_require
 from airflow_provider_minimax.waiting.rounds import Answers, Reader
 
@@ -102,7 +107,9 @@ class MiniMaxJobSensor(BaseSensorOperator):
         self.start_from_trigger = start_from_trigger
         self.end_from_trigger = end_from_trigger
         self._poller: Poller | None = None
+        self._asking: Reader | None = None
         self._started = 0.0
+        self._is_killable = False
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
@@ -133,32 +140,69 @@ class MiniMaxJobSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait, in the worker or in the triggerer."""
-        if not self.deferrable:
-            return super().execute(context)
-        deadline = time.time() + self.timeout
-        done = self.poke(context)
+        with self._killable():
+            if not self.deferrable:
+                return super().execute(context)
+            deadline = time.time() + self.timeout
+            done = self.poke(context)
         if not done:
             self._defer(deadline)
         return done.xcom_value
+
+    def on_kill(self) -> None:
+        """End at once, whether this asks or sleeps: nothing is asked any more.
+
+        Airflow calls it in the midst of either, and goes on with the task after it; or after an
+        ``execution_timeout``, which has ended the wait already.
+        """
+        if self._is_killable:
+            # No Exception, which ``never_fail`` or ``silent_fail`` would stand. Airflow retries it if the task has
+            # retries left, and it was not a person who ended it.
+            raise SystemExit("The worker was told to stop, so the wait ends. A retry waits again.")
+
+    @contextmanager
+    def _killable(self) -> Iterator[None]:
+        self._is_killable = True
+        try:
+            yield
+        finally:
+            self._is_killable = False
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once for each job that is not known to be final."""
         with self._flags():
             poller = self._restore_poller(context)
             failures = poller.failures
-            found = poller.poll(self._read)
+            is_last = not self.deferrable and self._run_duration(context) >= self.timeout - _HEAD_START
+            found = self._poll(poller, context, is_last=is_last)
             if poller.failures != failures:
                 self._store_failures(context, poller.failures)
             if found is not None:
                 return PokeReturnValue(is_done=True, xcom_value=self._result(found))
-            if not self.deferrable and self._run_duration(context) >= self.timeout - _HEAD_START:
+            if is_last or (not self.deferrable and self._run_duration(context) >= self.timeout - _HEAD_START):
                 raise timeout_error(self.timeout, poller.describe_pending())
         return PokeReturnValue(is_done=False)
+
+    def _poll(self, poller: Poller, context: Context, *, is_last: bool) -> list[dict[str, Any]] | None:
+        def read(ids: Collection[str]) -> Answers:
+            # The reader is made at the first question, where a failure of it is one of the wait.
+            reader = self._reader(context)
+            return reader.read_last(ids) if is_last else reader.read(ids)
+
+        try:
+            return poller.poll(read)
+        except Exception as error:
+            if self.silent_fail and faults.is_bug(error):
+                # Airflow's loop would stand anything that it may retry.
+                raise AirflowFailException(str(faults.report(error))) from error
+            raise
 
     def execute_complete(self, context: Context, event: object) -> Any:
         """Return what the trigger found, or raise the error that it met."""
         if is_left_to_a_worker(event):
             return self.execute(context)
+        if is_left_to_this_worker(event):
+            return self._wait_here(context, event["deadline"])
         if is_ended_already(event):
             # A test run of a DAG comes back here also when the trigger has pushed the result and ended the task.
             return None
@@ -171,6 +215,14 @@ class MiniMaxJobSensor(BaseSensorOperator):
                 return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
             except TaskDeferralTimeout:
                 raise self._out_of_time() from None
+
+    def _wait_here(self, context: Context, deadline: float) -> Any:
+        """Go on with a wait that the triggerer could not take on, in this worker and to the same deadline."""
+        self.deferrable, self.mode = False, "poke"
+        self._restore_poller(context)
+        self._started = time.monotonic() - (self.timeout - (deadline - time.time()))
+        with self._killable():
+            return super().execute(context)
 
     def _out_of_time(self) -> AirflowSensorTimeout | AirflowTaskTimeout:
         """Return what it means that Airflow has ended the trigger, and not the trigger the wait."""
@@ -241,13 +293,12 @@ class MiniMaxJobSensor(BaseSensorOperator):
     def _result(self, found: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
         return found[0] if self._is_single else found
 
-    @cached_property
-    def _reader(self) -> Reader:
-        return Reader.of(MiniMaxHook(self.minimax_conn_id).get_conn(), self.kind)
-
-    def _read(self, ids: Collection[str]) -> Answers:
-        # The reader is made at the first question, where a failure of it is one of the wait.
-        return self._reader.read(ids)
+    def _reader(self, context: Context) -> Reader:
+        if self._asking is None:
+            # A rescheduled sensor is a new process at each poke: for how long the others have asked counts.
+            age = self._run_duration(context) if self.reschedule else 0.0
+            self._asking = Reader.of(MiniMaxHook(self.minimax_conn_id).get_conn(), self.kind, age=age)
+        return self._asking
 
     def _restore_poller(self, context: Context) -> Poller:
         if self._poller is None:

@@ -12,8 +12,9 @@ class MiniMaxImageSensor(MiniMaxJobSensor):
     """Waits until images are completed, and returns them.
 
     A passing failure of the service (429, 5xx, no connection) does not end the wait until ten rounds in a row have
-    failed; 401, 402, 403 and 596 end it at once. ``soft_fail``, ``never_fail``, ``silent_fail`` and ``timeout`` mean
-    the same whether the sensor pokes, is rescheduled or is deferred. It never cancels anything.
+    failed; 401 ends it at once, and so do 402, 403 and 596 in response to its own ids, and a bug of the provider.
+    ``soft_fail``, ``never_fail``, ``silent_fail`` and ``timeout`` mean the same whether the sensor pokes, is
+    rescheduled or is deferred. It never cancels anything.
 
     :param image_id: a full image id, or a list of them. Templated; a template that renders a list as text is read as
         that list.

@@ -6,7 +6,8 @@ cannot send.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, TypeGuard
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 
@@ -41,6 +42,17 @@ def left_to_a_worker() -> Payload:
     return _payload("left to a worker")
 
 
+def left_to_this_worker(ids: Sequence[str], deadline: float, fresh_until: float) -> Payload:
+    """Return the payload for a wait that the triggerer cannot take on: the worker goes on with it, and stays.
+
+    :param ids: full ids. A test run of a DAG hands the task nothing but the event, and a paid job must not be lost.
+    :param deadline: seconds since the epoch; it stays as it is.
+    :param fresh_until: seconds since the epoch until which "not found" may only mean "not yet".
+    """
+    carried = list(ids) if len(ids) <= _MOST_JOBS else []
+    return _payload("left to this worker", ids=carried, deadline=deadline, fresh_until=fresh_until)
+
+
 def for_an_event(payload: Payload) -> Payload:
     """Return what to send of a payload: with more jobs than an event should carry, the worker asks for them again."""
     return left_to_a_worker() if len(payload.get("jobs", ())) > _MOST_JOBS else payload
@@ -49,6 +61,11 @@ def for_an_event(payload: Payload) -> Payload:
 def is_left_to_a_worker(event: Any) -> bool:
     """Tell whether the worker that reads the event has to ask for the jobs."""
     return isinstance(event, dict) and event.get("end") == "left to a worker"
+
+
+def is_left_to_this_worker(event: Any) -> TypeGuard[Payload]:
+    """Tell whether the worker that reads the event has to wait itself, and must not defer again."""
+    return isinstance(event, dict) and event.get("end") == "left to this worker"
 
 
 def is_ended_already(event: Any) -> bool:

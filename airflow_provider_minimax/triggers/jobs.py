@@ -7,9 +7,9 @@ import logging
 import time
 from collections.abc import AsyncIterator, Hashable, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
@@ -17,7 +17,7 @@ from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.triggers import streams
 from airflow_provider_minimax.triggers.endings import end_here
-from airflow_provider_minimax.triggers.events import Payload, ended_badly, for_an_event
+from airflow_provider_minimax.triggers.events import Payload, ended_badly, for_an_event, left_to_this_worker
 from airflow_provider_minimax.triggers.streams import Stream
 from airflow_provider_minimax.waiting import pacing
 from airflow_provider_minimax.waiting.poller import Poller, WaitFor
@@ -109,6 +109,11 @@ class MiniMaxJobTrigger(BaseEventTrigger):
 
         The user, since ids of another one are refused, which must not meet those who wait for the right ones.
         """
+        return self._key
+
+    @cached_property
+    def _key(self) -> Hashable | None:
+        # Once: with thousands of ids it takes its time, and the event loop belongs to all triggers.
         try:
             owners = tuple(sorted({parse_id(job_id, self.kind).owner for job_id in self.ids}))
         except MiniMaxBadRequestError:
@@ -138,7 +143,7 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         except MiniMaxBadRequestError as error:
             yield TriggerEvent(ended_badly(error))
             return
-        key = MiniMaxJobTrigger.shared_stream_key(self)
+        key = self._key
         stream = streams.shared_stream(key, self._make_stream)
         wait = stream.join(poller, self.deadline, self._earliest())
         # Awaited here and not in a method: thousands wait, and each frame is one more for the garbage collector.
@@ -151,7 +156,7 @@ class MiniMaxJobTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait on the same poll, driven from here: where Airflow drives none, or does not know of it yet."""
-        key = MiniMaxJobTrigger.shared_stream_key(self)
+        key = self._key
         stream = streams.shared_stream(key, self._make_stream)
         driver = asyncio.create_task(stream.drive())
         driver.add_done_callback(lambda _: streams.forget_if_idle(key, stream))
@@ -189,8 +194,14 @@ class MiniMaxJobTrigger(BaseEventTrigger):
     async def _get_settings(self) -> Settings:
         try:
             return await MiniMaxHook(self.minimax_conn_id).aget_settings()
-        except AirflowNotFoundException as error:
-            raise MiniMaxBadRequestError(f"{error}. A retry will not help until the connection is defined.") from None
+        except MiniMaxError:
+            raise
+        except ValueError as error:
+            # Its text may quote the connection.
+            raise MiniMaxBadRequestError(
+                f"Connection {self.minimax_conn_id!r} cannot be read ({type(error).__name__}). "
+                "A retry will not help until it is mended."
+            ) from None
 
     def _make_poller(self) -> Poller:
         wait_for = WaitFor.check(
@@ -207,7 +218,14 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             poller.is_fresh = self._is_fresh
         return poller
 
-    async def _event(self, payload: Payload) -> TriggerEvent:
+    async def _event(self, payload: Payload | None) -> TriggerEvent:
+        if payload is None:
+            log.warning(
+                "The connection %r is not defined in the triggerer (a test run of a DAG cannot read those of Airflow's "
+                "database there): the task goes on waiting on a worker.",
+                self.minimax_conn_id,
+            )
+            return TriggerEvent(left_to_this_worker(self.ids, self.deadline, self.fresh_until))
         if self.ends and self.task_instance is not None and payload["end"] == "completed":
             ended = await end_here(self.task_instance, payload["jobs"], single=self.single)
             if ended is not None:

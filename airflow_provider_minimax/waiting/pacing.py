@@ -19,6 +19,10 @@ LONGEST_STRETCH: Final = 60.0
 #: Seconds after its deadline within which a wait is asked for once more before it is given up: what was final by then,
 #: and is paid for, is not thrown away. A triggerer that comes back has to read the connection first.
 LAST_LOOK: Final = 10.0
+#: Seconds for which a shared poll waits for one response, or one interval where that is shorter, but a second at least.
+#: A response that takes longer is waited for apart, so that it holds up nobody else.
+_LONGEST_PATIENCE: Final = 2.0
+_SHORTEST_PATIENCE: Final = 1.0
 #: Seconds that a deferral lasts at least, or one interval where that is shorter. Airflow's scheduler notes about once a
 #: second, and less often under load, that a worker has let go of a task. One that is back on its way to a worker before
 #: that passes for lost, and its try has failed ("the task instance's state attribute is queued"; seen in 3.3.2).
@@ -63,6 +67,14 @@ def pause(
     if retry_after is not None:
         seconds = max(seconds, min(retry_after, longest))
     return seconds + uniform(0.0, min(_JITTER * seconds, _LONGEST_JITTER))
+
+
+def patience(interval: float) -> float:
+    """Return the seconds for which a shared poll waits for one response before it goes on with the others.
+
+    :param interval: seconds between two rounds.
+    """
+    return min(max(interval, _SHORTEST_PATIENCE), _LONGEST_PATIENCE)
 
 
 def shortest_deferral(interval: float) -> float:

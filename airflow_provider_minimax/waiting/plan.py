@@ -6,8 +6,9 @@ awaited jobs stand, which is known from the round before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 #: The rank of a job that the list does not show, or too far back: it is asked for by its id.
 BEYOND: Final = -1
@@ -15,6 +16,16 @@ BEYOND: Final = -1
 #: lag behind what was just created, then every so often.
 _SOON: Final = (2, 4)
 _NOW_AND_THEN: Final = 8
+#: Seconds for which the list calls a job unfinished before the job itself is asked: a list may be stale. Each time that
+#: it was right, the next doubt takes twice as long.
+_FIRST_DOUBT: Final = 90.0
+#: Doubts that a round has room for, or one in fifty of the jobs, where that is more.
+_MIN_DOUBTS: Final = 5
+_SHARE_OF_DOUBTS: Final = 50
+#: Jobs that are asked for by id in the last round before their deadline, although the list shows them.
+MAX_LAST: Final = 30
+#: Jobs that are asked for by id in a round while the response to their list is still to come.
+MAX_MADE_UP: Final = 20
 #: The position of a job in the list, newest first, from 0; ``BEYOND``; None where it has not been looked for.
 Rank = int | None
 
@@ -72,3 +83,34 @@ def looks_again(number: int) -> bool:
     :param number: of the round, counted from 1.
     """
     return number in _SOON or number % _NOW_AND_THEN == 0
+
+
+class Listed(NamedTuple):
+    """A job that the list has called unfinished.
+
+    :param since: when it did so first; seconds by any clock.
+    :param checks: how often the job itself was asked since.
+    """
+
+    since: float
+    checks: int = 0
+
+
+def doubtful(listed: Mapping[str, Listed], now: float, number: int) -> list[str]:
+    """Return the jobs to ask for by id although the list has just called them unfinished: few in each round.
+
+    :param listed: the jobs that it has called unfinished in this round.
+    :param now: seconds by the clock of ``since``.
+    :param number: of the round, counted from 1.
+    """
+    due = [job_id for job_id, one in listed.items() if now - one.since >= _FIRST_DOUBT * 2**one.checks]
+    return in_turn(due, number, max(_MIN_DOUBTS, len(listed) // _SHARE_OF_DOUBTS))
+
+
+def in_turn(ids: Sequence[str], number: int, count: int) -> list[str]:
+    """Return so many of some ids, others in each round, so that each has its turn.
+
+    :param number: of the round, or anything else that differs from round to round.
+    """
+    # Drawn, since to go on after the last one would need to know it: the ids change, and processes do.
+    return list(ids) if len(ids) <= count else random.Random(number).sample(ids, count)

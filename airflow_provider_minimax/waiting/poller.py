@@ -6,12 +6,13 @@ brings the way to ask for a job, and sleeps.
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeGuard
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_minimax.api.errors import (
     MiniMaxAccountOnHoldError,
@@ -33,7 +34,7 @@ from airflow_provider_minimax.api.jobs import (
     status_label,
 )
 from airflow_provider_minimax.api.sendable import sendable
-from airflow_provider_minimax.waiting import pacing
+from airflow_provider_minimax.waiting import faults, pacing
 from airflow_provider_minimax.waiting.rounds import Answers, Found
 
 log = logging.getLogger(__name__)
@@ -129,11 +130,16 @@ class Poller:
         return [job_id for job_id in dict.fromkeys(self.wait.ids) if job_id not in self._settled]
 
     def poll(self, read: Read) -> list[dict[str, Any]] | None:
-        """Ask once for the jobs whose end is not known; see ``take``."""
+        """Ask once for the jobs whose end is not known; see ``take``.
+
+        :raises Exception: a bug of the provider, or a connection that is not defined.
+        """
         try:
             answers = read(self.pending)
-        except self._passing() as error:
-            # Not an answer, nor the lack of one, but the way to ask for it: the connection, say.
+        except Exception as error:
+            # Not a response, nor the lack of one, but the way to ask for it: the connection, say.
+            if not self._may_pass(error):
+                raise
             answers = Answers({})
             failure: Exception | None = error
         else:
@@ -141,7 +147,7 @@ class Poller:
         return self.take(answers.jobs, failure)
 
     def take(self, jobs: Mapping[str, Found], failure: Exception | None = None) -> list[dict[str, Any]] | None:
-        """Take what a round has brought.
+        """Take what a round has brought, or what came late from an earlier one.
 
         :param jobs: what was found for an id; ids of other waits are passed over.
         :param failure: what concerns all, if anything does; it counts where an id has no answer of its own.
@@ -182,12 +188,17 @@ class Poller:
 
     def describe_pending(self) -> str:
         """Return what is still awaited, for a log or an error."""
-        states = _enumerate(f"{job_id} ({self._seen.get(job_id, 'not seen yet')})" for job_id in self.pending)
+        pending = self.pending
+        named = [f"{job_id} ({self._seen.get(job_id, 'not seen yet')})" for job_id in pending[:_MOST_NAMED]]
+        states = _enumerate(named, len(pending))
         failure = f" Last failure: {self.last_failure}" if self.last_failure else ""
         return f"{states}.{failure}"
 
-    def _passing(self) -> type[Exception]:
-        return Exception if self.silent else MiniMaxError
+    def _may_pass(self, error: Exception) -> bool:
+        """Tell whether an error in asking counts as a failed round; ``take`` decides on those of the service."""
+        if isinstance(error, MiniMaxError):
+            return True
+        return not faults.is_bug(error) and (self.silent or not isinstance(error, AirflowException))
 
     def _forget_failures(self) -> None:
         self.failures, self.retry_after, self.last_failure = 0, None, None
@@ -253,7 +264,8 @@ class Poller:
         first = found[bad[0]]
         if len(bad) == 1 and isinstance(first, MiniMaxError):
             return first
-        ends = _enumerate((f"{job_id}: {_end(job)}" for job_id, job in found.items()), "; ")
+        named = [f"{job_id}: {_end(job)}" for job_id, job in itertools.islice(found.items(), _MOST_NAMED)]
+        ends = _enumerate(named, len(found), "; ")
         kinds = {_kind_of(job) for job in found.values()}
         kind = kinds.pop() if len(kinds) == 1 else MiniMaxJobFailedError
         return kind(f"{ends}. This is final: a retry of the wait finds the same.")
@@ -288,8 +300,7 @@ def _message(job: Job) -> str:
     return f", {str(message)[:_LONGEST_MESSAGE]}" if message else ""
 
 
-def _enumerate(texts: Iterable[str], separator: str = ", ") -> str:
+def _enumerate(named: Sequence[str], count: int, separator: str = ", ") -> str:
     """Name the first of many, and how many more there are: a log is read, and an event stored."""
-    named = list(texts)
-    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
-    return separator.join(named[:_MOST_NAMED]) + more
+    more = f" and {count - len(named)} more" if count > len(named) else ""
+    return separator.join(named) + more

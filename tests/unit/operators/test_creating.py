@@ -854,6 +854,37 @@ def test_a_store_that_breaks_after_the_create_loses_nothing(sandbox: Sandbox, ca
     assert posts(sandbox, "image") == 1
 
 
+# A wait that the triggerer cannot take on
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("store", ["with a store", "without a store"])
+def test_a_wait_that_is_left_to_this_worker_goes_on_here_and_creates_nothing(
+    sandbox: Sandbox, kind: str, store: str
+) -> None:
+    task = Task() if store == "with a store" else Task(store=None)
+    deferral = task.deferral(make(kind, deferrable=True))
+    stored = deferral.trigger.serialize()[1]
+    event = events.left_to_this_worker(stored["ids"], stored["deadline"], stored["fresh_until"])
+    # In another process, that would defer.
+    assert jobs(make(kind, deferrable=True).execute_complete(task.context(), event)) == stored["ids"]
+    assert posts(sandbox, kind) == 1
+
+
+def test_its_deadline_stays_and_a_person_can_still_end_it(sandbox: Sandbox) -> None:
+    (video_id,) = jobs(Task().run(video(prompt="a boat [stuck]", wait_for_completion=False)))
+    event = events.left_to_this_worker([video_id], time.time() - 1.0, 0.0)
+    with pytest.raises(AirflowSensorTimeout, match="goes on at the service and is paid for"):
+        video(timeout=1800).execute_complete(Task().context(), event)
+    operator = video(timeout=1800, poke_interval=3600)
+    operator._given_up = True
+    event = events.left_to_this_worker([video_id], time.time() + 1800, 0.0)
+    with pytest.raises(AirflowFailException, match="ended by a person"):
+        operator.execute_complete(Task().context(), event)
+    assert sandbox.stats.count("POST /videos/cancel") == 1
+    assert posts(sandbox, "video") == 1
+
+
 # The time that Airflow gives a task
 
 

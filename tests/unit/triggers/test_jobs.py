@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 from airflow_provider_minimax.triggers.streams import in_own_thread
@@ -133,11 +134,33 @@ def test_a_service_that_hangs_does_not_keep_a_wait_long_beyond_its_deadline(
 # The connection
 
 
-def test_a_connection_that_does_not_exist_is_an_end_with_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_the_triggerer_does_not_know_leaves_the_wait_to_a_worker_that_stays(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may know it: a test run of a DAG cannot read those of the database in the place of a triggerer."""
     monkeypatch.delenv("AIRFLOW_CONN_MINIMAX_DEFAULT", raising=False)
+    waiting = trigger("user:1000-minimax:2-image:3", fresh_until=77.0)
+    (event,) = asyncio.run(fire(waiting))
+    assert event == {
+        "end": "left to this worker",
+        "ids": ["user:1000-minimax:2-image:3"],
+        "deadline": waiting.deadline,
+        "fresh_until": 77.0,
+    }
+    assert "'minimax_default' is not defined in the triggerer" in caplog.text
+
+
+def test_a_connection_that_cannot_be_read_is_an_end_with_a_name_that_does_not_quote_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def broken(_: MiniMaxHook) -> Any:
+        raise ValueError("user:1-secret is no URI")
+
+    monkeypatch.setattr(MiniMaxHook, "aget_settings", broken)
     (event,) = asyncio.run(fire(trigger("user:1000-minimax:2-image:3")))
     assert (event["end"], event["error"]) == ("failed", "MiniMaxBadRequestError")
-    assert "minimax_default" in event["message"]
+    assert "'minimax_default' cannot be read (ValueError)" in event["message"]
+    assert "secret" not in event["message"]
 
 
 def test_a_token_that_was_taken_away_is_an_end_with_a_name(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,17 +89,31 @@ def test_a_wait_may_join_a_stream_that_runs_and_begin_one_that_has_ended(
     assert streams._shared == {}
 
 
-@pytest.mark.parametrize(("fault", "requests"), [("401", 1), ("596", 1), ("403", 3)])
-def test_a_fatal_answer_ends_all_waits_with_few_requests(
-    sandbox: Sandbox, triggerer: Triggerer, fault: str, requests: int
+@pytest.mark.parametrize(("fault", "error"), [("401", "MiniMaxAuthError"), ("596", "MiniMaxAccountOnHoldError")])
+def test_a_fatal_answer_ends_all_waits_with_one_request(
+    sandbox: Sandbox, triggerer: Triggerer, fault: str, error: str
 ) -> None:
-    """403 may be meant for one id, so it takes three to be sure."""
+    """401 is the token's, and 596 to the list that of the account which all of them wait on."""
     ids = [sandbox.create_image(f"lamp {n} [stuck]")[0] for n in range(100)]
     sandbox.fail(fault, times=0)
     events = run(triggerer.run_all(*(trigger(image_id) for image_id in ids)))
-    assert {event["error"] for event in events} <= {"MiniMaxAuthError", "MiniMaxAccountOnHoldError"}
+    assert {(event["error"], event["status"]) for event in events} == {(error, int(fault))}
+    assert len(sandbox.calls) == 1
+
+
+@pytest.mark.parametrize("fault", ["402", "403"])
+def test_where_everything_is_refused_only_those_who_were_answered_end_as_final_and_few_requests_are_sent(
+    sandbox: Sandbox, triggerer: Triggerer, fault: str
+) -> None:
+    ids = [sandbox.create_image(f"lamp {n} [stuck]")[0] for n in range(100)]
+    sandbox.fail(fault, times=0)
+    events = run(triggerer.run_all(*(trigger(image_id) for image_id in ids)))
     assert {event["status"] for event in events} == {int(fault)}
-    assert len(sandbox.calls) == requests
+    final = sum(event["error"] == "MiniMaxAuthError" for event in events)
+    passing = sum(event["error"] == "MiniMaxUpstreamError" for event in events)
+    assert (final + passing, final <= sandbox.stats.count(READ)) == (100, True)
+    # Three in the first round, the list among them, and one in each of the others.
+    assert len(sandbox.calls) <= 3 + pacing.MOST_FAILURES - 1
 
 
 class Refused(MiniMaxClient):

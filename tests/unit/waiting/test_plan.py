@@ -8,7 +8,10 @@ import pytest
 
 from airflow_provider_minimax.waiting.plan import (
     BEYOND,
+    Listed,
     Rank,
+    doubtful,
+    in_turn,
     looks_again,
     pages_worth_reading,
     worth_another_page,
@@ -64,3 +67,30 @@ def test_another_page_is_read_where_it_can_pay(state: dict[str, int], goes_on: b
 
 def test_what_the_list_did_not_show_is_looked_for_again_soon_and_then_now_and_then() -> None:
     assert [number for number in range(1, 33) if looks_again(number)] == [2, 4, 8, 16, 24, 32]
+
+
+@pytest.mark.parametrize(
+    ("listed", "now", "doubted"),
+    [
+        pytest.param({}, 1000.0, 0, id="nothing unfinished"),
+        pytest.param({"a": Listed(0.0)}, 89.0, 0, id="not for long"),
+        pytest.param({"a": Listed(0.0)}, 90.0, 1, id="for long"),
+        pytest.param({"a": Listed(0.0, 1)}, 179.0, 0, id="the list was right once"),
+        pytest.param({"a": Listed(0.0, 1)}, 180.0, 1, id="twice as long"),
+        pytest.param({"a": Listed(0.0), "b": Listed(50.0)}, 100.0, 1, id="each by its own age"),
+        pytest.param({str(n): Listed(0.0) for n in range(50)}, 100.0, 5, id="few in a round"),
+        pytest.param({str(n): Listed(0.0) for n in range(1000)}, 100.0, 20, id="one in fifty of very many"),
+    ],
+)
+def test_what_the_list_calls_unfinished_for_long_is_doubted(
+    listed: dict[str, Listed], now: float, doubted: int
+) -> None:
+    assert len(doubtful(listed, now, number=1)) == doubted
+
+
+def test_each_has_its_turn() -> None:
+    ids = [str(n) for n in range(10)]
+    assert in_turn(ids, 7, 10) == ids
+    rounds = [in_turn(ids, number, 3) for number in range(1, 21)]
+    assert [len(set(of_round)) for of_round in rounds] == [3] * 20
+    assert set().union(*rounds) == set(ids)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.jobs import Job
-from airflow_provider_minimax.waiting.rounds import Reader
+from airflow_provider_minimax.waiting.rounds import Answers, Reader
 
 
 def image_id(number: int, account: int = 1) -> str:
@@ -50,8 +52,8 @@ class Service:
         if error is not None:
             raise error
 
-    def reader(self) -> Reader:
-        return Reader("image", self.ask, self.walk)
+    def reader(self, **options: Any) -> Reader:
+        return Reader("image", self.ask, self.walk, **options)
 
     def round(self, reader: Reader, ids: Sequence[str]) -> int:
         """Return what a round costs; it has to answer for every id."""
@@ -146,12 +148,13 @@ UNREACHABLE = errors.MiniMaxUpstreamError("no connection")
 BUSY = errors.MiniMaxCapacityError("busy", status=429, retry_after=7.0)
 ON_HOLD = errors.MiniMaxAccountOnHoldError("on hold", status=596)
 UNAUTHORIZED = errors.MiniMaxAuthError("401", status=401)
+UNPAID = errors.MiniMaxAuthError("402", status=402)
 FORBIDDEN = errors.MiniMaxAuthError("403", status=403)
 BAD = errors.MiniMaxBadRequestError("400", status=400)
 
 
 @pytest.mark.parametrize("count", [1, 50])
-@pytest.mark.parametrize("failure", [UNREACHABLE, BUSY, ON_HOLD, UNAUTHORIZED], ids=str)
+@pytest.mark.parametrize("failure", [UNREACHABLE, BUSY, UNAUTHORIZED], ids=str)
 def test_a_failure_that_concerns_all_ends_the_round_with_one_request(failure: errors.MiniMaxError, count: int) -> None:
     service = Service(100, account1=[])
     service.failing = failure
@@ -159,15 +162,122 @@ def test_a_failure_that_concerns_all_ends_the_round_with_one_request(failure: er
     assert (answers.jobs, answers.failure, service.requests) == ({}, failure, 1)
 
 
-@pytest.mark.parametrize(
-    ("refusal", "failure"),
-    [(DOWN, "MiniMaxUpstreamError"), (BAD, "MiniMaxUpstreamError"), (FORBIDDEN, "MiniMaxAuthError")],
-)
-def test_where_everything_is_refused_three_requests_are_sent(refusal: errors.MiniMaxError, failure: str) -> None:
+@pytest.mark.parametrize("refusal", [DOWN, BAD, FORBIDDEN, UNPAID, ON_HOLD], ids=str)
+def test_where_everything_is_refused_three_requests_are_sent_and_then_one_a_round(
+    refusal: errors.MiniMaxError,
+) -> None:
+    """Each is a response to the id that was asked for; of the others nothing is known."""
     service = Service(100, account1=[])
     service.failing = refusal
-    answers = service.reader().read([image_id(n) for n in range(50)])
-    assert (type(answers.failure).__name__, service.requests) == (failure, 3)
+    reader, ids = service.reader(), [image_id(n) for n in range(50)]
+    answers = reader.read(ids)
+    assert answers.jobs == dict.fromkeys(ids[:3], refusal)
+    assert (type(answers.failure).__name__, service.requests) == ("MiniMaxUpstreamError", 3)
+    assert reader.read(ids[3:]).jobs == {ids[3]: refusal}
+    assert service.requests == 4
+
+
+def test_a_list_on_hold_stands_for_all_jobs_of_its_account_and_for_no_other() -> None:
+    first, second = [image_id(n, 1) for n in range(9)], [image_id(n, 2) for n in range(9)]
+    service = Service(100, account1=first, account2=second)
+    service.refusals["1"] = ON_HOLD
+    answers = service.reader().read([*first, *second])
+    assert {job_id for job_id, found in answers.jobs.items() if found is ON_HOLD} == set(first)
+    assert (len(answers.jobs), answers.failure, service.requests) == (18, None, 2)
+
+
+# A list that is stale
+
+
+def stale_service(count: int) -> tuple[Service, list[str]]:
+    """Return a service whose list calls for ever unfinished what is completed, and its ids."""
+
+    class Stale(Service):
+        def walk(self, account: str) -> Iterator[list[Job]]:
+            for page in super().walk(account):
+                yield [{**job, "status": 1} for job in page]
+
+    ids = [image_id(n) for n in range(count)]
+    return Stale(100, account1=ids), ids
+
+
+def completed(answers: Answers) -> set[str]:
+    return {
+        job_id
+        for job_id, job in answers.jobs.items()
+        if not isinstance(job, errors.MiniMaxError) and job["status"] == 2
+    }
+
+
+def ten_seconds_a_round(reader: Reader, clock: list[float], ids: Sequence[str]) -> Answers:
+    clock[0] += 10.0
+    return reader.read(ids)
+
+
+@pytest.mark.parametrize(("count", "most"), [(2, 2), (10, 5), (100, 5), (1000, 20)])
+def test_what_a_stale_list_calls_unfinished_is_asked_for_by_id_few_in_a_round(count: int, most: int) -> None:
+    service, ids = stale_service(count)
+    clock = [0.0]
+    reader, awaited, asked = service.reader(clock=lambda: clock[0]), list(ids), []
+    for _ in range(180):
+        before = service.ids
+        done = completed(ten_seconds_a_round(reader, clock, awaited)) if awaited else set()
+        asked.append(service.ids - before)
+        awaited = [job_id for job_id in awaited if job_id not in done]
+    assert awaited == []
+    assert (asked[:9], max(asked)) == ([0] * 9, most)
+
+
+def test_a_list_that_is_right_about_what_is_unfinished_is_doubted_less_and_less() -> None:
+    class Running(Service):
+        def ask(self, job_id: str) -> Job:
+            return {**super().ask(job_id), "status": 1}
+
+        def walk(self, account: str) -> Iterator[list[Job]]:
+            for page in super().walk(account):
+                yield [{**job, "status": 1} for job in page]
+
+    ids = [image_id(n) for n in range(3)]
+    service, clock = Running(100, account1=ids), [-10.0]
+    reader = service.reader(clock=lambda: clock[0])
+    doubted = []
+    for _ in range(100):
+        before = service.ids
+        ten_seconds_a_round(reader, clock, ids)
+        doubted += [clock[0]] * (service.ids > before)
+    assert doubted == [90.0, 180.0, 360.0, 720.0]
+
+
+def test_a_process_that_is_new_at_each_round_doubts_a_list_that_was_shown_to_those_before() -> None:
+    service, ids = stale_service(10)
+    ages = [float(age) for age in range(0, 200, 10)]
+    rounds = [completed(service.reader(age=age).read(ids)) for age in ages]
+    assert [len(done) for age, done in zip(ages, rounds, strict=True) if age < 90] == [0] * 9
+    assert set(itertools.chain.from_iterable(rounds)) == set(ids)
+
+
+@pytest.mark.parametrize(("count", "pages", "asked"), [(1, 0, 1), (30, 0, 30), (31, 1, 30), (1000, 10, 30)])
+def test_in_the_last_round_the_jobs_themselves_are_asked_as_far_as_there_is_room(
+    count: int, pages: int, asked: int
+) -> None:
+    service, ids = stale_service(count)
+    answers = service.reader().read_last(ids)
+    assert (len(completed(answers)), len(answers.jobs)) == (asked, count)
+    assert (service.pages, service.ids) == (pages, asked)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "end"),
+    [(DOWN, "unfinished"), (FORBIDDEN, "unfinished"), (errors.MiniMaxNotFoundError("gone", status=404), "gone")],
+    ids=str,
+)
+def test_a_doubt_that_is_refused_leaves_what_the_list_has_said(refusal: errors.MiniMaxError, end: str) -> None:
+    service, ids = stale_service(2)
+    service.refusals[ids[0]] = refusal
+    answers = service.reader(age=90.0).read(ids)
+    found = answers.jobs[ids[0]]
+    assert (str(found) if isinstance(found, errors.MiniMaxError) else "unfinished") == end
+    assert answers.failure is None
 
 
 @pytest.mark.parametrize("refusal", [DOWN, BAD, FORBIDDEN], ids=str)

@@ -1,0 +1,32 @@
+"""The wait of an operator in its worker."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from airflow_provider_minimax.hooks.minimax import MiniMaxHook
+from airflow_provider_minimax.operators.waiting import JobWait
+from airflow_provider_minimax.sandbox import Sandbox
+
+
+class KilledError(Exception):
+    """What the check of the operator raises once a person has ended its task."""
+
+
+def test_a_wait_that_sleeps_notices_that_it_has_to_end(sandbox: Sandbox) -> None:
+    """Its next round would come in an hour."""
+    (image_id,) = sandbox.create_image("a lamp [stuck]")
+    checks = 0
+
+    def check() -> None:
+        nonlocal checks
+        checks += 1
+        if checks == 3:
+            raise KilledError
+
+    wait = JobWait("image", [image_id], "all", MiniMaxHook(), created=time.time(), interval=3600.0)
+    with pytest.raises(KilledError):
+        wait.until(time.time() + 36_000, check)
+    assert sandbox.stats.count("GET /images/{id}") == 1

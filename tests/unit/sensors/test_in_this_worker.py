@@ -1,0 +1,170 @@
+"""A sensor that waits in its worker: because the triggerer cannot, and until it is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+
+from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.sandbox import Sandbox
+from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
+from airflow_provider_minimax.triggers import events
+from airflow_provider_minimax.waiting import pacing
+from airflow_provider_minimax.waiting.rounds import Reader
+from tests.conftest import ROOT
+
+READ = "GET /images/{id}"
+
+
+@pytest.fixture
+def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "SHORTEST_INTERVAL", 0.01)
+    monkeypatch.setattr(pacing, "LONGEST_STRETCH", 0.01)
+
+
+def sensor(image_id: object, **options: Any) -> MiniMaxImageSensor:
+    return MiniMaxImageSensor(task_id="wait", image_id=image_id, **{"poke_interval": 0.01, **options})
+
+
+def go_on(waiting: MiniMaxImageSensor, seconds: float = 30.0) -> Any:
+    """Resume a sensor whose trigger could not take the wait on."""
+    event = events.left_to_this_worker([], time.time() + seconds, 0.0)
+    context: Any = {"ti": SimpleNamespace(try_number=1), "task_state_store": None}
+    return waiting.resume_execution("execute_complete", {"event": event}, context)
+
+
+# Left to this worker
+
+
+@pytest.mark.usefixtures("quick_rounds")
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+@pytest.mark.parametrize(
+    "deferrable", [{"deferrable": True}, {"start_from_trigger": True}], ids=["deferred", "started"]
+)
+def test_a_wait_goes_on_here_and_neither_defers_nor_lets_go_of_the_worker_again(
+    sandbox: Sandbox, mode: str, deferrable: dict[str, bool]
+) -> None:
+    (image_id,) = sandbox.create_image("a lamp")
+    assert go_on(sensor(image_id, mode=mode, **deferrable))["imageId"] == image_id
+
+
+@pytest.mark.usefixtures("quick_rounds")
+@pytest.mark.parametrize(
+    ("options", "end"), [({}, AirflowSensorTimeout), ({"soft_fail": True}, AirflowSkipException)], ids=["", "soft"]
+)
+def test_its_deadline_is_the_one_that_it_had(sandbox: Sandbox, options: dict[str, Any], end: type[Exception]) -> None:
+    (image_id,) = sandbox.create_image("a lamp [stuck]")
+    with pytest.raises(end, match="Not final within 86400 s"):
+        go_on(sensor(image_id, timeout=86_400, deferrable=True, **options), seconds=0.3)
+
+
+@pytest.mark.usefixtures("quick_rounds")
+def test_a_wait_whose_deadline_is_over_is_asked_for_once_more(sandbox: Sandbox) -> None:
+    (image_id,) = sandbox.create_image("a lamp")
+    sandbox.finish(image_id, 2)
+    assert go_on(sensor(image_id, deferrable=True), seconds=-60.0)["imageId"] == image_id
+
+
+# A list that is stale
+
+
+@pytest.mark.usefixtures("quick_rounds")
+def test_the_last_poke_asks_the_jobs_themselves(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [sandbox.create_image("a lamp")[0] for _ in range(3)]
+    for image_id in ids:
+        sandbox.finish(image_id, 2)
+    real = Reader._take
+
+    def take(self: Reader, page: Any, *args: Any) -> set[str]:
+        return real(
+            self, [{**job, "status": 1, "statusLabel": "processing", "statusFinal": False} for job in page], *args
+        )
+
+    monkeypatch.setattr(Reader, "_take", take)
+    found = go_on(sensor(ids, deferrable=True), seconds=0.3)
+    assert [image["imageId"] for image in found] == ids
+    assert sandbox.stats.count(READ) == 3
+
+
+# A bug
+
+
+@pytest.mark.usefixtures("quick_rounds")
+@pytest.mark.parametrize(("silent", "end"), [(False, TypeError), (True, AirflowFailException)])
+def test_a_bug_ends_a_sensor_at_once_also_a_silent_one(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, silent: bool, end: type[Exception]
+) -> None:
+    def broken(*_: object) -> Any:
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(Reader, "read", broken)
+    with pytest.raises(end, match="a bug") as caught:
+        go_on(sensor(sandbox.create_image("a lamp")[0], silent_fail=silent))
+    assert not isinstance(caught.value, errors.MiniMaxError)
+
+
+# Killed
+
+#: A worker process, with the handler of signals that Airflow's task runner installs.
+WORKER = """
+import os, signal, sys
+from types import SimpleNamespace
+from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
+
+sensor = MiniMaxImageSensor(
+    task_id="wait", image_id=sys.argv[1], poke_interval=3600, timeout=36000, never_fail=True
+)
+signal.signal(signal.SIGTERM, lambda *_: sensor.on_kill())
+MiniMaxImageSensor.execute.__wrapped__(sensor, {"ti": SimpleNamespace(try_number=1)})
+"""
+
+
+@pytest.mark.parametrize("state", ["sleeps", "asks"])
+def test_a_sensor_that_is_killed_ends_at_once_and_asks_no_more(sandbox: Sandbox, state: str) -> None:
+    """Each of its two waits would take an hour."""
+    (image_id,) = sandbox.create_image("a lamp [stuck]")
+    asked = threading.Event()
+    if state == "sleeps":
+        sandbox.on_call = lambda *_: asked.set()
+    else:
+        sandbox.fail("slow", operation=READ, delay=3600.0)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", WORKER, image_id]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as worker:
+        try:
+            until(lambda: asked.is_set() if state == "sleeps" else sandbox.stats.requests[READ] > 0, worker)
+            worker.send_signal(signal.SIGTERM)
+            _, told = worker.communicate(timeout=60)
+        finally:
+            sandbox.on_call = None
+            worker.kill()
+    assert "The worker was told to stop" in told
+    assert worker.returncode == 1
+    assert len(sandbox.calls) <= 1
+
+
+def until(true: Callable[[], bool], worker: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 60
+    while not true():
+        assert worker.poll() is None, worker.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_after_its_end_a_sensor_is_not_killed_any_more(sandbox: Sandbox) -> None:
+    """What Airflow does after it, pushing the result, say, is not the wait's to end."""
+    (image_id,) = sandbox.create_image("a lamp")
+    sandbox.finish(image_id, 2)
+    waiting = sensor(image_id, poke_interval=1)
+    assert go_on(waiting)["imageId"] == image_id
+    waiting.on_kill()

@@ -1,0 +1,74 @@
+"""One wait for thousands of jobs beside the other triggers of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from airflow_provider_minimax.api.jobs import Job
+from airflow_provider_minimax.sandbox import Sandbox
+from airflow_provider_minimax.triggers import events
+from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
+from airflow_provider_minimax.waiting.poller import Poller, WaitFor
+from airflow_provider_minimax.waiting.rounds import Reader
+from tests.unit.triggers.support import Triggerer, run, trigger
+
+pytestmark = pytest.mark.usefixtures("quick_rounds")
+
+COUNT = 5000
+#: As the service sends it, about; half of an emoji makes it costly to send on.
+IMAGE = {"status": 2, "statusLabel": "completed", "fileID": "f" * 20, "desc": "a lamp \ud83d" * 40}
+
+
+def image_id(number: int) -> str:
+    return f"user:1-minimax:2-image:{number}"
+
+
+def pages(_: str) -> Iterator[Sequence[Job]]:
+    for start in range(0, COUNT, 100):
+        yield [{"imageId": image_id(number), **IMAGE} for number in range(start, start + 100)]
+
+
+async def longest_turn(watched: asyncio.Future[Any]) -> float:
+    """Return the most seconds of work that the thread of the loop did in one turn, without that of other threads."""
+    longest, last = 0.0, time.thread_time()
+    while not watched.done():
+        await asyncio.sleep(0)
+        now = time.thread_time()
+        longest, last = max(longest, now - last), now
+    return longest
+
+
+def work_of_one_wait() -> float:
+    """Return the seconds that it takes to take in all the jobs of the wait, and to make an event of them."""
+    jobs: dict[str, Any] = {str(job["imageId"]): job for page in pages("") for job in page}
+    poller = Poller(WaitFor.check([image_id(number) for number in range(COUNT)]))
+    begun = time.thread_time()
+    found = poller.take(jobs)
+    assert found is not None
+    events.ended_well(found)
+    return time.thread_time() - begun
+
+
+def test_a_wait_for_thousands_of_jobs_leaves_the_loop_to_the_others(
+    sandbox: Sandbox, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_memory(*_: object, **__: object) -> Reader:
+        return Reader("image", lambda job_id: {"imageId": job_id, **IMAGE}, pages)
+
+    monkeypatch.setattr(Reader, "shared", in_memory)
+
+    async def hold(waiting: MiniMaxJobTrigger) -> float:
+        task = asyncio.create_task(triggerer.run(waiting))
+        longest = await longest_turn(task)
+        assert (await task)[0]["end"] in ("completed", "left to a worker")
+        return longest
+
+    # The first wait of all imports what it needs.
+    run(hold(trigger(image_id(0))))
+    longest = run(hold(trigger(*map(image_id, range(COUNT)))))
+    assert longest < work_of_one_wait() / 5
