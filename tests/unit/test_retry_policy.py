@@ -24,7 +24,7 @@ from airflow_provider_minimax.retry_policy import MiniMaxRetryPolicy
         (errors.MiniMaxCapacityError("full", retry_after=0), 1),
         (errors.MiniMaxAccountOnHoldError("held"), 7200),
         (errors.MiniMaxAccountOnHoldError("held", retry_after=5), 7200),
-        (errors.MiniMaxAccountOnHoldError("held", retry_after=9000), 9000),
+        (errors.MiniMaxAccountOnHoldError("held", retry_after=9000), 7200),
         (errors.MiniMaxUnknownOutcomeError("lost"), 60),
         (errors.MiniMaxUpstreamError("502"), 30),
         (errors.MiniMaxUpstreamError("503", retry_after=90), 90),
@@ -43,7 +43,11 @@ def test_other_errors_are_left_to_the_task(error: Exception) -> None:
 
 
 def test_the_delays_are_the_users_and_survive_storage() -> None:
-    policy = MiniMaxRetryPolicy(capacity=1, on_hold=2, unknown_outcome=3, upstream=4)
+    policy = MiniMaxRetryPolicy(capacity=1, on_hold=2, unknown_outcome=3, upstream=4, max_delay=5)
     stored = json.loads(json.dumps(policy.serialize()))
     again = MiniMaxRetryPolicy.deserialize(stored)
-    assert again.serialize() == stored == {"capacity": 1, "on_hold": 2, "unknown_outcome": 3, "upstream": 4}
+    assert (
+        again.serialize()
+        == stored
+        == {"capacity": 1, "on_hold": 2, "unknown_outcome": 3, "upstream": 4, "max_delay": 5}
+    )
