@@ -18,6 +18,7 @@ from urllib3.exceptions import (
     LocationValueError,
     NewConnectionError,
     ProxyError,
+    ProxySchemeUnknown,
     ReadTimeoutError,
     SSLError,
 )
@@ -38,8 +39,6 @@ _NO_CONNECTION: Final = (
     LocationValueError,
 )
 _TUNNEL_REFUSED: Final = "Tunnel connection failed"
-_NEVER_THERE: Final = "the service cannot be reached"
-_NO_CONNECTION_IN_TIME: Final = "no connection within the connect time-out"
 _PROXY_VARIABLES: Final = "HTTP_PROXY, HTTPS_PROXY and ALL_PROXY hold addresses or nothing"
 _MAX_WORDS: Final = 200
 
@@ -71,7 +70,7 @@ def fault_of(error: Exception, *, may_have_left: bool | None, is_overdue: bool =
     if isinstance(error, exceptions.InvalidJSONError | exceptions.InvalidHeader):
         return Fault("a value of it cannot be sent", sent=False, advice="its parameters are right")
     if isinstance(error, ValueError):
-        return _malformed(error)
+        return _malformed(error, causes)
     return Fault(_unreached(causes), sent=False)
 
 
@@ -116,18 +115,20 @@ def _unreached(causes: Sequence[BaseException]) -> str:
             return f"the proxy refused the tunnel ({_line(cause).removeprefix(f'{_TUNNEL_REFUSED}: ')})"
         if isinstance(cause, ssl.SSLError):
             return f"the TLS connection failed ({_line(cause)})"
-        if isinstance(cause, exceptions.ProxyError | ProxyError):
-            return "the proxy cannot be reached"
+        if isinstance(cause, NewConnectionError):
+            # To the library, a kind of ConnectTimeoutError.
+            break
         if isinstance(cause, exceptions.ConnectTimeout | ConnectTimeoutError):
-            return _NEVER_THERE if isinstance(cause, NewConnectionError) else _NO_CONNECTION_IN_TIME
-    return _NEVER_THERE
+            return "no connection within the connect time-out"
+    is_proxied = any(isinstance(cause, exceptions.ProxyError | ProxyError) for cause in causes)
+    return f"the {'proxy' if is_proxied else 'service'} cannot be reached"
 
 
-def _malformed(error: ValueError) -> Fault:
+def _malformed(error: ValueError, causes: Sequence[BaseException]) -> Fault:
     """Say what is wrong with an address. It is not shown: it may hold a password."""
     if isinstance(error, exceptions.InvalidSchema) and "SOCKS" in str(error):
         return Fault("the proxy is a SOCKS proxy", sent=False, advice="PySocks is installed (pip install PySocks)")
-    if isinstance(error, exceptions.InvalidProxyURL) or "proxy" in str(error).lower():
+    if any(isinstance(cause, exceptions.InvalidProxyURL | ProxySchemeUnknown) for cause in causes):
         return Fault("the address of the proxy is malformed", sent=False, advice=_PROXY_VARIABLES)
     words = "the host of the connection, or the address of its proxy, is malformed"
     return Fault(words, sent=False, advice=f"the host of the connection is right, and {_PROXY_VARIABLES}")
