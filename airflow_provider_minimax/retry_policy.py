@@ -45,7 +45,8 @@ class MiniMaxRetryPolicy(RetryPolicy):
     :param on_hold: seconds after a 596: the account is on hold, perhaps for hours.
     :param unknown_outcome: seconds until a lost create is looked for again.
     :param upstream: seconds after another fault of the service.
-    :param max_delay: the most seconds that the service can ask for. The delays above hold as they are given.
+    :param max_delay: the most seconds that the service can ask for. The delays above are yours, and hold also where
+        they are longer.
     :raises MiniMaxBadRequestError: one of them is not a number of seconds from 0 to a year.
     """
 

@@ -39,7 +39,8 @@ class Mask:
 
     def may_be_in(self, body: bytes) -> bool:
         """Tell at little cost whether a body can hold the token; a page of a list is long, and hardly ever does."""
-        return self._hint in body or _PRINTABLE_BY_NUMBER.search(body) is not None
+        # The single byte first: most pages have none, and to look for one takes a tenth of the time.
+        return self._hint in body or (b"\\" in body and _PRINTABLE_BY_NUMBER.search(body) is not None)
 
     def hide(self, body: bytes) -> bytes:
         """Return a body, or any other text, with the token replaced. JSON stays JSON."""

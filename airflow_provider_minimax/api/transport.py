@@ -251,7 +251,7 @@ class Transport:
             except UnreadableError as error:
                 found = str(error)
             except ValueError:
-                found = answers.message_of(None, answer.body)
+                found = answers.message_of(None, self._mask.hide(answer.body[:_MAX_ERROR_BYTES]))
         raise _FailedTryError(call.not_the_contract(f"the answer is {found}", answer.status), repeatable=not call.paid)
 
     def _without_answer(self, call: Call, error: Exception) -> _FailedTryError:

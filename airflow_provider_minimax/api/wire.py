@@ -12,7 +12,7 @@ import http.client
 import io
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import requests
@@ -28,14 +28,16 @@ class Wire(HTTPAdapter):
 
     :param total_timeout: seconds for a request and its whole response.
     :param max_bytes: the most that a response may have on the wire, headers apart.
+    :param clock: seconds that only grow.
     :ivar may_have_left: whether the last request may have left this machine, as far as it got. None where it did not
         come through here.
     """
 
-    def __init__(self, total_timeout: float, max_bytes: int) -> None:
+    def __init__(self, total_timeout: float, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.may_have_left: bool | None = None
         self._total_timeout = total_timeout
         self._max_bytes = max_bytes + _MAX_OVERHEAD
+        self._clock = clock
         self._deadline = 0.0
         self._bytes_left = 0
         super().__init__()
@@ -47,7 +49,7 @@ class Wire(HTTPAdapter):
 
     def seconds_left(self) -> float:
         """Return what is left of the last request's time."""
-        return self._deadline - time.monotonic()
+        return self._deadline - self._clock()
 
     def count(self, received: int) -> None:
         """Count bytes of the response.
@@ -69,7 +71,7 @@ class Wire(HTTPAdapter):
     ) -> requests.Response:
         """Send a request, and return its response as soon as its headers are there."""
         self.may_have_left = False
-        self._deadline = time.monotonic() + self._total_timeout
+        self._deadline = self._clock() + self._total_timeout
         self._bytes_left = self._max_bytes
         return super().send(request, stream, timeout, verify, cert, proxies)
 

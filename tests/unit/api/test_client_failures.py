@@ -213,6 +213,45 @@ def test_an_upload_without_a_file_id_is_an_error_of_the_service(
     assert (type(error), error.status) == (errors.MiniMaxUpstreamError, 200)
 
 
+MALFORMED = [
+    "900001",
+    "user:1234-minimax:42",
+    VIDEO.replace("-video:", "-film:"),
+    f"{IMAGE}/../x",
+    "https://elsewhere.test/",
+    5,
+    ["x"],
+    {"id": "x"},
+    True,
+]
+
+
+@pytest.mark.parametrize("found", [*MALFORMED, VIDEO])
+def test_malformed_ids_of_images_that_may_be_paid_for_are_quoted(requests_mock: Mocker, found: Any) -> None:
+    answer_all(requests_mock, json={"imageIds": [IMAGE, found]})
+    error = fail(CREATES["create_image"], client())
+    assert (type(error), requests_mock.call_count) == (errors.MiniMaxUnknownOutcomeError, 1)
+    assert "paid for" in str(error)
+    assert repr(IMAGE) in str(error), "what can be looked up"
+    assert repr(found) in str(error)
+
+
+@pytest.mark.parametrize("found", [*MALFORMED, IMAGE])
+def test_a_malformed_id_of_a_video_that_may_be_paid_for_is_quoted(requests_mock: Mocker, found: Any) -> None:
+    answer_all(requests_mock, json={"videoId": found})
+    error = fail(CREATES["create_video"], client())
+    assert (type(error), requests_mock.call_count) == (errors.MiniMaxUnknownOutcomeError, 1)
+    assert "paid for" in str(error)
+    assert repr(found) in str(error)
+
+
+def test_what_is_quoted_of_malformed_ids_is_bounded_and_has_no_token(requests_mock: Mocker) -> None:
+    answer_all(requests_mock, json={"imageIds": [TOKEN, "x" * 10**6]})
+    error = fail(CREATES["create_image"], client())
+    assert "['***', 'xxx" in str(error)
+    assert len(str(error)) < 1000
+
+
 # No answer
 
 
