@@ -70,13 +70,14 @@ class Wire(HTTPAdapter):
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Send a request, and return its response as soon as its headers are there."""
-        self.may_have_left = False
         self._deadline = self._clock() + self._total_timeout
         self._bytes_left = self._max_bytes
         return super().send(request, stream, timeout, verify, cert, proxies)
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return the library's pool, whose connections are ours."""
+        # Only from here on: a release of the library that does not come along here proves nothing.
+        self.may_have_left = False
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         if "ConnectionCls" not in vars(pool):
             pool.ConnectionCls = functools.partial(_connection, _watched(pool.ConnectionCls), self)
