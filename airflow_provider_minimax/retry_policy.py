@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from airflow_provider_minimax.api.errors import (
     MiniMaxAccountOnHoldError,
+    MiniMaxBadRequestError,
     MiniMaxCapacityError,
     MiniMaxError,
     MiniMaxUnknownOutcomeError,
@@ -30,6 +31,7 @@ _DELAYS: Final[tuple[tuple[type[MiniMaxError], str], ...]] = (
     (MiniMaxUnknownOutcomeError, "unknown_outcome"),
     (MiniMaxUpstreamError, "upstream"),
 )
+_MAX_SECONDS: Final = 365 * 86_400
 
 
 class MiniMaxRetryPolicy(RetryPolicy):
@@ -43,17 +45,26 @@ class MiniMaxRetryPolicy(RetryPolicy):
     :param on_hold: seconds after a 596: the account is on hold, perhaps for hours.
     :param unknown_outcome: seconds until a lost create is looked for again.
     :param upstream: seconds after another fault of the service.
+    :param max_delay: the most seconds that the service can ask for. The delays above are yours, and hold also where
+        they are longer.
+    :raises MiniMaxBadRequestError: one of them is not a number of seconds from 0 to a year.
     """
 
     def __init__(
-        self, capacity: float = 120, on_hold: float = 2 * 3600, unknown_outcome: float = 60, upstream: float = 30
+        self,
+        capacity: float = 120,
+        on_hold: float = 2 * 3600,
+        unknown_outcome: float = 60,
+        upstream: float = 30,
+        max_delay: float = 3600.0,
     ) -> None:
         self._delays = {
-            "capacity": float(capacity),
-            "on_hold": float(on_hold),
-            "unknown_outcome": float(unknown_outcome),
-            "upstream": float(upstream),
+            "capacity": _seconds("capacity", capacity),
+            "on_hold": _seconds("on_hold", on_hold),
+            "unknown_outcome": _seconds("unknown_outcome", unknown_outcome),
+            "upstream": _seconds("upstream", upstream),
         }
+        self._max_delay = _seconds("max_delay", max_delay)
 
     def evaluate(
         self,
@@ -67,10 +78,9 @@ class MiniMaxRetryPolicy(RetryPolicy):
             if isinstance(exception, kind):
                 seconds = self._delays[name]
                 if exception.retry_after is not None:
+                    asked = min(exception.retry_after, self._max_delay)
                     # A service that asks to come back at once is not asked at once by many tasks.
-                    seconds = (
-                        max(exception.retry_after, 1.0) if name == "capacity" else max(exception.retry_after, seconds)
-                    )
+                    seconds = max(asked, 1.0 if name == "capacity" else seconds)
                 return RetryDecision(
                     RetryAction.RETRY, timedelta(seconds=seconds), f"{type(exception).__name__}: retry in {seconds:g} s"
                 )
@@ -78,9 +88,16 @@ class MiniMaxRetryPolicy(RetryPolicy):
 
     def serialize(self) -> dict[str, Any]:
         """Return the delays."""
-        return dict(self._delays)
+        return {**self._delays, "max_delay": self._max_delay}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> Self:
         """Return the policy with these delays."""
         return cls(**data)
+
+
+def _seconds(parameter: str, value: float) -> float:
+    # Airflow adds a delay to the time of day, in the scheduler: one that no calendar holds would break that.
+    if not 0 <= value <= _MAX_SECONDS:
+        raise MiniMaxBadRequestError(f"{parameter} must be a number of seconds from 0 to a year, not {value!r}.")
+    return float(value)

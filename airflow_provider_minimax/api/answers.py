@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 
-from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.api import errors, retries
 from airflow_provider_minimax.api.codec import loads
 
 #: Characters of the service's own message that go into an exception.
 _LONGEST_MESSAGE: Final = 300
+_TIMED_OUT: Final = 408
 _NO_HELP: Final = "A retry will not help"
 _SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
@@ -45,6 +46,9 @@ _MEANINGS: Final[Mapping[int, Meaning]] = {
         "A retry helps only after that.",
     ),
 }
+#: The statuses that are documented to make no job. After any other one, a create's outcome is unknown: also a refusal
+#: may come from somebody in between, or after the job was accepted (the vendor says so of 502 and 504).
+_NO_JOB: Final = frozenset({400, 401, 402, 403, 412, 422, 429, 596})
 _OTHER_REFUSAL: Final = Meaning(errors.MiniMaxBadRequestError, f"{_NO_HELP}: the request was refused.")
 _REDIRECT: Final = Meaning(
     errors.MiniMaxUpstreamError,
@@ -56,35 +60,48 @@ _LOST_CREATE: Final = Meaning(
     "The job may have been created and paid for, so it is not sent again here. Look for it in the account's "
     "list before you clear the task.",
 )
+_REDIRECTED_CREATE: Final = Meaning(
+    errors.MiniMaxUnknownOutcomeError,
+    f"Redirects are not followed; check the host of the connection. {_LOST_CREATE.advice}",
+)
 
 
 def meaning_of(status: int, *, paid: bool) -> Meaning:
     """Return what an HTTP status that is not a success stands for.
 
-    :param paid: the request was a create; a fault may then hide a job that was accepted (the vendor says so
-        of 502 and 504), so its outcome is unknown.
+    :param paid: the request was a create; only what is documented to make no job proves that there is none.
     """
+    is_redirect = 300 <= status < 400
+    if paid and status not in _NO_JOB:
+        return _REDIRECTED_CREATE if is_redirect else _LOST_CREATE
     if status in _MEANINGS:
         return _MEANINGS[status]
-    if 300 <= status < 400:
+    if is_redirect:
         return _REDIRECT
-    if status >= 500 or status == 408:
-        return _LOST_CREATE if paid else _FAULT
-    return _OTHER_REFUSAL
+    return _OTHER_REFUSAL if 400 <= status < 500 and status != _TIMED_OUT else _FAULT
 
 
 def error_for(
-    operation: str, status: int, headers: Mapping[str, str], body: bytes, *, paid: bool, now: datetime
+    operation: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    paid: bool,
+    now: datetime,
+    unreadable: str = "",
 ) -> errors.MiniMaxError:
     """Return the error that an unsuccessful answer means.
 
     :param operation: method and path, as a reader of the log knows it; holds the id.
     :param now: an aware time, to turn dates in ``Retry-After`` into seconds.
+    :param unreadable: what the body is instead of readable, in a few words.
     """
     meaning = meaning_of(status, paid=paid)
     document = _document(body)
+    message = f"a body that is {unreadable}" if unreadable else message_of(document, body)
     return meaning.error(
-        f"{operation} answered {status}: {message_of(document, body)}. {meaning.advice}",
+        f"{operation} answered {status}: {message}. {meaning.advice}",
         status=status,
         retry_after=retry_after(headers, document, now),
     )
@@ -97,6 +114,15 @@ def not_the_contract(operation: str, status: int | None, found: str, *, paid: bo
     """
     meaning = _LOST_CREATE if paid else _FAULT
     return meaning.error(f"{operation}: {found}. {meaning.advice}", status=status)
+
+
+def cannot_be_sent(operation: str, found: str, advice: str) -> errors.MiniMaxError:
+    """Return the error for a request that never leaves until somebody has mended something.
+
+    :param found: what is wrong, in a few words.
+    :param advice: what has to be the case for a retry to help, as a clause.
+    """
+    return errors.MiniMaxBadRequestError(f"{operation} cannot be sent: {found}. {_NO_HELP} until {advice}.")
 
 
 def message_of(document: object, body: bytes) -> str:
@@ -121,15 +147,16 @@ def retry_after(headers: Mapping[str, str], document: object, now: datetime) -> 
     """Return the seconds that the service asks us to wait, at least 0; None when it does not say.
 
     ``Retry-After`` (seconds or an HTTP date) and ``retryAfter`` (an ISO time in the body) are known from
-    sibling services only: honoured when present, never required.
+    sibling services only: honoured when present, never required. What makes no sense, such as the seconds since 1970,
+    counts as not said (see ``retries.asked_for``).
     """
     header = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(header):
-        return float(header)
+        return retries.asked_for(float(header))
     at = _http_date(header)
     if at is None and isinstance(document, dict):
         at = _iso_time(document.get("retryAfter"))
-    return None if at is None else max(0.0, (at - now).total_seconds())
+    return None if at is None else retries.asked_for(max(0.0, (at - now).total_seconds()))
 
 
 def _http_date(text: str) -> datetime | None:

@@ -21,6 +21,8 @@ from airflow_provider_minimax.api.transport import Call, Transport
 _SECOND_LOOK: Final = 1.0
 #: Fields of an account that may be shown. The rest holds a browser session.
 _ACCOUNT_FIELDS: Final = ("account", "maxJobs", "supportVideo", "supportMusic", "supportAudio", "error")
+#: Characters of malformed ids that an error shows.
+_MAX_QUOTED: Final = 500
 
 
 class MiniMaxClient:
@@ -143,7 +145,7 @@ class MiniMaxClient:
         ids = self._object(call).get("imageIds")
         if not isinstance(ids, list) or not ids:
             raise call.not_the_contract("the answer names no image id")
-        return [_id(call, one, "image id") for one in ids]
+        return _ids(call, ids, "image")
 
     # Jobs of either kind
 
@@ -181,7 +183,7 @@ class MiniMaxClient:
         """
         body = rules.check_video(bodies.video_body(prompt, account or self.settings.account, fields))
         call = Call("POST", "/videos/create", json=body, paid=True)
-        return _id(call, self._object(call).get("videoId"), "video id")
+        return _ids(call, [self._object(call).get("videoId")], "video")[0]
 
     def get_video(self, video_id: str) -> dict[str, Any]:
         """Return one video as the API sends it (GET /videos/{videoId}).
@@ -235,7 +237,7 @@ class MiniMaxClient:
                 raise MiniMaxBadRequestError(f"{source}: {media_types.why_not_uploaded(head)}.")
             patience = retries.upload_patience(source.stat().st_size, self.settings.read_timeout)
             call = Call("POST", "/files/", params=self._params(account), upload=file, content_type=kind)
-            return _id(call, self._with(read_timeout=patience)._object(call).get("fileID"), "file id")
+            return _ids(call, [self._with(read_timeout=patience)._object(call).get("fileID")], "file")[0]
 
     def list_accounts(self) -> dict[str, dict[str, Any]]:
         """Return the configured Hailuo accounts, safe fields only (GET /accounts)."""
@@ -313,7 +315,16 @@ def _objects(call: Call, found: object, what: str) -> list[dict[str, Any]]:
     return found
 
 
-def _id(call: Call, found: object, what: str) -> str:
-    if not isinstance(found, str) or not found:
-        raise call.not_the_contract(f"the answer names no {what}")
-    return found
+def _ids(call: Call, found: list[Any], kind: Kind) -> list[str]:
+    """Return the ids that an answer names, if all of them are such.
+
+    Those of a create may stand for jobs that are paid for, so the error quotes what came, for a person to look up.
+    """
+    if not any(found):
+        raise call.not_the_contract(f"the answer names no {kind} id")
+    try:
+        return [parse_id(one, kind).full for one in found]
+    except MiniMaxBadRequestError:
+        named = repr(found if len(found) > 1 else found[0])
+        shown = named if len(named) <= _MAX_QUOTED else f"{named[:_MAX_QUOTED]}..."
+    raise call.not_the_contract(f"the answer names what is no {kind} id: {shown}")

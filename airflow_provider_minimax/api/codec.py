@@ -16,6 +16,12 @@ from typing import Any, Final, NoReturn, Self
 
 import msgspec
 
+#: Values that a document may have: each takes about a hundred bytes of memory, however few it takes in the document.
+MAX_VALUES: Final = 1_000_000
+#: Levels of lists and objects within each other that a document may have. The service's own have five or six; what
+#: walks through a document later, here or in Airflow, calls itself for each level.
+MAX_DEPTH: Final = 64
+
 
 class SentNumber(float):
     """A number that a float cannot hold, with the text that it came as.
@@ -67,15 +73,53 @@ _DECODER: Final = msgspec.json.Decoder(float_hook=_number)
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=_raw)
 
 
-def loads(body: bytes) -> Any:
-    """Decode a JSON document.
+class UnreadableError(ValueError):
+    """Data that would take too much to read; says what they are, in a few words."""
 
+
+def loads(body: bytes) -> Any:
+    """Decode a JSON document in UTF-8.
+
+    :raises UnreadableError: it is nested deeper than ``MAX_DEPTH``, or has more than ``MAX_VALUES``.
     :raises ValueError: the bytes are not JSON.
     """
+    if len(body) > MAX_VALUES and body.count(b",") > MAX_VALUES:
+        raise UnreadableError(f"JSON of more than {MAX_VALUES} values")
+    try:
+        value = _decode(body)
+    except RecursionError:
+        raise _too_deep() from None
+    if _is_too_deep(value):
+        raise _too_deep()
+    return value
+
+
+def _decode(body: bytes) -> Any:
     try:
         return _DECODER.decode(body)
     except msgspec.DecodeError:
-        return json.loads(body, parse_float=_number, parse_int=_integer, parse_constant=_refuse_constant)
+        # Not the bytes, of which the standard library would guess the encoding.
+        text = body.decode("utf-8-sig", "surrogatepass")
+        return json.loads(text, parse_float=_number, parse_int=_integer, parse_constant=_refuse_constant)
+
+
+def _is_too_deep(value: Any) -> bool:
+    # Level by level, so that it cannot itself run out of stack; and in plain loops, which each page of a walk feels.
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        below = []
+        for container in level:
+            for member in container.values() if type(container) is dict else container:
+                if type(member) is dict or type(member) is list:
+                    below.append(member)  # noqa: PERF401 - a list for each container takes longer
+        level = below
+        if not level:
+            return False
+    return True
+
+
+def _too_deep() -> UnreadableError:
+    return UnreadableError(f"JSON nested deeper than {MAX_DEPTH} levels")
 
 
 def dumps(value: object) -> bytes:

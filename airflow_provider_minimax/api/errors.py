@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_provider_minimax.api.retries import asked_for
 from airflow_provider_minimax.api.sendable import sendable
 
 
@@ -16,14 +17,15 @@ class MiniMaxError(AirflowException):
 
     :param message: what happened, to which id, and what a retry will do.
     :param status: the HTTP status of the answer; None when there was no answer.
-    :param retry_after: seconds that the service asked us to wait; None when it did not say.
+    :param retry_after: seconds that the service asked us to wait; None when it did not say, or nothing that makes sense
+        (less than none, or more than a week).
     """
 
     def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
         # It may quote the service, and is logged and stored.
         super().__init__(sendable(message))
         self.status = status
-        self.retry_after = retry_after
+        self.retry_after = asked_for(retry_after)
 
 
 class MiniMaxAuthError(MiniMaxError, AirflowFailException):

@@ -1,12 +1,14 @@
 """What the status of an image or a video means.
 
-Images and videos share one table (the vendor's pages for GET /images and GET /videos/{videoId}). It
-has grown several times since 2024, so the service's own ``statusFinal`` and ``statusLabel`` come
-first, the table is the fallback, and a status that nobody knows yet means "keep waiting".
+Images and videos share one table (the vendor's pages for GET /images and GET /videos/{videoId}). The number decides;
+the label is for people, and its spelling is nobody's promise. The table has grown several times since 2024, so a number
+that it does not know is read by the service's own ``statusFinal``, its label and its file, and while none of them names
+an end, it means "keep waiting".
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
@@ -37,6 +39,19 @@ STATUS_LABELS: Final[Mapping[int, str]] = {
 #: Labels after which nothing changes any more.
 FINAL_LABELS: Final = frozenset({COMPLETED, FAILED, MODERATED})
 KNOWN_LABELS: Final = frozenset(STATUS_LABELS.values())
+#: What other spellings of a final label mean.
+_SPELLINGS: Final[Mapping[str, str]] = {
+    "complete": COMPLETED,
+    "done": COMPLETED,
+    "finished": COMPLETED,
+    "succeeded": COMPLETED,
+    "success": COMPLETED,
+    "error": FAILED,
+    "fail": FAILED,
+    "failure": FAILED,
+}
+
+_DIGITS: Final = re.compile(r"\d{1,9}", re.ASCII)
 
 
 _COMMON_FIELDS: Final = ("status", "statusLabel", "statusFinal", "createTime", "modelID", "aspectRatio")
@@ -49,17 +64,23 @@ _COMPACT_FIELDS: Final[Mapping[Kind, tuple[str, ...]]] = {
 
 
 def status_label(job: Job) -> str:
-    """Return the label of a job's status; ``unknown (<number>)`` where nobody has named it."""
+    """Return the label of a job's status: the documented one of its number, else the service's own.
+
+    ``unknown (<number>)`` where nobody has named it.
+    """
+    by_number = _label_of_number(job)
+    if by_number is not None:
+        return by_number
     label = job.get("statusLabel")
-    if isinstance(label, str) and label:
-        return label
-    status = job.get("status")
-    known = STATUS_LABELS.get(status) if isinstance(status, int) else None
-    return known or f"unknown ({status})"
+    if not isinstance(label, str) or not label.strip():
+        return f"unknown ({job.get('status')})"
+    spelled = label.strip().casefold()
+    known = _SPELLINGS.get(spelled, spelled)
+    return known if known in KNOWN_LABELS else label
 
 
 def is_final(job: Job) -> bool:
-    """Tell whether a job's status can no longer change."""
+    """Tell whether a job's status can no longer change: the service says so, or its number, or its label."""
     final = job.get("statusFinal")
     if isinstance(final, bool):
         return final
@@ -69,12 +90,45 @@ def is_final(job: Job) -> bool:
 def outcome(job: Job) -> str | None:
     """Return ``completed``, ``moderated`` or ``failed`` for a final job, None while it runs.
 
-    A final status that is neither success nor moderation is a failure, whatever its number.
+    Where neither number nor label names the end, a job with a file is completed, and one without is failed. Before a
+    job is submitted again, ask ``is_known_failure``.
     """
     if not is_final(job):
         return None
-    label = status_label(job)
-    return label if label in FINAL_LABELS else FAILED
+    return _named_end(job) or (COMPLETED if media_url(job) else FAILED)
+
+
+def is_known_failure(job: Job) -> bool:
+    """Tell whether a job has certainly ended without a result, so that to submit it again pays for nothing twice.
+
+    A status that is final and that nobody knows does not prove it: the job may be there, and paid for.
+    """
+    return is_final(job) and _named_end(job) in (FAILED, MODERATED)
+
+
+def counts_as(job: Job) -> str:
+    """Return the label by which a job is selected: how it ended, or what it is doing."""
+    return outcome(job) or status_label(job)
+
+
+def _named_end(job: Job) -> str | None:
+    """Return the end that a final job's number names, else the one that its label names."""
+    by_number = _label_of_number(job)
+    if by_number in FINAL_LABELS:
+        return by_number
+    label = status_label({"statusLabel": job.get("statusLabel")})
+    return label if label in FINAL_LABELS else None
+
+
+def _label_of_number(job: Job) -> str | None:
+    """Return the documented label of a status, also where it comes as ``"2"`` or ``2.0``; None for any other."""
+    status = job.get("status")
+    if isinstance(status, str) and _DIGITS.fullmatch(status.strip()):
+        status = int(status)
+    if isinstance(status, bool) or not isinstance(status, int | float):
+        return None
+    # A whole number is found, whichever type it has.
+    return STATUS_LABELS.get(status)  # type: ignore[arg-type]
 
 
 def created_at(job: Job) -> int | None:

@@ -17,6 +17,9 @@ FIRST_PAUSE: Final = 1.0
 FIRST_PAUSE_AT_CAPACITY: Final = 5.0
 #: The longest pause that we choose ourselves.
 LONGEST_OWN_PAUSE: Final = 30.0
+#: The longest time that the service is believed to ask for: a week. What is longer is no number of seconds, but the
+#: seconds or milliseconds since 1970, or garbage.
+MAX_ASKED: Final = 7 * 86_400.0
 
 #: Seconds more for the answer to an upload, for each GB: the vendor speaks of about one minute.
 _PATIENCE_PER_GB: Final = 180.0
@@ -25,6 +28,14 @@ CAPACITY: Final = 429
 ACCOUNT_ON_HOLD: Final = 596
 
 Uniform = Callable[[float, float], float]
+
+
+def asked_for(seconds: object) -> float | None:
+    """Return the seconds that the service asks us to wait, if they make sense: from 0 to ``MAX_ASKED``; else None."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return None
+    # An integer of any size compares; it need not fit into a float.
+    return float(seconds) if 0 <= seconds <= MAX_ASKED else None
 
 
 def may_repeat(*, status: int | None, sent: bool, paid: bool) -> bool:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, Self
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxScanLimitError
-from airflow_provider_minimax.api.jobs import KNOWN_LABELS, Job, check_labels, created_at, status_label
+from airflow_provider_minimax.api.jobs import KNOWN_LABELS, Job, check_labels, counts_as, created_at
 from airflow_provider_minimax.api.moments import epoch_milliseconds
 from airflow_provider_minimax.api.paging import Image, Page
 from airflow_provider_minimax.api.parameters import given_text
@@ -76,7 +76,7 @@ class Selection:
 
     def accepts(self, image: Job) -> bool:
         """Tell whether an image is meant. One without a time of creation lies in no window."""
-        return (self.statuses is None or status_label(image) in self.statuses) and self.covers(image)
+        return (self.statuses is None or counts_as(image) in self.statuses) and self.covers(image)
 
     def covers(self, image: Job) -> bool:
         """Tell whether an image was created within the window, whatever its status."""

@@ -11,6 +11,8 @@ from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxBadRequ
 
 DEFAULT_BASE_URL: Final = "https://api.useapi.net/v1/minimax"
 _BASE_PATH: Final = urlsplit(DEFAULT_BASE_URL).path
+#: How many read time-outs a whole response may take.
+_READ_TIMEOUTS: Final = 3
 _BLANK = re.compile(r"\s")
 #: What may stand in a header. Anything else would make the HTTP library quote the token in its error.
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -25,8 +27,9 @@ class Settings:
     :param account: the Hailuo account to work on; None lets the service choose, which it does only where one
         account is configured (or for a video).
     :param connect_timeout: seconds.
-    :param read_timeout: seconds between two pieces of an answer.
-    :param max_attempts: tries of one request.
+    :param read_timeout: seconds between two pieces of a response.
+    :param max_attempts: attempts of one request.
+    :param max_response_bytes: the most that the body of a response may have, decoded; a larger one is an error.
     """
 
     token: str = field(repr=False)
@@ -35,6 +38,12 @@ class Settings:
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     max_attempts: int = 5
+    max_response_bytes: int = 64 * 2**20
+
+    @property
+    def total_timeout(self) -> float:
+        """Seconds for one request and its whole response: a body that drips never meets the read time-out."""
+        return _READ_TIMEOUTS * self.read_timeout
 
 
 def check_token(token: str | None, where: str) -> str:

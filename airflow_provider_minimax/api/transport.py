@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -14,18 +13,20 @@ from typing import IO, Any, Final, Literal, NamedTuple
 import requests
 import tenacity
 from requests.auth import AuthBase
-from urllib3.exceptions import MaxRetryError, NewConnectionError
-from urllib3.exceptions import SSLError as TLSError
 
 from airflow_provider_minimax import __version__
-from airflow_provider_minimax.api import answers, clock, retries
-from airflow_provider_minimax.api.codec import loads
+from airflow_provider_minimax.api import answers, clock, faults, reading, retries
+from airflow_provider_minimax.api.codec import UnreadableError, loads
 from airflow_provider_minimax.api.errors import MiniMaxError
+from airflow_provider_minimax.api.masking import Mask
 from airflow_provider_minimax.api.settings import Settings
+from airflow_provider_minimax.api.wire import Wire
 
 log = logging.getLogger(__name__)
 
 _PIECE: Final = 2**20
+#: The most of the body of an error that is read: it is a message, or a page of somebody who stands in between.
+_MAX_ERROR_BYTES: Final = 2**20
 _USER_AGENT: Final = f"airflow-provider-minimax/{__version__} apache-airflow/{version('apache-airflow-core')}"
 
 
@@ -71,6 +72,17 @@ class _BearerToken(AuthBase):
         return request
 
 
+class _Session(requests.Session):
+    """A session that does not look at where a redirect points.
+
+    The library looks although it is told not to follow, after the request was sent: it reads the whole body for that,
+    and fails where the address is malformed.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the library passes it
+        return None
+
+
 class _FailedTryError(Exception):
     """A try that failed, and whether the call may be sent again."""
 
@@ -78,6 +90,19 @@ class _FailedTryError(Exception):
         super().__init__(str(error))
         self.error = error
         self.repeatable = repeatable
+
+
+class _Answer(NamedTuple):
+    """A response that has been read.
+
+    :param body: decoded, without the token.
+    :param unreadable: why there is no body, in a few words; empty where there is one.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    unreadable: str
 
 
 class Transport:
@@ -94,9 +119,10 @@ class Transport:
         self._sleep = sleep
         #: Seconds by which the service's clock is ahead of ours, as its latest response tells; None while none does.
         self.clock_offset: float | None = None
+        self._mask = Mask(settings.token)
 
     def send(self, call: Call) -> Any:
-        """Send a call and return the decoded answer.
+        """Send a call and return the decoded answer, in which the token is replaced should the service quote it.
 
         :raises MiniMaxError: whatever else comes of it.
         """
@@ -119,10 +145,17 @@ class Transport:
         raise failed.error
 
     @cached_property
+    def _wire(self) -> Wire:
+        return Wire(self._settings.total_timeout, self._settings.max_response_bytes)
+
+    @cached_property
     def _session(self) -> requests.Session:
-        session = requests.Session()
+        session = _Session()
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, self._wire)
         session.auth = _BearerToken(self._settings.token)
         session.headers["Accept"] = "application/json"
+        session.headers["Accept-Encoding"] = reading.ACCEPT_ENCODING
         session.headers["User-Agent"] = f"{_USER_AGENT} {requests.utils.default_user_agent()}"
         # Proxies and certificates of the environment, looked up once and not for each request: on a long walk
         # that is felt.
@@ -150,58 +183,97 @@ class Transport:
             call.upload.seek(0)
         no_answer: _FailedTryError | None = None
         try:
-            # Not by the session, whose merging of its settings with those of a request is felt on a long walk, too.
-            request = requests.Request(
-                call.method,
-                self._settings.base_url + call.path,
-                params=call.params,
-                json=call.json,
-                data=call.upload,
-                headers={**self._session.headers, **({"Content-Type": call.content_type} if call.content_type else {})},
-                auth=self._session.auth,
-                cookies=self._session.cookies,
-            )
-            sent = time.time()
-            response = self._session.send(
-                request.prepare(),
-                timeout=(self._settings.connect_timeout, self._settings.read_timeout),
-                allow_redirects=False,
-                stream=True,
-            )
-            offset = clock.offset_of(response.headers.get("Date"), sent, time.time())
-            self.clock_offset = self.clock_offset if offset is None else offset
-            # At one go: in the pieces of 10 kB that the library would read, a large page takes noticeably longer.
-            body = b"".join(response.iter_content(_PIECE))
-        except requests.RequestException as error:
-            no_answer = _without_answer(call, error)
+            answer = self._exchange(call)
+        except faults.LIBRARY_FAULTS as error:
+            no_answer = self._without_answer(call, error)
         if no_answer is not None:
             raise no_answer
-        return self._read(call, response, body)
+        return self._read(call, answer)
 
-    def _read(self, call: Call, response: requests.Response, body: bytes) -> Any:
-        status = response.status_code
-        if not 200 <= status < 300:
+    def _exchange(self, call: Call) -> _Answer:
+        wire = self._wire
+        wire.may_have_left = False
+        session = self._session
+        # Not by the session, whose merging of its settings with those of a request is felt on a long walk, too.
+        request = requests.Request(
+            call.method,
+            self._settings.base_url + call.path,
+            params=call.params,
+            json=call.json,
+            data=call.upload,
+            headers={**session.headers, **({"Content-Type": call.content_type} if call.content_type else {})},
+            auth=session.auth,
+            cookies=session.cookies,
+        ).prepare()
+        # Whether it leaves is for the wire to see.
+        wire.may_have_left = None
+        sent = time.time()
+        response = session.send(
+            request,
+            timeout=(self._settings.connect_timeout, self._settings.read_timeout),
+            allow_redirects=False,
+            stream=True,
+        )
+        offset = clock.offset_of(response.headers.get("Date"), sent, time.time())
+        self.clock_offset = self.clock_offset if offset is None else offset
+        return self._answer(response)
+
+    def _answer(self, response: requests.Response) -> _Answer:
+        """Read a response whole."""
+        is_good = _is_good(response.status_code)
+        limit = self._settings.max_response_bytes if is_good else _MAX_ERROR_BYTES
+        body, unreadable = b"", ""
+        try:
+            # At one go: in the pieces of 10 kB that the library would read, a large page takes noticeably longer.
+            pieces = response.raw.stream(_PIECE, decode_content=False)
+            body = reading.read_body(pieces, response.headers.get("Content-Encoding", ""), limit)
+        except UnreadableError as error:
+            response.close()
+            unreadable = str(error)
+        if not is_good or self._mask.may_be_in(body):
+            body = self._mask.hide(body)
+        return _Answer(response.status_code, response.headers, body, unreadable)
+
+    def _read(self, call: Call, answer: _Answer) -> Any:
+        if not _is_good(answer.status):
             error = answers.error_for(
                 call.operation,
-                status,
-                response.headers,
-                self._without_token(body),
+                answer.status,
+                answer.headers,
+                answer.body,
                 paid=call.paid,
                 now=datetime.now(UTC),
+                unreadable=answer.unreadable,
             )
-            raise _FailedTryError(error, repeatable=retries.may_repeat(status=status, sent=True, paid=call.paid))
+            repeatable = retries.may_repeat(status=answer.status, sent=True, paid=call.paid)
+            raise _FailedTryError(error, repeatable=repeatable)
         if not call.body_matters:
             return None
-        try:
-            return loads(body)
-        except ValueError:
-            found = f"the answer is {answers.message_of(None, self._without_token(body))}"
-            error = call.not_the_contract(found, status)
-            raise _FailedTryError(error, repeatable=not call.paid) from None
+        found = answer.unreadable
+        if not found:
+            try:
+                return loads(answer.body)
+            except UnreadableError as error:
+                found = str(error)
+            except ValueError:
+                found = answers.message_of(None, self._mask.hide(answer.body[:_MAX_ERROR_BYTES]))
+        raise _FailedTryError(call.not_the_contract(f"the answer is {found}", answer.status), repeatable=not call.paid)
 
-    def _without_token(self, body: bytes) -> bytes:
-        # A service, or a proxy before it, may quote the token in its message.
-        return body.replace(self._settings.token.encode(), b"***")
+    def _without_answer(self, call: Call, error: Exception) -> _FailedTryError:
+        """Return what it means that a request got no whole answer."""
+        wire = self._wire
+        is_overdue = wire.may_have_left is True and wire.is_overdue
+        fault = faults.fault_of(error, may_have_left=wire.may_have_left, is_overdue=is_overdue)
+        if fault.advice:
+            failure = answers.cannot_be_sent(call.operation, self._mask.hide_in_text(fault.words), fault.advice)
+            return _FailedTryError(failure, repeatable=False)
+        what = fault.words if fault.sent else f"{self._mask.hide_in_text(fault.words)}; nothing was sent"
+        failure = answers.not_the_contract(call.operation, None, what, paid=call.paid and fault.sent)
+        return _FailedTryError(failure, repeatable=retries.may_repeat(status=None, sent=fault.sent, paid=call.paid))
+
+
+def _is_good(status: int) -> bool:
+    return 200 <= status < 300
 
 
 def _is_repeatable(failed: BaseException) -> bool:
@@ -213,34 +285,3 @@ def _failure_of(state: tenacity.RetryCallState) -> _FailedTryError:
     if not isinstance(failed, _FailedTryError):
         raise TypeError("only a failed try is ever repeated")
     return failed
-
-
-def _without_answer(call: Call, error: requests.RequestException) -> _FailedTryError:
-    """Return what it means that a request got no whole answer."""
-    sent = not _never_left(error)
-    what = _describe(error) if sent else f"{_describe(error)}; nothing was sent"
-    failure = answers.not_the_contract(call.operation, None, what, paid=call.paid and sent)
-    return _FailedTryError(failure, repeatable=retries.may_repeat(status=None, sent=sent, paid=call.paid))
-
-
-def _never_left(error: requests.RequestException) -> bool:
-    """Tell whether a request certainly did not reach the service."""
-    if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError | requests.exceptions.InvalidURL):
-        return True
-    cause = error.args[0] if error.args else None
-    reason = cause.reason if isinstance(cause, MaxRetryError) else None
-    if isinstance(reason, TLSError):
-        return bool(reason.args) and isinstance(reason.args[0], ssl.SSLCertVerificationError)
-    return isinstance(reason, NewConnectionError)
-
-
-def _describe(error: requests.RequestException) -> str:
-    if isinstance(error, requests.ConnectTimeout):
-        return "no connection within the connect time-out"
-    if isinstance(error, requests.ReadTimeout):
-        return "no answer within the read time-out"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the TLS connection failed"
-    if _never_left(error):
-        return "the service cannot be reached"
-    return f"the connection broke before the whole answer came ({type(error).__name__})"

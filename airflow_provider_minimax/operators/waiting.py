@@ -11,16 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 
 from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.ids import Kind
-from airflow_provider_minimax.api.jobs import (
-    COMPLETED,
-    FAILED,
-    MODERATED,
-    STATUS_LABELS,
-    Job,
-    is_final,
-    outcome,
-    status_label,
-)
+from airflow_provider_minimax.api.jobs import COMPLETED, is_final, is_known_failure, outcome, status_label
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.triggers.events import timeout_error
 from airflow_provider_minimax.waiting.poller import Poller, WaitFor
@@ -146,14 +137,7 @@ def _is_unknown_end(found: Found) -> bool:
     if isinstance(found, MiniMaxError):
         # That the service does not let us see it says nothing about it; what may pass is no end.
         return isinstance(found, AirflowFailException) and not isinstance(found, MiniMaxNotFoundError)
-    return is_final(found) and outcome(found) != COMPLETED and not _is_known_failure(found)
-
-
-def _is_known_failure(job: Job) -> bool:
-    """Tell whether a final job has failed, or was moderated, by its number, or by its label where that is not known."""
-    status = job.get("status")
-    label = STATUS_LABELS.get(status) if isinstance(status, int) else None
-    return (label or status_label(job).casefold()) in (FAILED, MODERATED)
+    return is_final(found) and outcome(found) != COMPLETED and not is_known_failure(found)
 
 
 def _says(found: Found) -> str:

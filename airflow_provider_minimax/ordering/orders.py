@@ -219,7 +219,7 @@ class Orders:
     def _intent(self, former: Record | None, account: str | None) -> Record:
         """Return the record of a create that is about to be sent."""
         settings = self._client.settings
-        longest = CREATE_BUDGET + settings.connect_timeout + settings.read_timeout
+        longest = CREATE_BUDGET + settings.connect_timeout + settings.total_timeout
         own_ref = self._request.fields.get("reply_ref")
         snapshot = self._search.snapshot(account)
         now = _now()

@@ -27,19 +27,24 @@ NAMED: dict[int, type[errors.MiniMaxError]] = {
 }
 
 
+#: The statuses that are documented to make no job.
+NO_JOB = {400, 401, 402, 403, 412, 422, 429, 596}
+
+
 def expected(status: int, paid: bool) -> type[errors.MiniMaxError]:
+    if paid and status not in NO_JOB:
+        return errors.MiniMaxUnknownOutcomeError
     if status in NAMED:
         return NAMED[status]
-    if status < 400:
+    if status < 400 or status == 408 or status >= 500:
         return errors.MiniMaxUpstreamError
-    if status == 408 or status >= 500:
-        return errors.MiniMaxUnknownOutcomeError if paid else errors.MiniMaxUpstreamError
     return errors.MiniMaxBadRequestError
 
 
 @pytest.mark.parametrize("paid", [False, True], ids=["read", "create"])
 def test_each_status_means_the_error_of_the_contract(paid: bool) -> None:
-    wrong = {s: meaning_of(s, paid=paid).error for s in range(300, 600)}
+    statuses = [*range(100, 200), *range(300, 1000)]
+    wrong = {s: meaning_of(s, paid=paid).error for s in statuses}
     assert {s: error for s, error in wrong.items() if error is not expected(s, paid)} == {}
 
 
@@ -138,6 +143,19 @@ def test_an_answer_that_is_not_the_contracts_leaves_a_create_unknown() -> None:
         pytest.param("soon", None, None, id="garbage"),
         pytest.param("", None, None, id="empty"),
         pytest.param("1e3", None, None, id="exponent"),
+        pytest.param("604800", None, 604_800.0, id="a week"),
+        pytest.param("604801", None, None, id="more than a week"),
+        pytest.param("1768010602", None, None, id="seconds since 1970"),
+        pytest.param("1768010602355", None, None, id="milliseconds since 1970"),
+        pytest.param("9" * 400, None, None, id="more than a float holds"),
+        pytest.param("inf", None, None, id="infinite"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", None, None, id="the last date"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 -2359", None, None, id="after the last date"),
+        pytest.param("Mon, 01 Jan 0001 00:00:00 +2359", None, 0.0, id="before the first date"),
+        pytest.param(None, {"retryAfter": "9999-12-31T23:59:59-23:59"}, None, id="the last ISO time"),
+        pytest.param(None, {"retryAfter": "0001-01-01T00:00:00+23:59"}, 0.0, id="the first ISO time"),
+        pytest.param(None, {"retryAfter": 1768010602355}, None, id="milliseconds since 1970 in the body"),
+        pytest.param("1768010602", {"retryAfter": "2026-01-01T00:00:10Z"}, None, id="garbage is not mended"),
         pytest.param("nan", None, None, id="nan"),
         pytest.param("Thu, 32 Foo 2026 99:00:00 GMT", None, None, id="a date that is none"),
         pytest.param("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None, None, id="a year without end"),

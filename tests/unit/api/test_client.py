@@ -98,8 +98,9 @@ def test_a_page_comes_as_the_service_sent_it(requests_mock: Mocker) -> None:
 
 
 def test_the_ids_of_created_images_come_in_their_order(requests_mock: Mocker) -> None:
-    answer_all(requests_mock, json={"imageIds": ["b", "a"], "other": 1})
-    assert client(account="42").create_image("a cat", quantity=2, aspect_ratio="1:1") == ["b", "a"]
+    made = [f"{IMAGE}2", f"{IMAGE}1"]
+    answer_all(requests_mock, json={"imageIds": made, "other": 1})
+    assert client(account="42").create_image("a cat", quantity=2, aspect_ratio="1:1") == made
     assert last(requests_mock).url == f"{BASE}/images/create"
     assert sent_json(requests_mock) == {"prompt": "a cat", "quantity": 2, "aspectRatio": "1:1", "account": "42"}
 

@@ -41,12 +41,13 @@ REFUSALS = {
     401: errors.MiniMaxAuthError,
     402: errors.MiniMaxAuthError,
     403: errors.MiniMaxAuthError,
-    404: errors.MiniMaxNotFoundError,
     412: errors.MiniMaxOutOfCreditsError,
     422: errors.MiniMaxModeratedError,
     596: errors.MiniMaxAccountOnHoldError,
 }
 FAULTS = [408, 500, 502, 503, 504, 522]
+#: What is not documented to make no job: it may come from somebody in between.
+UNDOCUMENTED = [300, 301, 302, 303, 304, 307, 308, 404, 405, 407, 409, 410, 411, 413, 414, 415, 425, 451, 600]
 
 
 def fail(operation: Operation, caller: MiniMaxClient) -> errors.MiniMaxError:
@@ -68,6 +69,13 @@ def test_a_refusal_is_asked_once(requests_mock: Mocker, operation: Operation, st
 
 
 @reads
+def test_what_is_not_found_is_asked_for_once(requests_mock: Mocker, operation: Operation) -> None:
+    answer_all(requests_mock, status_code=404, json={"error": "the reason"})
+    error = fail(operation, client())
+    assert (type(error), error.status, requests_mock.call_count) == (errors.MiniMaxNotFoundError, 404, 1)
+
+
+@reads
 @pytest.mark.parametrize("status", FAULTS)
 def test_a_read_is_repeated_after_a_fault_until_the_attempts_are_used_up(
     requests_mock: Mocker, operation: Operation, status: int
@@ -81,7 +89,7 @@ def test_a_read_is_repeated_after_a_fault_until_the_attempts_are_used_up(
 
 
 @creates
-@pytest.mark.parametrize("status", FAULTS)
+@pytest.mark.parametrize("status", FAULTS + UNDOCUMENTED)
 def test_a_create_is_sent_once_where_a_fault_may_hide_a_job(
     requests_mock: Mocker, operation: Operation, status: int
 ) -> None:
@@ -203,6 +211,45 @@ def test_an_upload_without_a_file_id_is_an_error_of_the_service(
     answer_all(requests_mock, json=answer)
     error = fail(lambda caller: caller.upload_file(tmp_path / "a.png"), client())
     assert (type(error), error.status) == (errors.MiniMaxUpstreamError, 200)
+
+
+MALFORMED = [
+    "900001",
+    "user:1234-minimax:42",
+    VIDEO.replace("-video:", "-film:"),
+    f"{IMAGE}/../x",
+    "https://elsewhere.test/",
+    5,
+    ["x"],
+    {"id": "x"},
+    True,
+]
+
+
+@pytest.mark.parametrize("found", [*MALFORMED, VIDEO])
+def test_malformed_ids_of_images_that_may_be_paid_for_are_quoted(requests_mock: Mocker, found: Any) -> None:
+    answer_all(requests_mock, json={"imageIds": [IMAGE, found]})
+    error = fail(CREATES["create_image"], client())
+    assert (type(error), requests_mock.call_count) == (errors.MiniMaxUnknownOutcomeError, 1)
+    assert "paid for" in str(error)
+    assert repr(IMAGE) in str(error), "what can be looked up"
+    assert repr(found) in str(error)
+
+
+@pytest.mark.parametrize("found", [*MALFORMED, IMAGE])
+def test_a_malformed_id_of_a_video_that_may_be_paid_for_is_quoted(requests_mock: Mocker, found: Any) -> None:
+    answer_all(requests_mock, json={"videoId": found})
+    error = fail(CREATES["create_video"], client())
+    assert (type(error), requests_mock.call_count) == (errors.MiniMaxUnknownOutcomeError, 1)
+    assert "paid for" in str(error)
+    assert repr(found) in str(error)
+
+
+def test_what_is_quoted_of_malformed_ids_is_bounded_and_has_no_token(requests_mock: Mocker) -> None:
+    answer_all(requests_mock, json={"imageIds": [TOKEN, "x" * 10**6]})
+    error = fail(CREATES["create_image"], client())
+    assert "['***', 'xxx" in str(error)
+    assert len(str(error)) < 1000
 
 
 # No answer

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -57,3 +59,26 @@ def test_a_copy_of_an_error_keeps_what_it_says(kind: type[errors.MiniMaxError], 
 def test_an_error_without_an_answer_has_neither_status_nor_time() -> None:
     error = errors.MiniMaxError("x")
     assert (error.status, error.retry_after) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        (0, 0.0),
+        (2.5, 2.5),
+        (604_800, 604_800.0),
+        (604_801, None),
+        (1_768_010_602, None),
+        (1_768_010_602_355, None),
+        (10**400, None),
+        (-1, None),
+        (math.nan, None),
+        (math.inf, None),
+        (-math.inf, None),
+        ("7", None),
+        (True, None),
+        ([], None),
+    ],
+)
+def test_an_error_carries_no_time_that_makes_no_sense(asked: Any, seconds: float | None) -> None:
+    assert errors.MiniMaxCapacityError("x", retry_after=asked).retry_after == seconds

@@ -15,6 +15,7 @@ from airflow_provider_minimax.api.jobs import (
     compact,
     created_at,
     is_final,
+    is_known_failure,
     media_url,
     outcome,
     status_label,
@@ -51,8 +52,39 @@ def test_a_status_with_its_label_and_finality_means_the_same(status: int, label:
     [
         pytest.param({"status": 2, "statusFinal": False}, "completed", None, id="not final though the table is"),
         pytest.param({"status": 1, "statusFinal": True}, "processing", "failed", id="final though the table is not"),
-        pytest.param({"status": 1, "statusLabel": "completed"}, "completed", "completed", id="label beats number"),
-        pytest.param({"status": 2, "statusLabel": "upscaling"}, "upscaling", None, id="unknown label beats number"),
+        pytest.param({"status": 1, "statusLabel": "completed"}, "processing", None, id="number beats label"),
+        pytest.param(
+            {"status": 2, "statusLabel": "upscaling"}, "completed", "completed", id="number beats unknown label"
+        ),
+        pytest.param(
+            {"status": 2, "statusLabel": "Completed", "statusFinal": True}, "completed", "completed", id="capitals"
+        ),
+        pytest.param(
+            {"status": 2, "statusLabel": "success", "statusFinal": True}, "completed", "completed", id="another word"
+        ),
+        pytest.param({"status": 2, "statusLabel": "failed"}, "completed", "completed", id="number beats failed label"),
+        pytest.param({"status": 3, "statusLabel": "success"}, "failed", "failed", id="number beats good label"),
+        pytest.param(
+            {"status": 3, "statusFinal": True, "downloadURL": "u"}, "failed", "failed", id="number beats file"
+        ),
+        pytest.param(
+            {"status": 1, "statusFinal": True, "downloadURL": "u"}, "processing", "completed", id="final with a file"
+        ),
+        pytest.param(
+            {"status": 0, "statusLabel": "completed", "statusFinal": True}, "pending", "completed", id="final by label"
+        ),
+        pytest.param({"statusLabel": "Moderated "}, "moderated", "moderated", id="label alone"),
+        pytest.param({"status": 10, "statusFinal": True, "videoURL": "u"}, "unknown (10)", "completed", id="file"),
+        pytest.param(
+            {"status": 10, "statusLabel": "SUCCEEDED", "statusFinal": True}, "completed", "completed", id="new number"
+        ),
+        pytest.param({"status": 9, "statusLabel": "Error"}, "failed", "failed", id="new number with a final label"),
+        pytest.param({"status": 6, "statusLabel": "review", "videoURL": "u"}, "review", None, id="file of no end"),
+        pytest.param({"status": 2.0}, "completed", "completed", id="status as a float"),
+        pytest.param({"status": 2.5, "statusFinal": True}, "unknown (2.5)", "failed", id="status as a fraction"),
+        pytest.param({"status": True}, "unknown (True)", None, id="status as a bool"),
+        pytest.param({"status": "two"}, "unknown (two)", None, id="status as a word"),
+        pytest.param({"status": "9" * 5000}, f"unknown ({'9' * 5000})", None, id="status without end"),
         pytest.param({"status": 99}, "unknown (99)", None, id="unknown number keeps waiting"),
         pytest.param({"status": 99, "statusLabel": "expired"}, "expired", None, id="unknown label keeps waiting"),
         pytest.param(
@@ -66,12 +98,31 @@ def test_a_status_with_its_label_and_finality_means_the_same(status: int, label:
         pytest.param({"status": 2, "statusLabel": ""}, "completed", "completed", id="empty label"),
         pytest.param({"status": 2, "statusLabel": 5}, "completed", "completed", id="label that is no text"),
         pytest.param({"status": 2, "statusFinal": "no"}, "completed", "completed", id="finality that is no bool"),
-        pytest.param({"status": "2"}, "unknown (2)", None, id="status as text"),
+        pytest.param({"status": "2"}, "completed", "completed", id="status as text"),
         pytest.param({"status": [2]}, "unknown ([2])", None, id="status as list"),
     ],
 )
-def test_the_services_own_words_come_before_the_table(job: dict[str, Any], label: str, end: str | None) -> None:
+def test_the_number_decides_then_the_label_then_the_file(job: dict[str, Any], label: str, end: str | None) -> None:
     assert (status_label(job), is_final(job), outcome(job)) == (label, end is not None, end)
+
+
+@pytest.mark.parametrize(
+    ("job", "known"),
+    [
+        *(({"status": number, "statusFinal": True}, number in (3, 5, 7, 14)) for number in range(20)),
+        *(({"status": number}, number in (3, 5, 7, 14)) for number in range(20)),
+        ({"status": 3, "statusFinal": False}, False),
+        ({"status": 2, "statusLabel": "failed", "statusFinal": True}, False),
+        ({"status": 9, "statusLabel": "Failed", "statusFinal": True}, True),
+        ({"status": 9, "statusLabel": "moderated"}, True),
+        ({"status": 9, "statusLabel": "appeal rejected", "statusFinal": True}, False),
+        ({"status": 1, "statusLabel": "failed", "statusFinal": True}, True),
+        ({"statusFinal": True}, False),
+        ({}, False),
+    ],
+)
+def test_only_what_is_known_to_have_failed_may_be_submitted_again(job: dict[str, Any], known: bool) -> None:
+    assert is_known_failure(job) is known
 
 
 @pytest.mark.parametrize(

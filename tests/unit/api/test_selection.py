@@ -181,7 +181,12 @@ def test_statuses_that_cannot_match_are_refused(statuses: Any, words: str) -> No
     [
         (["completed"], {"status": 2}, True),
         (["completed"], {"status": 3}, False),
-        (["completed"], {"status": 3, "statusLabel": "completed"}, True),
+        (["completed"], {"status": 3, "statusLabel": "completed"}, False),
+        (["completed"], {"status": 2, "statusLabel": "Success", "statusFinal": True}, True),
+        (["completed"], {"status": 10, "statusLabel": "Completed", "statusFinal": True}, True),
+        (["completed"], {"status": 10, "statusFinal": True, "downloadURL": "u"}, True),
+        (["failed"], {"status": 9, "statusLabel": "appeal rejected", "statusFinal": True}, True),
+        (["failed"], {"status": 9, "statusLabel": "appeal rejected"}, False),
         (["moderated"], {"status": 14}, True),
         (["processing", "queued"], {"status": 11}, True),
         (["processing", "queued"], {"status": 0}, False),

@@ -16,6 +16,8 @@ from airflow_provider_minimax.ordering.room import PAUSE, next_asking
         (1000.0, 600.0, 300.0, 1300.0),
         # The last asking is at the end of the time.
         (1000.0, 600.0, 86_400.0, 1600.0),
+        # Nor is it more than an hour away.
+        (1000.0, 86_400.0, 86_400.0, 4600.0),
         (430.0, 600.0, None, 1030.0),
         (1000.0, 30.0, None, 1030.0),
         (400.0, 600.0, None, None),

@@ -1,0 +1,65 @@
+"""Keeps the API token out of what the service, or a proxy before it, says."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from html.entities import html5
+from typing import Final
+
+MASK: Final = b"***"
+#: Characters of the secret part of a token from which on it is also masked where it stands alone. A shorter one could
+#: be a word.
+_MIN_SECRET: Final = 8
+#: Of ``user:<number>-<secret>``: ids begin like it, and are none of our business.
+_OWNER = re.compile(r"user:\d+-(?=.)", re.ASCII)
+#: What no encoder of JSON, addresses or HTML spells in another way unless it has to.
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+#: Except for one: JSON may spell any character by its number.
+_PRINTABLE_BY_NUMBER = re.compile(rb"\\u00[2-7]")
+
+
+class Mask:
+    """Replaces a token in the bytes of a body, in any spelling that JSON, an address or HTML may give it.
+
+    :param token: the whole token, printable ASCII.
+    """
+
+    def __init__(self, token: str) -> None:
+        owner = _OWNER.match(token)
+        self._owner = owner[0] if owner else ""
+        self._secret = token.removeprefix(self._owner)
+        self._hint = max(_PLAIN.findall(self._secret), key=len, default="").encode()
+
+    @cached_property
+    def _token(self) -> re.Pattern[bytes]:
+        # It takes longer to compile than a request takes, and most clients never need it.
+        optional = "?" if len(self._secret) >= _MIN_SECRET else ""
+        return re.compile(f"(?:{_spelled(self._owner)}){optional}{_spelled(self._secret)}".encode())
+
+    def may_be_in(self, body: bytes) -> bool:
+        """Tell at little cost whether a body can hold the token; a page of a list is long, and hardly ever does."""
+        # The single byte first: most pages have none, and to look for one takes a tenth of the time.
+        return self._hint in body or (b"\\" in body and _PRINTABLE_BY_NUMBER.search(body) is not None)
+
+    def hide(self, body: bytes) -> bytes:
+        """Return a body, or any other text, with the token replaced. JSON stays JSON."""
+        return self._token.sub(MASK, body)
+
+    def hide_in_text(self, text: str) -> str:
+        """Return a text with the token replaced."""
+        return self.hide(text.encode("utf-8", "replace")).decode()
+
+
+def _spelled(text: str) -> str:
+    return "".join(map(_spellings, text))
+
+
+def _spellings(char: str) -> str:
+    code = ord(char)
+    by_name = "".join(f"|&{name}" for name, meant in html5.items() if meant == char and name.endswith(";"))
+    escaped = r"\\*" if char in '/"\\' else ""
+    return (
+        rf"(?:{escaped}{re.escape(char)}|\\+u(?i:{code:04x})|%(?:25)*(?i:{code:02x})"
+        rf"|&(?:amp;)*#0*{code};|&(?:amp;)*#[xX]0*(?i:{code:x});{by_name})"
+    )
