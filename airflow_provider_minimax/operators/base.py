@@ -1,4 +1,4 @@
-"""What all operators of this provider share: the connection."""
+"""What all operators of this provider share: the connection, and how they stop when they are killed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 
 
@@ -20,6 +21,9 @@ class MiniMaxBaseOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("minimax_conn_id", "account")
     ui_color = "#f2e6ff"
+    #: Set by a signal handler, which may interrupt the main thread anywhere: no lock may be needed to set it, as a
+    #: ``threading.Event`` has one. Threads read it through ``_check_stopped``.
+    _killed: bool = False
 
     def __init__(
         self,
@@ -36,3 +40,15 @@ class MiniMaxBaseOperator(BaseOperator):
     def hook(self) -> MiniMaxHook:
         """The hook, made after the templates are rendered."""
         return MiniMaxHook(self.minimax_conn_id, self.account)
+
+    def on_kill(self) -> None:
+        """Stop at the next page or piece: Airflow calls this on SIGTERM, and the task runs on."""
+        self._killed = True
+
+    def _check_stopped(self) -> None:
+        """Raise if the task was killed.
+
+        :raises MiniMaxError: it was; a retry may do its work.
+        """
+        if self._killed:
+            raise MiniMaxError("The task was killed and has stopped. A retry resumes what it left unfinished.")

@@ -1,0 +1,29 @@
+"""What all operators share."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from airflow_provider_minimax.api.errors import MiniMaxError
+from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
+
+
+def test_a_killed_operator_stops_at_its_next_check() -> None:
+    operator = MiniMaxBaseOperator(task_id="any")
+    operator._check_stopped()
+    operator.on_kill()
+    with pytest.raises(MiniMaxError, match="was killed and has stopped") as caught:
+        operator._check_stopped()
+    assert type(caught.value) is MiniMaxError, "a retry may help"
+
+
+def test_only_the_operator_that_was_killed_stops() -> None:
+    """Airflow copies operators, and some of its tests pickle them."""
+    operator = MiniMaxBaseOperator(task_id="any")
+    others = copy.deepcopy(operator), pickle.loads(pickle.dumps(operator))
+    operator.on_kill()
+    for other in others:
+        other._check_stopped()
