@@ -59,11 +59,18 @@ class MediaFetcher:
     :param storage: the folder of the export.
     :param below: the folder of the files, below that one; may be empty.
     :param stem: what the file of an id is called before its checksum.
+    :param check_stopped: called for each piece; what it raises ends the fetch.
     """
 
     def __init__(
-        self, settings: Settings, storage: Storage, below: str = MEDIA, stem: Callable[[str], str] = stem_of
+        self,
+        settings: Settings,
+        storage: Storage,
+        below: str = MEDIA,
+        stem: Callable[[str], str] = stem_of,
+        check_stopped: Callable[[], None] = lambda: None,
     ) -> None:
+        self._check_stopped = check_stopped
         self._storage = storage
         self._below = below
         self._stem_of = stem
@@ -101,6 +108,7 @@ class MediaFetcher:
         failures = 0
         started = time.monotonic()
         while True:
+            self._check_stopped()
             try:
                 return self._try(stem, url)
             except _FailedTryError as error:
@@ -125,9 +133,9 @@ class MediaFetcher:
                     continue
                 path = self._path(name)
                 size, sha256 = self._storage.measure(path)
+                # One that is not what its name says is replaced by what it should be, if that comes, and not removed.
                 if sha256.startswith(found[1]):
                     return Saved(path, size, sha256)
-                self._storage.remove(path)
         return None
 
     def _path(self, name: str) -> str:
@@ -218,6 +226,7 @@ class MediaFetcher:
         read = getattr(response.raw, "read1", response.raw.read)
         try:
             while piece := read(_CHUNK, decode_content=False):
+                self._check_stopped()
                 if self._ended.is_set() or time.monotonic() > deadline:
                     raise MediaError("it comes too slowly")
                 yield piece

@@ -105,8 +105,7 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
         kinds = [self._kind(job_id) for job_id in ids]
         storage = storage_at(folder_at(self.output_path, self.storage_conn_id))
         with storage_errors(storage.folder):
-            # Mapped tasks may share the folder.
-            storage.prepare(is_ours=False)
+            storage.prepare()
         client = self.hook.get_conn()
         jobs = [client.get_job(kind, job_id) for kind, job_id in zip(kinds, ids, strict=True)]
         for job_id, job in zip(ids, jobs, strict=True):

@@ -222,7 +222,7 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
             contact_sheet=self.contact_sheet,
             sync=self.mode == "sync",
         )
-        return export_images(client, plan=plan, folder=folder, run=_run_of(context))
+        return export_images(client, plan=plan, folder=folder, run=_run_of(context), check_stopped=self._check_stopped)
 
 
 def _run_of(context: Context) -> str | None:
