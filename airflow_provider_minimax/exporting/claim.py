@@ -3,8 +3,8 @@
 The checkpoint names the attempt that owns the folder. It is the first thing that an attempt writes, and the attempt
 looks at it again before whatever it changes. On a local disk nobody else can take the folder over between this look and
 the change: both happen under a lock that ends with its process, so that no attempt that died stops every night to come.
-An object store has no lock. There a part never takes the place of another one, and the manifest is copied by the store
-from a draft that a rival takes away first.
+An object store has no lock. There a part never takes the place of another one, and the store itself copies manifest and
+checkpoint from a draft that a rival takes away first.
 
 A file is ours when our manifest or our checkpoint knows it by name and size. So the checkpoint says what a part is
 called and what is in it before the part appears. Anything else is never removed and never replaced.
@@ -58,7 +58,8 @@ class Claim:
     def __init__(self, storage: Storage, check_stopped: Callable[[], None] = lambda: None) -> None:
         self._storage = storage
         self._check_stopped = check_stopped
-        self._seen: tuple[bytes, ...] = ()
+        #: Digests of manifest and checkpoint.
+        self._seen = b"", b""
         self._traces = Traces()
         self._state: Checkpoint | None = None
         #: What the checkpoint says now.
@@ -69,8 +70,8 @@ class Claim:
 
         :raises MiniMaxBadRequestError: there are files of somebody else under names of ours.
         """
-        bodies = self._read()
-        self._seen = _digests(bodies)
+        bodies = self._storage.get(MANIFEST), self._storage.get(CHECKPOINT)
+        self._seen = _digest(bodies[0]), _digest(bodies[1])
         manifest, stored = load_manifest(self._storage, bodies[0]), load_checkpoint(self._storage, bodies[1])
         traces = Traces() if stored is None else stored.traces
         parts = [] if manifest is None else manifest.parts
@@ -94,25 +95,26 @@ class Claim:
         kept = {part.name for part in keep}
         state.strays = [part for part in self._traces.all_parts if part.name not in kept]
         state.former = [token for token in self._traces.tokens if token != self._storage.token]
+        state.owner = self._storage.token
+        body = msgspec.json.encode(state)
         with storage_errors(self._storage.folder), self._storage.exclusively():
             self._check_stopped()
-            if _digests(self._read()) != self._seen:
+            if (_digest(self._storage.get(MANIFEST)), _digest(self._storage.get(CHECKPOINT))) != self._seen:
                 raise self._lost()
             self._own_sizes()
-            state.owner = self._storage.token
-            self._write(state)
-        self._state = state
+            if not self._storage.replace(CHECKPOINT, body, lambda there: _digest(there) == self._seen[1]):
+                raise self._lost()
+        self._state, self._saved = state, body
 
     def fence(self, *folders: str) -> None:
         """Take away what earlier attempts have under way, so that it appears no more.
 
         :param folders: within the folder, to look through as well.
-        :raises TakenOverError: a manifest has appeared meanwhile, and we were to add to another one.
+        :raises TakenOverError: a manifest has appeared meanwhile.
         """
-        state = self._owned
         with self.held():
-            self._storage.forget_drafts(state.former, *folders)
-            if state.base is not None and _digests(self._read())[0] != self._seen[0]:
+            self._storage.forget_drafts(self._owned.former, *folders)
+            if _digest(self._storage.get(MANIFEST)) != self._seen[0]:
                 raise self._lost()
 
     def check(self) -> None:
@@ -148,8 +150,7 @@ class Claim:
         state = self._owned
         names = {part.name for part in state.parts}
         state.strays = [part for part in state.strays if part.name not in names]
-        with self.held():
-            self._write(state)
+        self._save(state)
 
     def commit(self, draft: Draft, part: Part) -> None:
         """Let a part appear, which the checkpoint says before."""
@@ -157,8 +158,7 @@ class Claim:
         announced = msgspec.json.decode(self._saved, type=Checkpoint)
         announced.strays.append(part)
         state.strays.append(part)
-        with self.held():
-            self._write(announced)
+        self._save(announced)
         with self.held():
             self._appear(draft, part)
             if etag := self._storage.etag(part.name):
@@ -169,18 +169,22 @@ class Claim:
             draft.commit(part.name, is_new=True)
             return
         except FileExistsError:
+            self.check()
             found = self._storage.measure(part.name)
-        if found != (part.bytes, part.sha256):
-            # A request of an attempt that we took the folder from may have come late.
-            if (part.name, found[0]) not in {(one.name, one.bytes) for one in self._traces.all_parts}:
-                raise _refusal(self._storage, [part.name])
+        if found == (part.bytes, part.sha256):
+            # Sent twice: the response to the first request was lost.
+            draft.abort()
+        elif (part.name, found[0]) in {(one.name, one.bytes) for one in self._traces.all_parts}:
+            # A request of an attempt that we took the folder from has come late.
             self._storage.remove(part.name)
             draft.commit(part.name, is_new=True)
+        else:
+            raise _refusal(self._storage, [part.name])
 
-    def publish(self, name: str, body: bytes, check: Callable[[], None]) -> None:
-        """Let the manifest appear, unless the folder is not ours any more.
+    def publish(self, name: str, body: bytes, check: Callable[[], None] = lambda: None) -> None:
+        """Let a manifest or a checkpoint appear, unless the folder is not ours any more.
 
-        :param check: called as late as can be; what it raises keeps the manifest from appearing.
+        :param check: called as late as can be; what it raises keeps it from appearing.
         """
 
         def check_all() -> None:
@@ -192,6 +196,11 @@ class Claim:
                 self._storage.publish(name, body, check_all)
             except DraftGoneError:
                 raise self._lost() from None
+
+    def _save(self, state: Checkpoint) -> None:
+        body = msgspec.json.encode(state)
+        self.publish(CHECKPOINT, body)
+        self._saved = body
 
     def remove(self, name: str) -> None:
         """Remove a file of ours."""
@@ -228,14 +237,6 @@ class Claim:
             raise ValueError("the folder has to be taken first")
         return self._state
 
-    def _write(self, state: Checkpoint) -> None:
-        body = msgspec.json.encode(state)
-        self._storage.put(CHECKPOINT, body)
-        self._saved = body
-
-    def _read(self) -> tuple[bytes | None, bytes | None]:
-        return self._storage.get(MANIFEST), self._storage.get(CHECKPOINT)
-
     def _lost(self) -> TakenOverError:
         return TakenOverError(
             f"Another export is at work in {self._storage.folder}. This one stops and leaves the folder to it; a retry "
@@ -251,5 +252,5 @@ def _refusal(storage: Storage, names: list[str]) -> MiniMaxBadRequestError:
     )
 
 
-def _digests(bodies: tuple[bytes | None, ...]) -> tuple[bytes, ...]:
-    return tuple(b"" if body is None else hashlib.sha256(body).digest() for body in bodies)
+def _digest(body: bytes | None) -> bytes:
+    return b"" if body is None else hashlib.sha256(body).digest()

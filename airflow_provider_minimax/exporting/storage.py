@@ -139,14 +139,14 @@ class Storage(ABC):
         """Return where a file lies, as the user named the folder."""
         return str(self.folder / name)
 
-    def put(self, name: str, body: bytes) -> None:
-        """Write a small file. Whoever does so has the folder to itself: see ``exclusively``."""
-        draft = self._claiming_draft()
-        try:
-            draft.write(body)
-            draft.commit(name)
-        finally:
-            draft.abort()
+    @abstractmethod
+    def replace(self, name: str, body: bytes, is_seen: Callable[[bytes | None], bool]) -> bool:
+        """Write a small file in place of one that was seen; return False where it is another one now.
+
+        To be called ``exclusively``.
+
+        :param is_seen: tells whether this is what was seen; None for no file.
+        """
 
     @abstractmethod
     def publish(self, name: str, body: bytes, check: Callable[[], None]) -> None:
@@ -215,10 +215,6 @@ class Storage(ABC):
         """Return what a store says of the content of a file, where it says something at no cost."""
         return ""
 
-    def _claiming_draft(self) -> Draft:
-        """Begin a file that is written while nobody else writes, and that may be the first of its attempt."""
-        return self.draft()
-
     def spoilt(self, folder: str, expected: Iterable[tuple[str, int]]) -> str | None:
         """Return the first of these files that is missing or of another size; None where all are there.
 
@@ -261,8 +257,16 @@ class _LocalStorage(Storage):
     def draft(self, folder: str = "") -> Draft:
         return self._draft(folder, self.token)
 
-    def _claiming_draft(self) -> Draft:
-        return self._draft("", _CLAIM)
+    def replace(self, name: str, body: bytes, is_seen: Callable[[bytes | None], bool]) -> bool:
+        if not is_seen(self.get(name)):
+            return False
+        draft = self._draft("", _CLAIM)
+        try:
+            draft.write(body)
+            draft.commit(name)
+        finally:
+            draft.abort()
+        return True
 
     def _draft(self, folder: str, token: str) -> Draft:
         return _LocalDraft(self._root, self._root / folder / _DRAFT.format(f"{token}-{uuid.uuid4().hex}"))
@@ -385,7 +389,7 @@ class _ObjectStorage(Storage):
         # another attempt has taken the folder over. To put the file would let it appear whenever that arrives.
         draft = _DRAFT.format(self.token)
         try:
-            self.put(draft, body)
+            self._put(draft, body)
             check()
             self._fs.invalidate_cache()
             self._fs.cp_file(f"{self._root}/{draft}", f"{self._root}/{name}")
@@ -393,9 +397,56 @@ class _ObjectStorage(Storage):
             raise DraftGoneError from None
         except NotImplementedError:
             # It cannot copy.
-            self.put(name, body)
+            self._put(name, body)
         finally:
             self.remove(draft)
+
+    def replace(self, name: str, body: bytes, is_seen: Callable[[bytes | None], bool]) -> bool:
+        # First the tag: what is read then is at least as new.
+        try:
+            etag = self.etag(name)
+        except FileNotFoundError:
+            etag = ""
+        seen = self.get(name)
+        if not is_seen(seen):
+            return False
+        try:
+            if seen is None:
+                self._put(name, body, is_new=True)
+            elif not (etag and self._put_in_place_of(name, body, etag)):
+                self._put(name, body)
+        except FileExistsError:
+            return False
+        return True
+
+    def _put(self, name: str, body: bytes, *, is_new: bool = False) -> None:
+        draft = self.draft()
+        try:
+            draft.write(body)
+            draft.commit(name, is_new=is_new)
+        finally:
+            draft.abort()
+
+    def _put_in_place_of(self, name: str, body: bytes, etag: str) -> bool:
+        """Put a file if the one that is there has this tag; return False where the store knows no such condition.
+
+        :raises FileExistsError: it has another one.
+        """
+        call = getattr(self._fs, "call_s3", None)
+        if call is None:
+            return False
+        bucket, _, key = f"{self._root}/{name}".partition("/")
+        try:
+            call("put_object", Bucket=bucket, Key=key, Body=body, IfMatch=etag)
+        except (NotImplementedError, ValueError):
+            return False
+        except OSError as error:
+            if error.errno == errno.ENOSYS:
+                return False
+            if _code(error) == "PreconditionFailed" or isinstance(error, FileNotFoundError):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name) from None
+            raise
+        return True
 
     def draft(self, folder: str = "") -> Draft:  # noqa: ARG002 - it lies on the worker's disk
         return _ObjectDraft(self._fs, self._root)
@@ -404,6 +455,14 @@ class _ObjectStorage(Storage):
         self._fs.invalidate_cache()
         file: IO[bytes] = self._fs.open(f"{self._root}/{name}", "rb")
         return file
+
+    def get(self, name: str) -> bytes | None:
+        # In one request: to open a file takes two.
+        try:
+            body: bytes = self._fs.cat_file(f"{self._root}/{name}")
+        except FileNotFoundError:
+            return None
+        return body
 
     def files(self, folder: str = "") -> Iterator[File]:
         path = f"{self._root}/{folder}".rstrip("/")

@@ -129,8 +129,8 @@ def test_a_store_that_fails_while_a_part_is_sent_keeps_the_older_parts(
     real, calls = storage.shutil.copyfileobj, iter(range(100))
 
     def break_off(source: Any, target: Any, length: int) -> None:
-        # Two parts and two checkpoints first.
-        if next(calls) == 4:
+        # The claim first, and for each of two parts what comes, the part, and that it is there.
+        if next(calls) == 8:
             target.write(source.read(1000))
             raise OSError(5, "Input/output error")
         real(source, target, length)
@@ -220,12 +220,13 @@ def test_an_upload_that_cannot_be_finished_is_given_up(
 
 
 def test_an_upload_of_somebody_else_stays(sandbox: Sandbox, bucket: Bucket) -> None:
-    mine = [f"shared/{name}" for name in ("images-00000.jsonl", "manifest.json", f"media/1-{'a' * 16}.png")]
-    others = ["images-00000.jsonl", "shared/notes.txt", "shared/media/mine.png", "shared/deeper/images-00000.jsonl"]
-    started = [bucket.client.create_multipart_upload(Bucket=BUCKET, Key=key) for key in mine + others]
+    """Also one under a name of ours, where no attempt of ours has said that it would write it."""
+    names = ("images-00000.jsonl", "manifest.json", f"media/1-{'a' * 16}.png", "notes.txt", "deeper/images-00000.jsonl")
+    keys = ["images-00000.jsonl", *(f"shared/{name}" for name in names)]
+    started = [bucket.client.create_multipart_upload(Bucket=BUCKET, Key=key) for key in keys]
     export("shared")
-    assert sorted(upload["Key"] for upload in bucket.uploads()) == sorted(others)
-    for upload in started[len(mine) :]:
+    assert sorted(upload["Key"] for upload in bucket.uploads()) == sorted(keys)
+    for upload in started:
         bucket.client.abort_multipart_upload(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"])
 
 
@@ -252,7 +253,7 @@ def test_what_was_sent_of_a_part_does_not_stay_after_a_kill(sandbox: Sandbox, bu
     """The store would keep it, and charge for it, for ever."""
     sandbox.reset(replace(sandbox.config, images=4_000))
     export_to(str(tmp_path))
-    # Once after the first block, once before the file is put together.
-    for prefix in kill(sandbox, "large", plan={}, requests=[4, 5], block=5 * 2**20):
+    # Before the first block, after it, and before the file is put together.
+    for prefix in kill(sandbox, "large", plan={}, requests=[5, 6, 7], block=5 * 2**20):
         assert bucket.files(f"large/{prefix}") == local(tmp_path)
     assert bucket.uploads() == []
