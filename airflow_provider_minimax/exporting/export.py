@@ -34,6 +34,7 @@ from airflow_provider_minimax.exporting.records import (
     Manifest,
     Unfinished,
     damaged,
+    load_manifest,
     part_number,
 )
 from airflow_provider_minimax.exporting.storage import Storage, storage_at, storage_errors
@@ -361,7 +362,8 @@ class _Export:
         return self._summary(manifest)
 
     def _check_parts(self, manifest: Manifest) -> None:
-        """Make sure that what the manifest names is there, as it was written."""
+        """Make sure that what the manifest names is there, as it was written, and that it replaces none but ours."""
+        load_manifest(self._storage, self._storage.get(MANIFEST))
         there = {file.name: file for file in self._storage.files()}
         name = damaged(manifest.parts, {file.name: file.size for file in there.values()})
         etags = self._state.etags

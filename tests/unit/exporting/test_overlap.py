@@ -12,7 +12,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +30,6 @@ from airflow_provider_minimax.exporting.storage import Storage, storage_at
 from airflow_provider_minimax.sandbox import Sandbox
 
 HISTORY_END = 1_750_000_000_000
-EARLY = "early"
 
 
 @pytest.fixture(autouse=True)
@@ -39,18 +38,19 @@ def _pages(sandbox: Sandbox) -> None:
 
 
 class Gate:
-    """Holds the early export up before its so many-th change."""
+    """Holds an export up before its so many-th change; the export runs in a thread of this name."""
 
-    def __init__(self) -> None:
-        self.number = -1
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.close(-1)
+
+    def close(self, number: int, file: str = "") -> None:
+        """Hold it up before its so many-th change of this file, or of any."""
+        self.number, self.file = number, file
         self.is_there, self.go = threading.Event(), threading.Event()
 
-    def close(self, number: int) -> None:
-        self.number = number
-        self.is_there, self.go = threading.Event(), threading.Event()
-
-    def pass_through(self) -> None:
-        if not threading.current_thread().name.startswith(EARLY):
+    def pass_through(self, path: str) -> None:
+        if not threading.current_thread().name.startswith(self.name) or self.file not in path:
             return
         self.number -= 1
         if self.number == -1:
@@ -58,26 +58,28 @@ class Gate:
             assert self.go.wait(60)
 
 
-def gated(gate: Gate, call: Callable[..., Any], is_change: Callable[..., bool]) -> Callable[..., Any]:
+def gated(gates: tuple[Gate, ...], call: Callable[..., Any], is_change: Callable[..., bool]) -> Callable[..., Any]:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         if is_change(*args, **kwargs):
-            gate.pass_through()
+            for gate in gates:
+                gate.pass_through(" ".join(map(str, args)))
         return call(*args, **kwargs)
 
     return wrapped
 
 
 @pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    gate = Gate()
+def gates(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Gate, Gate]]:
+    """One for an early export, and one for a late one."""
+    gates = Gate("early"), Gate("late")
     # Airflow itself knows no such storage.
     attach("memory", fs=MemoryFileSystem())
     local = type(storage_at(ObjectStoragePath("/")))
-    monkeypatch.setattr(local, "exclusively", gated(gate, local.exclusively, lambda *_: True))
-    opens = gated(gate, MemoryFileSystem.open, lambda fs, path, mode="rb", **_: mode != "rb")
+    monkeypatch.setattr(local, "exclusively", gated(gates, local.exclusively, lambda *_: True))
+    opens = gated(gates, MemoryFileSystem.open, lambda fs, path, mode="rb", **_: mode != "rb")
     monkeypatch.setattr(MemoryFileSystem, "open", opens)
-    monkeypatch.setattr(MemoryFileSystem, "cp_file", gated(gate, MemoryFileSystem.cp_file, lambda *_, **__: True))
-    yield gate
+    monkeypatch.setattr(MemoryFileSystem, "cp_file", gated(gates, MemoryFileSystem.cp_file, lambda *_, **__: True))
+    yield gates
     MemoryFileSystem.store.clear()
 
 
@@ -87,10 +89,9 @@ def export(sandbox: Sandbox, folder: str, run: str, **plan: Any) -> dict[str, An
 
 
 @contextmanager
-def early_export(gate: Gate, number: int, *args: Any, **plan: Any) -> Iterator[Any]:
+def held_up(gate: Gate, *args: Any, **plan: Any) -> Iterator[Any]:
     """An export that is held up, or has ended before it came to that; it goes on at the end."""
-    gate.close(number)
-    with ThreadPoolExecutor(1, EARLY) as pool:
+    with ThreadPoolExecutor(1, gate.name) as pool:
         running = pool.submit(export, *args, **plan)
         running.add_done_callback(lambda _: gate.is_there.set())
         assert gate.is_there.wait(60)
@@ -133,7 +134,7 @@ SYNC = {"sync": True, "part_rows": 8}
     "plan", [SNAPSHOT, SYNC, SYNC | {"download_media": True}], ids=["snapshot", "sync", "sync, media"]
 )
 def test_whoever_sees_a_manifest_sees_a_whole_export(
-    sandbox: Sandbox, tmp_path: Any, gate: Gate, plan: dict[str, Any], run: str, place: str
+    sandbox: Sandbox, tmp_path: Any, gates: tuple[Gate, Gate], plan: dict[str, Any], run: str, place: str
 ) -> None:
     """Before each change: at once, when the late one goes on, and after one more export."""
     for number in itertools.count():
@@ -142,7 +143,8 @@ def test_whoever_sees_a_manifest_sees_a_whole_export(
         if plan.get("sync"):
             export(sandbox, folder, "zero", **plan)
             sandbox.arrive(10)
-        with early_export(gate, number, sandbox, folder, "one", **plan) as early:
+        gates[0].close(number)
+        with held_up(gates[0], sandbox, folder, "one", **plan) as early:
             if early.done():
                 break
             if run == "two":
@@ -158,4 +160,29 @@ def test_whoever_sees_a_manifest_sees_a_whole_export(
         assert export(sandbox, folder, "three", **plan)["images"] == images + 1
         check_whole(folder)
     assert early.result()["images"] == len(sandbox.all_images())
+    assert number > 6
+
+
+def test_a_late_part_takes_the_place_of_no_other_one(sandbox: Sandbox, gates: tuple[Gate, Gate]) -> None:
+    """It arrives when the other export has taken the folder over, and is anywhere on its way."""
+    early_gate, late_gate = gates
+    for number in itertools.count(1):
+        sandbox.reset(replace(sandbox.config))
+        folder = f"memory://exports/{number}"
+        early_gate.close(0, "images-00001")
+        late_gate.close(number)
+        with ExitStack() as later:
+            with held_up(early_gate, sandbox, folder, "one", part_rows=20) as early:
+                assert not early.done()
+                sandbox.arrive(7)
+                late = later.enter_context(held_up(late_gate, sandbox, folder, "two", part_rows=20))
+                is_last = late.done()
+            with pytest.raises(TakenOverError):
+                early.result()
+        assert late.result()["images"] == 67
+        after = check_whole(folder)
+        assert after is not None
+        assert after["images"] == 67
+        if is_last:
+            break
     assert number > 6
