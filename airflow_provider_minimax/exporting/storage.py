@@ -139,6 +139,15 @@ class Storage(ABC):
         """Return where a file lies, as the user named the folder."""
         return str(self.folder / name)
 
+    def put(self, name: str, body: bytes, *, is_new: bool = False) -> None:
+        """Write a small file; see ``Draft.commit``."""
+        draft = self.draft()
+        try:
+            draft.write(body)
+            draft.commit(name, is_new=is_new)
+        finally:
+            draft.abort()
+
     @abstractmethod
     def replace(self, name: str, body: bytes, is_seen: Callable[[bytes | None], bool]) -> bool:
         """Write a small file in place of one that was seen; return False where it is another one now.
@@ -389,7 +398,7 @@ class _ObjectStorage(Storage):
         # another attempt has taken the folder over. To put the file would let it appear whenever that arrives.
         draft = _DRAFT.format(self.token)
         try:
-            self._put(draft, body)
+            self.put(draft, body)
             check()
             self._fs.invalidate_cache()
             self._fs.cp_file(f"{self._root}/{draft}", f"{self._root}/{name}")
@@ -397,7 +406,7 @@ class _ObjectStorage(Storage):
             raise DraftGoneError from None
         except NotImplementedError:
             # It cannot copy.
-            self._put(name, body)
+            self.put(name, body)
         finally:
             self.remove(draft)
 
@@ -412,20 +421,12 @@ class _ObjectStorage(Storage):
             return False
         try:
             if seen is None:
-                self._put(name, body, is_new=True)
+                self.put(name, body, is_new=True)
             elif not (etag and self._put_in_place_of(name, body, etag)):
-                self._put(name, body)
+                self.put(name, body)
         except FileExistsError:
             return False
         return True
-
-    def _put(self, name: str, body: bytes, *, is_new: bool = False) -> None:
-        draft = self.draft()
-        try:
-            draft.write(body)
-            draft.commit(name, is_new=is_new)
-        finally:
-            draft.abort()
 
     def _put_in_place_of(self, name: str, body: bytes, etag: str) -> bool:
         """Put a file if the one that is there has this tag; return False where the store knows no such condition.
