@@ -1,7 +1,8 @@
 """The export of an account's images: walk, choose, fetch, write, commit.
 
-How a kill at any moment is survived: a part appears under its name when it is whole; then the checkpoint says so;
-parts that it does not name are removed by the next try. The manifest comes last, and an older one goes first.
+How a kill at any moment is survived: the checkpoint says what part comes; the part appears under its name when it is
+whole; then the checkpoint says that it is there. A part that only was to come is removed by the next attempt. The
+manifest comes last, and an older one goes first.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import itertools
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
@@ -33,6 +34,7 @@ from airflow_provider_minimax.exporting.records import (
     Manifest,
     Unfinished,
     damaged,
+    load_manifest,
     part_number,
 )
 from airflow_provider_minimax.exporting.storage import Storage, storage_at, storage_errors
@@ -57,14 +59,23 @@ class Client(Protocol):
         """Read one image."""
 
 
-def export_images(client: Client, *, plan: Plan, folder: ObjectStoragePath, run: str | None = None) -> dict[str, Any]:
+def export_images(
+    client: Client,
+    *,
+    plan: Plan,
+    folder: ObjectStoragePath,
+    run: str | None = None,
+    check_stopped: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
     """Write the chosen images of an account to a folder, whole or not at all.
 
     Nothing in the files depends on when or how often the export runs: the same images give the same bytes.
 
     :param run: names the task instance, whose next try goes on where this one ended.
+    :param check_stopped: called for each page and each piece, from several threads; what it raises ends the export,
+        which leaves its checkpoint and no manifest.
     :return: the summary that goes into the XCom.
-    :raises MiniMaxBadRequestError: the folder cannot be written.
+    :raises MiniMaxBadRequestError: the folder cannot be written, or holds files that are not ours under our names.
     """
     storage = storage_at(folder)
     with contextlib.ExitStack() as stack:
@@ -73,8 +84,8 @@ def export_images(client: Client, *, plan: Plan, folder: ObjectStoragePath, run:
             # Here, so that reading a DAG file does not import the HTTP stack.
             from airflow_provider_minimax.exporting.media import MediaFetcher
 
-            media = stack.enter_context(MediaFetcher(client.settings, storage))
-        return _Export(client, plan, storage, run, media).run()
+            media = stack.enter_context(MediaFetcher(client.settings, storage, check_stopped=check_stopped))
+        return _Export(client, plan, storage, run, media, check_stopped).run()
 
 
 class _Export:
@@ -85,13 +96,15 @@ class _Export:
         storage: Storage,
         run: str | None,
         media: MediaSource | None,
+        check_stopped: Callable[[], None],
     ) -> None:
+        self._check_stopped = check_stopped
         self._client = client
         self._plan = plan
         self._storage = storage
         self._run = run
         self._media = media
-        self._claim = Claim(storage)
+        self._claim = Claim(storage, check_stopped)
         #: What two exports must agree on, to be joined.
         self._shape = plan.describe() | source_of(client.settings)
         self._base: Manifest | None = None
@@ -114,8 +127,7 @@ class _Export:
 
     def _run_to_its_end(self) -> dict[str, Any]:
         with storage_errors(self._storage.folder):
-            stored, checkpoint = self._claim.look()
-            sizes = dict(self._storage.files()) if stored or checkpoint else {}
+            stored, checkpoint, sizes = self._claim.look()
             if self._plan.contact_sheet:
                 # Now, and not after a long walk.
                 contact_sheet.check(self._storage)
@@ -128,8 +140,17 @@ class _Export:
             self._export(self._begin() if pages is None else pages)
         except PositionLostError as error:
             log.warning("%s The export begins anew.", error)
+            self._look_again()
             self._export(self._begin())
         return self._finish()
+
+    def _look_again(self) -> None:
+        """Let what this attempt has written be taken away by its new beginning."""
+        if self._is_prepared:
+            self._claim.check()
+            with storage_errors(self._storage.folder):
+                self._claim.look()
+            self._is_prepared = False
 
     # Where to begin
 
@@ -181,12 +202,13 @@ class _Export:
         number = 0 if self._base is None else 1 + max((part_number(p.name) or 0 for p in self._base.parts), default=-1)
         plan = self._plan
         number += len(self._state.parts)
-        self._writer = PartWriter(self._storage, plan.format, plan.columns, number, self._claim.check)
+        self._writer = PartWriter(self._storage, plan.format, plan.columns, number, self._claim.commit)
         progress = Progress(self._state.scanned)
         try:
             # What ends the walk is seen where it is read, so that no page is asked for in vain.
-            chosen = ahead(self._chosen(self._noted(pages)))
-            for fates in settle(chosen, self._media, skip=plan.skip_bad_media):
+            chosen = self._prepared(ahead(self._chosen(self._noted(pages)), self._check_stopped))
+            for fates in settle(chosen, self._media, skip=plan.skip_bad_media, check=self._check_stopped):
+                self._check_stopped()
                 self._take(fates)
                 progress.update(self._state.scanned, self._state.found.images, self._state.total)
             self._prepare()
@@ -196,11 +218,11 @@ class _Export:
             self._writer.abort()
 
     def _noted(self, pages: Iterator[Page]) -> Iterator[Page]:
-        """Prepare the folder when the first page has come: until then, an older export stays."""
+        """Take note of what the list says of itself. In a thread that only reads."""
         for page in pages:
+            self._check_stopped()
             if not page.images and not self._state.scanned:
                 self._refuse_emptiness(page.total)
-            self._prepare()
             self._state.total = page.total
             if not self._state.scanned and not self._state.head.keys:
                 self._state.head = Head.of(page.images)
@@ -214,6 +236,12 @@ class _Export:
                 f"{self._storage.folder} holds an export of images. Nothing was changed there; a retry asks again. If "
                 "the account is empty by now, set allow_empty=True."
             )
+
+    def _prepared(self, pages: Iterator[list[Fate]]) -> Iterator[list[Fate]]:
+        """Prepare the folder when the first page has come: until then, an older export stays."""
+        for page in pages:
+            self._prepare()
+            yield page
 
     def _chosen(self, pages: Iterator[Page]) -> Iterator[list[Fate]]:
         """Yield images, those that are meant with a row, until the selection cannot hold more."""
@@ -273,10 +301,8 @@ class _Export:
         self._saved_at = state.scanned
 
     def _commit_state(self) -> None:
-        self._claim.check()
         self._secure(self._state.found.media_files)
-        with storage_errors(self._storage.folder):
-            self._state.save(self._storage)
+        self._claim.save()
 
     def _secure(self, files: int) -> None:
         """Let no row be committed whose file could still be lost. Each file by itself would cost the disk too much."""
@@ -290,62 +316,77 @@ class _Export:
         """Take the folder over; take away what does not belong to this export, an older manifest first."""
         if self._is_prepared:
             return
-        storage, state = self._storage, self._state
-        keep = {part.name for part in state.parts}
+        storage, state, claim = self._storage, self._state, self._claim
         with storage_errors(storage.folder):
-            # What is under way there is cleared away when it is nobody else's any more.
-            storage.prepare(is_ours=False)
-            self._claim.take(state)
-            if self._base is not None:
-                keep |= {part.name for part in self._base.parts}
-            elif not state.is_complete:
+            storage.prepare(*([MEDIA] if self._plan.download_media else []))
+        claim.take(state, [*state.parts, *([] if self._base is None else self._base.parts)])
+        claim.fence(MEDIA)
+        if self._base is None and not state.is_complete:
+            with claim.held():
                 storage.remove(MANIFEST)
                 contact_sheet.remove(storage)
-            storage.prepare(*([MEDIA] if self._plan.download_media else []))
-            storage.forget_uploads(_is_ours)
-            for name, _ in list(storage.files()):
-                if part_number(name) is not None and name not in keep:
-                    storage.remove(name)
+        uploads = {CHECKPOINT, *(part.name for part in state.strays)}
+        with storage_errors(storage.folder):
+            there = storage.sizes()
+            if state.former:
+                storage.forget_uploads(lambda name: name in uploads or _is_media(name))
+        for part in state.strays:
+            if part.name in there:
+                claim.remove(part.name)
+        state.strays, state.former = [], []
         self._is_prepared = True
 
     def _finish(self) -> dict[str, Any]:
         """Make a whole export of the parts."""
-        storage, state = self._storage, self._state
+        storage, state, claim = self._storage, self._state, self._claim
         if state.parts and not state.is_complete:
             state.is_complete = True
             self._commit_state()
         manifest = Manifest(state.plan, state.found, state.head, state.parts)
         if self._base is not None:
-            read, guard = self._client.get_image, self._claim.check
-            manifest = sync.merge(self._base, manifest, self._plan, storage, self._media, read, guard)
-        self._claim.check()
-        with storage_errors(storage.folder):
-            self._write_contact_sheet(manifest)
-            there = dict(storage.files())
-        if (name := damaged(manifest.parts, there)) is not None:
-            raise MiniMaxError(
-                f"{storage.url(name)} is not what was written there: something else works in the folder. No manifest "
-                "was written; a retry begins anew."
+            read, base = self._client.get_image, self._base
+            manifest = sync.merge(
+                base, manifest, self._plan, storage, self._media, read, claim.commit, self._check_stopped
             )
-        self._claim.check()
+            state.strays += [part for part in base.parts if part not in manifest.parts]
+            if state.strays:
+                claim.save()
+        with claim.held():
+            self._write_contact_sheet(manifest)
         self._secure(manifest.found.media_files)
+        claim.publish(MANIFEST, manifest.encode(), lambda: self._check_parts(manifest))
+        names = {part.name for part in manifest.parts}
         with storage_errors(storage.folder):
-            manifest.write(storage)
-        self._claim.check()
-        with storage_errors(storage.folder):
-            for name in there.keys() - {part.name for part in manifest.parts}:
-                if part_number(name) is not None:
-                    storage.remove(name)
-            if self._base is None:
-                # A sync leaves none, and does not list a large folder to find that out.
-                forget_strays(storage, self._plan, manifest)
-        self._claim.give_back()
+            there = storage.sizes()
+        for name in {part.name for part in state.strays if part.name in there} - names:
+            claim.remove(name)
+        if self._base is None:
+            # A sync leaves none, and does not list a large folder to find that out.
+            with storage_errors(storage.folder):
+                forget_strays(storage, self._plan, manifest, claim.remove)
+        claim.give_back()
         # Files are not opened by ObjectStoragePath, which would report each draft; the manifest stands for all.
         get_hook_lineage_collector().add_output_asset(context=storage.folder, uri=storage.url(MANIFEST))
         return self._summary(manifest)
 
+    def _check_parts(self, manifest: Manifest) -> None:
+        """Make sure that what the manifest names is there, as it was written, and that it replaces none but ours."""
+        load_manifest(self._storage, self._storage.get(MANIFEST))
+        there = {file.name: file for file in self._storage.files()}
+        name = damaged(manifest.parts, {file.name: file.size for file in there.values()})
+        etags = self._state.etags
+        if name is None:
+            names = (part.name for part in manifest.parts)
+            name = next((name for name in names if etags.get(name, there[name].etag) != there[name].etag), None)
+        if name is not None:
+            raise MiniMaxError(
+                f"{self._storage.url(name)} is not what was written there: something else works in the folder. No "
+                "manifest was written. A retry says what to do, or begins anew."
+            )
+
     def _write_contact_sheet(self, manifest: Manifest) -> None:
         if self._plan.contact_sheet:
+            contact_sheet.check(self._storage)
             contact_sheet.write(self._storage, self._plan, manifest)
         else:
             contact_sheet.remove(self._storage)
@@ -375,9 +416,7 @@ class _Export:
         }
 
 
-def _is_ours(name: str) -> bool:
-    """Tell by its name within the folder whether a file is of an export."""
+def _is_media(name: str) -> bool:
+    """Tell by its name within the folder whether a file is one of an image."""
     folder, _, file = name.rpartition("/")
-    if folder:
-        return folder == MEDIA and stem_and_digits(file) is not None
-    return part_number(file) is not None or file in (CHECKPOINT, MANIFEST, contact_sheet.NAME)
+    return folder == MEDIA and stem_and_digits(file) is not None

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple, Protocol
 
 from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
 from airflow_provider_minimax.api.jobs import is_final, media_url
 from airflow_provider_minimax.api.paging import Image, image_key
+from airflow_provider_minimax.exporting.ahead import result_of
 from airflow_provider_minimax.exporting.plan import Plan
 from airflow_provider_minimax.exporting.records import Manifest, MediaFailure
 from airflow_provider_minimax.exporting.rows import MEDIA_FIELDS
@@ -26,6 +28,8 @@ _LONGEST_STEM: Final = 80
 #: Digits of the checksum that stand in a name, so that each file can be checked by itself.
 _DIGITS: Final = 16
 _NAME = re.compile(rf"([A-Za-z0-9_-]+)-([0-9a-f]{{{_DIGITS}}})\.[a-z0-9]{{3,4}}")
+#: In the name of a file that was downloaded by its id, and not exported; see ``stem_with_owner``.
+_DOWNLOADED = re.compile(r"-(image|video)-")
 
 
 class Saved(NamedTuple):
@@ -88,12 +92,21 @@ def stem_and_digits(name: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
-def settle(pages: Iterator[list[Fate]], media: MediaSource | None, *, skip: bool) -> Iterator[list[Fate]]:
+def digits_match(name: str, sha256: str) -> bool:
+    """Tell whether a file is what its name says."""
+    found = stem_and_digits(name)
+    return found is not None and sha256.startswith(found[1])
+
+
+def settle(
+    pages: Iterator[list[Fate]], media: MediaSource | None, *, skip: bool, check: Callable[[], None] = lambda: None
+) -> Iterator[list[Fate]]:
     """Add their files to rows, in their order, while several are fetched at a time.
 
     :param pages: images, whose rows are without files.
     :param media: None where no files are wanted.
     :param skip: a file that cannot be fetched is noted; otherwise it is an error.
+    :param check: called now and then while a file is waited for; what it raises ends the wait.
     """
     if media is None:
         yield from pages
@@ -103,9 +116,9 @@ def settle(pages: Iterator[list[Fate]], media: MediaSource | None, *, skip: bool
         waiting.extend((fate, begin(fate, media)) for fate in page)
         ready = []
         while waiting and (len(waiting) > _WINDOW or _is_done(waiting[0][1])):
-            ready.append(with_file(*waiting.popleft(), skip=skip))
+            ready.append(with_file(*waiting.popleft(), skip=skip, check=check))
         yield ready
-    yield [with_file(*one, skip=skip) for one in waiting]
+    yield [with_file(*one, skip=skip, check=check) for one in waiting]
 
 
 def begin(fate: Fate, media: MediaSource) -> Future[Saved] | None:
@@ -114,7 +127,7 @@ def begin(fate: Fate, media: MediaSource) -> Future[Saved] | None:
     return media.submit(image) if fate.row is not None and is_final(image) and media_url(image) else None
 
 
-def with_file(fate: Fate, file: Future[Saved] | None, *, skip: bool) -> Fate:
+def with_file(fate: Fate, file: Future[Saved] | None, *, skip: bool, check: Callable[[], None]) -> Fate:
     """Wait for the file of an image that is meant, and add it to the row.
 
     :raises MiniMaxUpstreamError: it could not be fetched, and that is not to be skipped.
@@ -125,7 +138,7 @@ def with_file(fate: Fate, file: Future[Saved] | None, *, skip: bool) -> Fate:
     saved: Saved | None = None
     failure: MediaFailure | None = None
     try:
-        saved = file.result() if file is not None else None
+        saved = result_of(file, check) if file is not None else None
     except MediaError as error:
         failure = MediaFailure(image_key(image) or "", str(error))
     if failure is not None and not skip:
@@ -141,19 +154,33 @@ def _is_done(file: Future[Saved] | None) -> bool:
     return file is None or file.done()
 
 
-def forget_strays(storage: Storage, plan: Plan, manifest: Manifest) -> None:
-    """Remove files that an older export has left, if there are any."""
+def forget_strays(storage: Storage, plan: Plan, manifest: Manifest, remove: Callable[[str], None]) -> None:
+    """Remove files that an older export has left, if there are any.
+
+    A file is ours when it is what its name says; another one stays.
+
+    :param remove: removes a file of the folder.
+    """
     # Counted first: there may be more names than memory should hold, and mostly none is astray.
-    if sum(stem_and_digits(name) is not None for name, _ in storage.files(MEDIA)) == manifest.found.media_files:
+    if sum(_is_named_by_us(file.name) for file in storage.files(MEDIA)) == manifest.found.media_files:
         return
-    stray = {name for name, _ in storage.files(MEDIA) if stem_and_digits(name)}
+    stray = {file.name for file in storage.files(MEDIA) if _is_named_by_us(file.name)}
     if plan.download_media:
         for row in rows_of(storage, plan, manifest, (MEDIA_FIELDS[0],)):
             stray.discard((row.get(MEDIA_FIELDS[0]) or "").rpartition("/")[2])
     for name in stray:
-        storage.remove(f"{MEDIA}/{name}")
+        path = f"{MEDIA}/{name}"
+        with contextlib.suppress(FileNotFoundError):
+            _, sha256 = storage.measure(path)
+            if digits_match(name, sha256):
+                remove(path)
     if not plan.download_media:
         storage.remove_folder(MEDIA)
+
+
+def _is_named_by_us(name: str) -> bool:
+    found = stem_and_digits(name)
+    return found is not None and _DOWNLOADED.search(found[0]) is None
 
 
 def rows_of(storage: Storage, plan: Plan, manifest: Manifest, names: tuple[str, ...]) -> Iterator[Image]:

@@ -22,6 +22,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_minimax.api import answers, media_types, retries
+from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.jobs import media_url
 from airflow_provider_minimax.api.paging import Image, image_key
 from airflow_provider_minimax.api.settings import Settings
@@ -90,6 +91,12 @@ class MediaFetcher:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._ended.set()
+        try:
+            self._check_stopped()
+        except MiniMaxError:
+            # A task that was killed has a few seconds left. What is under way ends at its next piece.
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            return
         self._pool.shutdown(wait=True, cancel_futures=True)
         if self._there is not None:
             self._there.close()
@@ -133,9 +140,9 @@ class MediaFetcher:
                     continue
                 path = self._path(name)
                 size, sha256 = self._storage.measure(path)
+                # One that is not what its name says is replaced by what it should be, if that comes, and not removed.
                 if sha256.startswith(found[1]):
                     return Saved(path, size, sha256)
-                self._storage.remove(path)
         return None
 
     def _path(self, name: str) -> str:

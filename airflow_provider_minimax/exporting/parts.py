@@ -19,7 +19,7 @@ class PartWriter:
     :param file_format: how images become bytes.
     :param columns: the columns of a table.
     :param number: of the first part.
-    :param guard: called before a part appears; raises where it must not.
+    :param commit: lets a draft appear as a part; raises where it must not.
     """
 
     def __init__(
@@ -27,11 +27,11 @@ class PartWriter:
         storage: Storage,
         file_format: Format,
         columns: tuple[str, ...],
-        number: int = 0,
-        guard: Callable[[], None] = lambda: None,
+        number: int,
+        commit: Callable[[Draft, Part], None],
     ) -> None:
         self._storage = storage
-        self._guard = guard
+        self._commit = commit
         self._format = file_format
         self._columns = columns
         self._number = number
@@ -70,10 +70,9 @@ class PartWriter:
             raise ValueError("a part has at least one row")
         with storage_errors(self._storage.folder):
             self._rows.close()
-        self._guard()
-        with storage_errors(self._storage.folder):
-            self._draft.commit(self.name)
+            self._draft.settle()
         part = Part(self.name, self.rows, self._draft.bytes, self._draft.sha256)
+        self._commit(self._draft, part)
         self._draft = self._rows = None
         self._number += 1
         self.rows = 0

@@ -24,8 +24,10 @@ MANIFEST: Final = "manifest.json"
 CHECKPOINT: Final = "checkpoint.json"
 #: Marks a manifest as one of ours; another file of this name is not overwritten.
 KIND: Final = "airflow-provider-minimax/images"
+#: Marks a checkpoint, likewise.
+CHECKPOINT_KIND: Final = "airflow-provider-minimax/images-checkpoint"
 #: Of the checkpoint. One of another version is discarded, never guessed at.
-_VERSION: Final = 2
+_VERSION: Final = 3
 _PART_NAME: Final = re.compile(rf"images-(\d{{5,}})\.({'|'.join(map(re.escape, FORMATS))})")
 
 
@@ -108,6 +110,10 @@ class Checkpoint(msgspec.Struct):
     :param total: images of the account, as the service counted them.
     :param after: the place behind the last of them.
     :param is_complete: the walk is at its end.
+    :param strays: parts that this attempt or an earlier one was about to write, or that an older export has left. What
+        is there of them is ours, and is removed unless an export holds it.
+    :param former: the attempts whose drafts may still be there.
+    :param etags: what a store said of the content of the parts when they were written.
     """
 
     version: int
@@ -122,6 +128,10 @@ class Checkpoint(msgspec.Struct):
     after: Position | None = None
     is_complete: bool = False
     owner: str | None = None
+    strays: list[Part] = []
+    former: list[str] = []
+    etags: dict[str, str] = {}
+    kind: str = CHECKPOINT_KIND
 
     @classmethod
     def begin(cls, plan: dict[str, Any], run: str | None, base: str | None) -> Checkpoint:
@@ -170,24 +180,72 @@ class Checkpoint(msgspec.Struct):
         place, earlier = Place.of(image), None if before is None else Place.of(before)
         return Position(place.id, place.image_id, met, self.head.newest, earlier, self.scanned)
 
-    def save(self, storage: Storage) -> None:
-        """Write it, in place of an older one."""
-        storage.put(CHECKPOINT, msgspec.json.encode(self))
+
+class Traces(msgspec.Struct):
+    """What is ours in a folder, as our files there say: of a checkpoint of any version, or of a manifest."""
+
+    parts: list[Part] = []
+    strays: list[Part] = []
+    owner: str | None = None
+    former: list[str] = []
+
+    @property
+    def all_parts(self) -> list[Part]:
+        """All parts that may be there."""
+        return [*self.parts, *self.strays]
+
+    @property
+    def tokens(self) -> list[str]:
+        """The attempts whose drafts may be there."""
+        return [*self.former, *([] if self.owner is None else [self.owner])]
 
 
-def load_checkpoint(storage: Storage, body: bytes | None) -> Checkpoint | None:
-    """Return the checkpoint of a folder; None where there is none that can be read."""
+class StoredCheckpoint(NamedTuple):
+    """A checkpoint as it lies in a folder.
+
+    ``checkpoint`` is None where it is ours and cannot be built upon.
+    """
+
+    traces: Traces
+    checkpoint: Checkpoint | None
+
+
+def load_checkpoint(storage: Storage, body: bytes | None) -> StoredCheckpoint | None:
+    """Return the checkpoint of a folder; None where there is none.
+
+    :raises MiniMaxBadRequestError: the file is somebody else's.
+    """
     if body is None:
         return None
-    try:
-        checkpoint = msgspec.json.decode(body, type=Checkpoint)
-    except msgspec.DecodeError as error:
-        log.warning("The checkpoint in %s cannot be read (%s); the export begins anew.", storage.folder, error)
-        return None
-    if checkpoint.version != _VERSION:
+    document = _document(storage, CHECKPOINT, body, CHECKPOINT_KIND, "the checkpoint of an image export")
+    traces, checkpoint = _traces(document), None
+    if document.get("version") != _VERSION:
         log.warning("The checkpoint in %s is of another version; the export begins anew.", storage.folder)
-        return None
-    return checkpoint
+    else:
+        try:
+            checkpoint = msgspec.convert(document, Checkpoint)
+        except msgspec.ValidationError as error:
+            log.warning("The checkpoint in %s cannot be read (%s); the export begins anew.", storage.folder, error)
+    return StoredCheckpoint(traces, checkpoint)
+
+
+def _document(storage: Storage, name: str, body: bytes, kind: str, what: str) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or document.get("kind") != kind:
+        raise MiniMaxBadRequestError(
+            f"{storage.url(name)} is not {what}. Nothing was changed. Choose another output_path, or remove it."
+        )
+    return document
+
+
+def _traces(document: dict[str, Any]) -> Traces:
+    try:
+        return msgspec.convert(document, Traces)
+    except msgspec.ValidationError:
+        return Traces()
 
 
 class Manifest(msgspec.Struct):
@@ -205,8 +263,8 @@ class Manifest(msgspec.Struct):
     head: Head
     parts: list[Part]
 
-    def write(self, storage: Storage) -> None:
-        """Make the export a whole one."""
+    def encode(self) -> bytes:
+        """Return the file that makes the export a whole one."""
         document = {
             "kind": KIND,
             "version": 1,
@@ -221,17 +279,18 @@ class Manifest(msgspec.Struct):
             "head": msgspec.to_builtins(self.head),
             "parts": msgspec.to_builtins(self.parts),
         }
-        storage.put(MANIFEST, (json.dumps(document, indent=2) + "\n").encode())
+        return (json.dumps(document, indent=2) + "\n").encode()
 
 
 class StoredManifest(NamedTuple):
     """A manifest as it lies in a folder.
 
-    ``manifest`` is None where it is ours and cannot be built upon.
+    ``manifest`` is None where it is ours and cannot be built upon. ``parts`` are known nevertheless.
     """
 
     sha256: str
     manifest: Manifest | None
+    parts: list[Part]
 
 
 def load_manifest(storage: Storage, body: bytes | None) -> StoredManifest | None:
@@ -241,15 +300,9 @@ def load_manifest(storage: Storage, body: bytes | None) -> StoredManifest | None
     """
     if body is None:
         return None
-    try:
-        document = json.loads(body)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict) or document.get("kind") != KIND:
-        raise MiniMaxBadRequestError(
-            f"{storage.url(MANIFEST)} is not the manifest of an image export. Choose another output_path, or remove it."
-        )
-    return StoredManifest(hashlib.sha256(body).hexdigest(), _manifest(document))
+    document = _document(storage, MANIFEST, body, KIND, "the manifest of an image export")
+    parts = _traces(document).parts
+    return StoredManifest(hashlib.sha256(body).hexdigest(), _manifest(document), parts)
 
 
 def _manifest(document: dict[str, Any]) -> Manifest | None:
@@ -273,6 +326,16 @@ def damaged(parts: Iterable[Part], sizes: Mapping[str, int]) -> str | None:
     :param sizes: of the files in the folder.
     """
     return next((part.name for part in parts if sizes.get(part.name) != part.bytes), None)
+
+
+def foreign(sizes: Mapping[str, int], ours: Iterable[Part]) -> list[str]:
+    """Return the files that are called like parts and are none of ours: not known, or of another size than they had.
+
+    :param sizes: of the files in the folder.
+    :param ours: all parts that our manifest and our checkpoint know.
+    """
+    known = {(part.name, part.bytes) for part in ours}
+    return sorted(name for name, size in sizes.items() if part_number(name) is not None and (name, size) not in known)
 
 
 def part_name(number: int, extension: str) -> str:

@@ -29,7 +29,7 @@ from airflow_provider_minimax.exporting.records import (
     part_number,
     seen,
 )
-from airflow_provider_minimax.exporting.storage import Storage, storage_errors
+from airflow_provider_minimax.exporting.storage import Draft, Storage, storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -100,19 +100,21 @@ def merge(
     storage: Storage,
     media: MediaSource | None,
     read_image: Callable[[str], Image],
-    guard: Callable[[], None],
+    commit: Callable[[Draft, Part], None],
+    check: Callable[[], None],
 ) -> Manifest:
     """Return the manifest of the old export and its news together.
 
     :param fresh: what this walk has found.
     :param read_image: reads an image again.
-    :param guard: called before a part appears.
+    :param commit: lets a draft appear as a part.
+    :param check: called now and then; what it raises ends the merge.
     """
-    reread = _Reread(base, plan, media)
+    reread = _Reread(base, plan, media, check)
     reread.ask(read_image)
     parts = [*fresh.parts, *base.parts]
     names = (part_number(part.name) or 0 for part in parts)
-    writer = PartWriter(storage, plan.format, plan.columns, 1 + max(names, default=-1), guard)
+    writer = PartWriter(storage, plan.format, plan.columns, 1 + max(names, default=-1), commit)
     try:
         late = reread.add(writer)
         old = [reread.rewrite(part, writer, storage) for part in base.parts]
@@ -156,7 +158,8 @@ class _Reread:
     ``found`` counts what they change, and holds what is still to be read again.
     """
 
-    def __init__(self, base: Manifest, plan: Plan, media: MediaSource | None) -> None:
+    def __init__(self, base: Manifest, plan: Plan, media: MediaSource | None, check: Callable[[], None]) -> None:
+        self._check = check
         self._pending = base.found.unfinished
         self._failed = {failure.image_id: failure for failure in base.found.media_failed}
         self._plan = plan
@@ -168,6 +171,7 @@ class _Reread:
         """Read them; those of which the service says something else now, or whose file is there, have a fate."""
         asked = []
         for one in self._pending:
+            self._check()
             try:
                 image = read_image(one.image_id)
             except (MiniMaxNotFoundError, MiniMaxBadRequestError) as error:
@@ -180,7 +184,7 @@ class _Reread:
             asked.append((one, fate, begin(fate, self._media) if self._media is not None else None))
         for one, fate, file in asked:
             if self._media is not None:
-                fate = with_file(fate, file, skip=self._plan.skip_bad_media)
+                fate = with_file(fate, file, skip=self._plan.skip_bad_media, check=self._check)
             if fate.saved is None and one.seen == seen(fate.image):
                 self._keep(one)
             else:
@@ -218,6 +222,7 @@ class _Reread:
                 else:
                     self._settle(fate, writer)
                 if writer.rows % _BATCH == 0:
+                    self._check()
                     writer.flush()
         self.found.unfinished = [
             Unfinished(one.image_id, name, one.seen) if one.part == part.name else one for one in self.found.unfinished

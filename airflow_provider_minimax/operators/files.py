@@ -141,8 +141,7 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
         client = self.hook.get_conn()
         storage = storage_at(folder_at(self.output_path, self.storage_conn_id))
         with storage_errors(storage.folder):
-            # Mapped tasks may share the folder.
-            storage.prepare(is_ours=False)
+            storage.prepare()
         jobs = []
         for kind, job_id in zip(kinds, ids, strict=True):
             self._check_stopped()

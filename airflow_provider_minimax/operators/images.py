@@ -259,7 +259,7 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
             csv_safe=self.csv_safe,
             allow_empty=self.allow_empty,
         )
-        return export_images(client, plan=plan, folder=folder, run=_run_of(context))
+        return export_images(client, plan=plan, folder=folder, run=_run_of(context), check_stopped=self._check_stopped)
 
 
 def _run_of(context: Context) -> str | None:

@@ -17,12 +17,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_minimax.api.client import MiniMaxClient
+from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.exporting import contact_sheet, media, storage  # noqa: F401 - warm before the first fork
 from airflow_provider_minimax.exporting.export import export_images
@@ -35,10 +37,17 @@ _TOUCHES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")
 
 
 def main(order: dict[str, Any]) -> dict[str, Any]:
-    """Do what the test orders: ``sweep`` or ``random`` kills."""
+    """Do what the test orders: kills at these or those moments, or work that the test itself interrupts."""
     # Airflow looks for all installed providers when it is first told of a file; once is enough.
     get_hook_lineage_collector().add_output_asset(context=ObjectStoragePath("/"), uri="/warm")
-    return {"sweep": _sweep, "random": _at_random, "refuse": _refuse, "store": _on_a_store}[order["how"]](order)
+    return {
+        "sweep": _sweep,
+        "random": _at_random,
+        "refuse": _refuse,
+        "store": _on_a_store,
+        "stop": _stop,
+        "work": _work,
+    }[order["how"]](order)
 
 
 def _worker(order: dict[str, Any]) -> Callable[[Path], None]:
@@ -95,11 +104,11 @@ def _check(folder: Path) -> None:
 
 
 def _die_at(number: int, folder: Path) -> None:
-    _before_touch(number, folder, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    _before_touch(number, folder, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 
 
-def _before_touch(number: int, folder: Path, act: Callable[[], object]) -> None:
-    """Do something before the so many-th touch of a folder by this process."""
+def _before_touch(number: int, folder: Path, act: Callable[..., object]) -> None:
+    """Do something before the so many-th touch of a folder by this process; it is told what is touched."""
     left = number
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -110,7 +119,7 @@ def _before_touch(number: int, folder: Path, act: Callable[[], object]) -> None:
             return
         left -= 1
         if left == -1:
-            act()
+            act(event, arguments)
 
     sys.addaudithook(hook)
 
@@ -137,7 +146,7 @@ def _work_until_refused(number: int, folder: Path, work: Callable[[Path], None],
     if os.getuid() == 0:
         # To root nothing is refused.
         os.setuid(_NOBODY)
-    _before_touch(number, folder, lambda: folder.chmod(0o555))
+    _before_touch(number, folder, lambda *_: folder.chmod(0o555))
     try:
         work(folder)
     except Exception as error:  # noqa: BLE001 - whatever it is, the test looks at it
@@ -177,6 +186,61 @@ def _on_a_store(order: dict[str, Any]) -> dict[str, Any]:
         if _wait(_fork(lambda folder=folder: work(folder))):
             raise SystemExit("a try that nobody killed did not end well")
     return {"folders": folders}
+
+
+def _stop(order: dict[str, Any]) -> dict[str, Any]:
+    """Send SIGTERM before the first touch of the folder, before the second, and so on; let each next attempt through.
+
+    Tells for each what was touched, how the attempt ended, and whether there is a manifest then.
+    """
+    stops, told = [], Path(order["folder"]) / "told"
+    for number in range(10_000):
+        folder = Path(order["folder"]) / str(number)
+        told.write_text("")
+        _wait(_fork(lambda folder=folder, number=number: _operate(order, folder, number)))
+        _check(folder)
+        stop = json.loads(told.read_text()) | {"folder": str(folder), "manifest": (folder / "manifest.json").exists()}
+        if not stop["touched"]:
+            return {"stops": stops, "undisturbed": str(folder)}
+        stops.append(stop)
+        if stop["error"]:
+            _wait(_fork(lambda folder=folder: _operate(order, folder)))
+    raise SystemExit("the export never came to its end")
+
+
+def _work(order: dict[str, Any]) -> dict[str, Any]:
+    """Export, and tell how that ended."""
+    return {"error": _outcome(order, Path(order["folder"]))}
+
+
+def _operate(order: dict[str, Any], folder: Path, number: int = -1) -> None:
+    touched = ""
+
+    def stop(event: str, arguments: tuple[Any, ...]) -> None:
+        # What was going to be touched is touched then: in the main thread, after the handler has run.
+        nonlocal touched
+        touched = Path(arguments[1 if event == "os.rename" else 0]).name
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    _before_touch(number, folder, stop)
+    error = _outcome(order, folder)
+    (Path(order["folder"]) / "told").write_text(json.dumps({"touched": touched, "error": error}))
+
+
+def _outcome(order: dict[str, Any], folder: Path) -> str | None:
+    """Run the operator as Airflow's task runner does; return the error that it ended with."""
+    from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
+
+    connection = {"conn_type": "minimax", "password": order["token"], "host": order["base_url"]}
+    os.environ["AIRFLOW_CONN_MINIMAX_DEFAULT"] = json.dumps(connection)
+    operator = MiniMaxExportImagesOperator(task_id="export", output_path=str(folder), **order["plan"])
+    signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
+    ti = SimpleNamespace(dag_id="d", task_id="t", run_id="one", map_index=-1)
+    try:
+        MiniMaxExportImagesOperator.execute.__wrapped__(operator, {"ti": ti})  # type: ignore[attr-defined]
+    except MiniMaxError as error:
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def _at_random(order: dict[str, Any]) -> dict[str, Any]:
@@ -228,4 +292,6 @@ def _wait(child: int) -> bool:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(json.loads(sys.argv[1]))))
+    print(json.dumps(main(json.loads(sys.argv[1]))), flush=True)
+    # A thread may still wait for a response, and nobody waits for it: Airflow ends a killed process after a while.
+    os._exit(0)

@@ -129,8 +129,8 @@ def test_a_store_that_fails_while_a_part_is_sent_keeps_the_older_parts(
     real, calls = storage.shutil.copyfileobj, iter(range(100))
 
     def break_off(source: Any, target: Any, length: int) -> None:
-        # Two parts and two checkpoints first.
-        if next(calls) == 4:
+        # The claim first, and for each of two parts what comes, the part, and that it is there.
+        if next(calls) == 8:
             target.write(source.read(1000))
             raise OSError(5, "Input/output error")
         real(source, target, length)
@@ -220,12 +220,13 @@ def test_an_upload_that_cannot_be_finished_is_given_up(
 
 
 def test_an_upload_of_somebody_else_stays(sandbox: Sandbox, bucket: Bucket) -> None:
-    mine = [f"shared/{name}" for name in ("images-00000.jsonl", "manifest.json", f"media/1-{'a' * 16}.png")]
-    others = ["images-00000.jsonl", "shared/notes.txt", "shared/media/mine.png", "shared/deeper/images-00000.jsonl"]
-    started = [bucket.client.create_multipart_upload(Bucket=BUCKET, Key=key) for key in mine + others]
+    """Also one under a name of ours, where no attempt of ours has said that it would write it."""
+    names = ("images-00000.jsonl", "manifest.json", f"media/1-{'a' * 16}.png", "notes.txt", "deeper/images-00000.jsonl")
+    keys = ["images-00000.jsonl", *(f"shared/{name}" for name in names)]
+    started = [bucket.client.create_multipart_upload(Bucket=BUCKET, Key=key) for key in keys]
     export("shared")
-    assert sorted(upload["Key"] for upload in bucket.uploads()) == sorted(others)
-    for upload in started[len(mine) :]:
+    assert sorted(upload["Key"] for upload in bucket.uploads()) == sorted(keys)
+    for upload in started:
         bucket.client.abort_multipart_upload(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"])
 
 
@@ -252,7 +253,74 @@ def test_what_was_sent_of_a_part_does_not_stay_after_a_kill(sandbox: Sandbox, bu
     """The store would keep it, and charge for it, for ever."""
     sandbox.reset(replace(sandbox.config, images=4_000))
     export_to(str(tmp_path))
-    # Once after the first block, once before the file is put together.
-    for prefix in kill(sandbox, "large", plan={}, requests=[4, 5], block=5 * 2**20):
+    # Before the first block, after it, and before the file is put together.
+    for prefix in kill(sandbox, "large", plan={}, requests=[5, 6, 7], block=5 * 2**20):
         assert bucket.files(f"large/{prefix}") == local(tmp_path)
     assert bucket.uploads() == []
+
+
+# What two attempts do to one another
+
+
+def attempt(prefix: str) -> storage.Storage:
+    return storage.storage_at(storage.folder_at(f"s3://{BUCKET}/{prefix}", "s3_test"))
+
+
+@pytest.mark.parametrize("before", [None, b"theirs before"], ids=["none", "another"])
+def test_a_claim_that_comes_late_does_not_replace_another_one(bucket: Bucket, before: bytes | None) -> None:
+    one, two = attempt("claim"), attempt("claim")
+    if before is not None:
+        one.put("checkpoint.json", before)
+
+    def is_seen(body: bytes | None) -> bool:
+        # The other attempt is quicker.
+        assert two.replace("checkpoint.json", b"two", lambda body: body == before)
+        return body == before
+
+    assert not one.replace("checkpoint.json", b"one", is_seen)
+    assert one.get("checkpoint.json") == b"two"
+    assert two.replace("checkpoint.json", b"three", lambda body: body == b"two")
+    assert one.get("checkpoint.json") == b"three"
+
+
+def test_a_draft_that_a_rival_has_removed_is_not_published(bucket: Bucket) -> None:
+    one, two = attempt("published"), attempt("published")
+    one.publish("manifest.json", b"old", lambda: None)
+    with pytest.raises(storage.DraftGoneError):
+        one.publish("manifest.json", b"new", lambda: two.forget_drafts([one.token]))
+    assert bucket.files("published") == {"manifest.json": b"old"}
+
+
+@pytest.mark.parametrize("size", [5, 6 * 2**20], ids=["one request", "several"])
+def test_a_new_file_takes_the_place_of_no_other_one(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Also where the other one has come after the look."""
+    import s3fs
+
+    monkeypatch.setattr(storage, "_BLOCK", 5 * 2**20)
+    one = attempt(f"new-{size}")
+    one.put("part", b"theirs", is_new=True)
+    with pytest.raises(FileExistsError):
+        one.put("part", b"x" * size, is_new=True)
+    monkeypatch.setattr(s3fs.S3FileSystem, "exists", lambda *_, **__: False)
+    with pytest.raises(FileExistsError):
+        one.put("part", b"x" * size, is_new=True)
+    assert bucket.files(f"new-{size}") == {"part": b"theirs"}
+    assert bucket.uploads() == []
+
+
+def test_a_part_that_was_replaced_by_one_of_equal_size_leaves_no_manifest(
+    sandbox: Sandbox, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.reset(replace(sandbox.config, images=60, page_cap=20))
+    publish, key = type(attempt("any")).publish, "tampered/images-00000.jsonl"
+
+    def tamper(self: Any, name: str, body: bytes, check: Any) -> None:
+        if name == "manifest.json":
+            there = bucket.files("tampered")["images-00000.jsonl"]
+            bucket.client.put_object(Bucket=BUCKET, Key=key, Body=there[::-1])
+        publish(self, name, body, check)
+
+    monkeypatch.setattr(type(attempt("any")), "publish", tamper)
+    with pytest.raises(errors.MiniMaxError, match=r"images-00000\.jsonl is not what was written there"):
+        export("tampered", part_rows=25)
+    assert "manifest.json" not in bucket.files("tampered")

@@ -21,9 +21,10 @@ from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxBadRequestError, MiniMaxError
 from airflow_provider_minimax.api.paging import Page
 from airflow_provider_minimax.api.settings import Settings
-from airflow_provider_minimax.exporting.claim import Claim, TakenOverError
+from airflow_provider_minimax.exporting.claim import TakenOverError
 from airflow_provider_minimax.exporting.export import export_images
 from airflow_provider_minimax.exporting.plan import Plan
+from airflow_provider_minimax.exporting.storage import storage_at
 from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig
 
 LIST = "GET /images/"
@@ -73,25 +74,26 @@ class PausedInTheEnd(MiniMaxClient):
 
 
 @pytest.fixture
-def pause_before_check(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], Pause]:
-    """Let the export of a run stop before it makes sure, for the so many-th time, that the folder is its own."""
+def pause_before_change(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], Pause]:
+    """Let the export of a run stop before it changes the folder for the so many-th time."""
     pauses: dict[str, tuple[int, Pause]] = {}
-    checks = Counter[str]()
-    check = Claim.check
+    changes = Counter[str]()
+    local = type(storage_at(ObjectStoragePath("/")))
+    exclusively = local.exclusively
 
-    def checked(claim: Claim) -> None:
+    def paused(storage: Any) -> Any:
         name = threading.current_thread().name.rpartition("_")[0]
         number, pause = pauses.get(name, (-1, None))
-        checks[name] += 1
-        if pause is not None and checks[name] == number:
+        changes[name] += 1
+        if pause is not None and changes[name] == number:
             pause.wait()
-        check(claim)
+        return exclusively(storage)
 
     def order(name: str, number: int) -> Pause:
         pauses[name] = number, Pause()
         return pauses[name][1]
 
-    monkeypatch.setattr(Claim, "check", checked)
+    monkeypatch.setattr(local, "exclusively", paused)
     return order
 
 
@@ -123,16 +125,16 @@ MEDIA = {"download_media": True, "contact_sheet": True, "max_images": 100}
 
 
 @pytest.mark.parametrize(
-    ("check", "plan"),
-    [(1, {}), (6, {}), (6, MEDIA), (13, {"sync": True}), (15, {})],
+    ("change", "plan"),
+    [(4, {}), (12, {}), (12, MEDIA), (22, {"sync": True}), (26, {})],
     ids=["first part", "checkpoint", "checkpoint, media", "last part, sync", "manifest"],
 )
 @pytest.mark.parametrize("run", ["one", "two"])
 def test_of_two_exports_in_a_folder_the_later_one_goes_on_and_the_earlier_one_stops(
-    sandbox: Sandbox, tmp_path: Path, pause_before_check: Any, check: int, run: str, plan: dict[str, Any]
+    sandbox: Sandbox, tmp_path: Path, pause_before_change: Any, change: int, run: str, plan: dict[str, Any]
 ) -> None:
     """Also where the later one is the next try of the same task instance, and the first has been given up."""
-    pause = pause_before_check("early", check)
+    pause = pause_before_change("early", change)
     with paused_export("early", pause, sandbox, tmp_path / "x", "one", **plan) as early:
         if run == "two":
             sandbox.arrive(7)
@@ -146,12 +148,12 @@ def test_of_two_exports_in_a_folder_the_later_one_goes_on_and_the_earlier_one_st
 
 
 def test_an_export_whose_rival_has_not_ended_leaves_it_alone(
-    sandbox: Sandbox, tmp_path: Path, pause_before_check: Any
+    sandbox: Sandbox, tmp_path: Path, pause_before_change: Any
 ) -> None:
     with contextlib.ExitStack() as later:
-        with paused_export("early", pause_before_check("early", 6), sandbox, tmp_path / "x", "one") as early:
+        with paused_export("early", pause_before_change("early", 12), sandbox, tmp_path / "x", "one") as early:
             sandbox.arrive(7)
-            pause = pause_before_check("late", 5)
+            pause = pause_before_change("late", 10)
             late = later.enter_context(paused_export("late", pause, sandbox, tmp_path / "x", "two"))
         with pytest.raises(TakenOverError):
             early.result()
@@ -190,26 +192,29 @@ def test_what_was_changed_between_a_look_and_the_first_touch_is_not_built_upon(
 
 
 def test_a_part_that_was_changed_before_the_end_leaves_no_manifest(
-    sandbox: Sandbox, tmp_path: Path, pause_before_check: Any
+    sandbox: Sandbox, tmp_path: Path, pause_before_change: Any
 ) -> None:
-    with paused_export("early", pause_before_check("early", 13), sandbox, tmp_path, "one") as early:
+    with paused_export("early", pause_before_change("early", 22), sandbox, tmp_path, "one") as early:
         (tmp_path / "images-00001.jsonl").write_text("mine")
     with pytest.raises(MiniMaxError, match=r"images-00001\.jsonl is not what was written there"):
         early.result()
     assert "manifest.json" not in files(tmp_path)
+    with pytest.raises(MiniMaxBadRequestError, match=r"images-00001\.jsonl\. They stay as they are"):
+        export(sandbox, tmp_path, "one")
+    assert (tmp_path / "images-00001.jsonl").read_text() == "mine"
+    (tmp_path / "images-00001.jsonl").unlink()
     assert export(sandbox, tmp_path, "one")["images"] == 200
 
 
 # The base of a sync
 
 
-@pytest.mark.parametrize("spoil", [Path.unlink, lambda part: part.write_text("mine")], ids=["missing", "damaged"])
 @pytest.mark.parametrize("number", [0, 6])
-def test_a_mirror_with_a_spoilt_part_is_made_anew(
-    sandbox: Sandbox, tmp_path: Path, spoil: Any, number: int, caplog: pytest.LogCaptureFixture
+def test_a_mirror_without_one_of_its_parts_is_made_anew(
+    sandbox: Sandbox, tmp_path: Path, number: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     export(sandbox, tmp_path / "x", "one", sync=True)
-    spoil(tmp_path / "x" / f"images-{number:05d}.jsonl")
+    (tmp_path / "x" / f"images-{number:05d}.jsonl").unlink()
     sandbox.arrive(2)
     assert export(sandbox, tmp_path / "x", "two", sync=True)["images"] == 202
     assert f"images-{number:05d}.jsonl is missing or damaged" in caplog.text

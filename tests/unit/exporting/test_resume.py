@@ -124,17 +124,26 @@ def test_a_checkpoint_of_other_parameters_is_discarded_with_its_parts(
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda folder: (folder / "checkpoint.json").write_text("{"),
-        lambda folder: (folder / "checkpoint.json").write_text('{"version":99}'),
-        lambda folder: (folder / "images-00000.jsonl").unlink(),
-        lambda folder: (folder / "images-00000.jsonl").write_text("short"),
+        lambda checkpoint: checkpoint | {"version": 99},
+        lambda checkpoint: checkpoint | {"found": None},
+        lambda checkpoint: {name: checkpoint[name] for name in ("kind", "parts", "strays", "owner")},
     ],
 )
 def test_a_checkpoint_that_cannot_be_trusted_is_discarded(
     sandbox: Sandbox, tmp_path: Path, undisturbed: dict[str, bytes], spoil: Any
 ) -> None:
     break_off(sandbox, tmp_path / "x")
-    spoil(tmp_path / "x")
+    path = tmp_path / "x" / "checkpoint.json"
+    path.write_text(json.dumps(spoil(json.loads(path.read_text()))))
+    export(tmp_path / "x")
+    assert files(tmp_path / "x") == undisturbed
+
+
+def test_a_checkpoint_without_one_of_its_parts_is_discarded(
+    sandbox: Sandbox, tmp_path: Path, undisturbed: dict[str, bytes]
+) -> None:
+    break_off(sandbox, tmp_path / "x")
+    (tmp_path / "x" / "images-00000.jsonl").unlink()
     export(tmp_path / "x")
     assert files(tmp_path / "x") == undisturbed
 
@@ -275,7 +284,8 @@ def test_a_permission_that_is_lost_half_way_is_a_clear_error(
     real, renamed = Path.replace, iter(range(100))
 
     def replace_(path: Path, target: Path) -> Path:
-        if next(renamed) == 4:
+        # The claim, and for each part: what comes, the part, and that it is there. Then what comes is said once more.
+        if next(renamed) == 7:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return real(path, target)
 

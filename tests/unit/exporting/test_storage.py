@@ -142,7 +142,8 @@ def test_a_draft_that_is_given_up_leaves_nothing_and_takes_what_its_writer_still
 def test_a_part_that_is_given_up_says_nothing_any_more(tmp_path: Path, form: str) -> None:
     if form == "parquet":
         pytest.importorskip("pyarrow")
-    writer = PartWriter(storage_at(ObjectStoragePath(str(tmp_path))), FORMATS[form], columns(media=False))
+    storage = storage_at(ObjectStoragePath(str(tmp_path)))
+    writer = PartWriter(storage, FORMATS[form], columns(media=False), 0, lambda draft, part: draft.commit(part.name))
     writer.add({"imageId": "i1", "status": 2})
     writer.flush()
     writer.abort()
