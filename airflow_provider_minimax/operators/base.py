@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from airflow_provider_minimax.compat import BaseOperator
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 
 

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout
-
 from airflow_provider_minimax.api.ids import Kind
+from airflow_provider_minimax.compat import AirflowSensorTimeout
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.triggers.events import timeout_error
 from airflow_provider_minimax.waiting.poller import Poller, Read, WaitFor

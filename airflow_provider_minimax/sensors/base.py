@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
-from airflow.providers.common.compat.sdk import (
+from airflow_provider_minimax.api.ids import Kind, ids_given
+from airflow_provider_minimax.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -17,11 +18,9 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
     BaseSensorOperator,
     PokeReturnValue,
+    TaskDeferralTimeout,
     conf,
 )
-
-from airflow_provider_minimax.api.ids import Kind, ids_given
-from airflow_provider_minimax.compat import TaskDeferralTimeout
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.triggers.events import is_ended_already, is_left_to_a_worker, result_of, timeout_error
 from airflow_provider_minimax.waiting import pacing

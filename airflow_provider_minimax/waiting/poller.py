@@ -11,8 +11,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeGuard
 
-from airflow.providers.common.compat.sdk import AirflowFailException
-
 from airflow_provider_minimax.api.errors import (
     MiniMaxAccountOnHoldError,
     MiniMaxBadRequestError,
@@ -33,6 +31,7 @@ from airflow_provider_minimax.api.jobs import (
     status_label,
 )
 from airflow_provider_minimax.api.sendable import sendable
+from airflow_provider_minimax.compat import AirflowFailException
 from airflow_provider_minimax.waiting import pacing
 from airflow_provider_minimax.waiting.rounds import Answers, Found
 

@@ -7,12 +7,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from airflow.providers.common.compat.sdk import AirflowFailException
-
 from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.api.jobs import Job
 from airflow_provider_minimax.api.parameters import PAGE_SIZE
+from airflow_provider_minimax.compat import AirflowFailException
 from airflow_provider_minimax.waiting.plan import BEYOND, Rank, looks_again, pages_worth_reading, worth_another_page
 from airflow_provider_minimax.waiting.refusals import end_of_round, is_due
 

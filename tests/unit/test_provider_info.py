@@ -25,6 +25,11 @@ def schema(name: str) -> Any:
     return json.loads((AIRFLOW / name).read_text(encoding="utf-8"))
 
 
+def reads_the_form_from_the_description() -> bool:
+    """Tell whether Airflow itself has fields for what `provider_info` describes (3.2), and asks no hook for them."""
+    return "conn-fields" in json.dumps(schema("provider.yaml.schema.json"))
+
+
 def test_the_entry_point_gives_this_description() -> None:
     (entry,) = (one for one in entry_points(group="apache_airflow_provider") if one.module.startswith("airflow_pro"))
     assert entry.load()() == INFO
@@ -42,6 +47,7 @@ def test_the_connection_type_fits_the_schema_of_provider_descriptions() -> None:
     jsonschema.validate(INFO["connection-types"], part)
 
 
+@pytest.mark.skipif(not reads_the_form_from_the_description(), reason="this Airflow's schema knows no form")
 def test_a_mistake_in_the_form_would_be_found() -> None:
     whole = schema("provider.yaml.schema.json")
     wrong = [{**CONNECTION, "ui-field-behaviour": {"hidden-fields": ["pasword"]}}]
@@ -86,6 +92,13 @@ def test_every_module_with_a_public_class_is_named() -> None:
     assert named == there
 
 
+@pytest.fixture(scope="module")
+def _has_forms() -> None:
+    if not reads_the_form_from_the_description():
+        pytest.importorskip("wtforms", reason="this Airflow makes its forms with WTForms: the extra form")
+
+
+@pytest.mark.usefixtures("_has_forms")
 def test_airflow_shows_the_form() -> None:
     from airflow.providers_manager import ProvidersManager
 
@@ -95,6 +108,25 @@ def test_airflow_shows_the_form() -> None:
     assert manager.hooks["minimax"].connection_testable
     behaviour = manager.field_behaviours["minimax"]
     assert behaviour["relabeling"]["password"] == "API token"
-    if "conn-fields" in json.dumps(schema("provider.yaml.schema.json")):
-        widgets = {name for name in manager.connection_form_widgets if name.startswith("extra__minimax__")}
-        assert widgets == {f"extra__minimax__{name}" for name in CONNECTION["conn-fields"]}
+    widgets = {name for name in manager.connection_form_widgets if name.startswith("extra__minimax__")}
+    assert widgets == {f"extra__minimax__{name}" for name in CONNECTION["conn-fields"]}
+
+
+@pytest.mark.usefixtures("_has_forms")
+def test_airflow_s_pages_get_the_same_form_from_every_release(recwarn: pytest.WarningsRecorder) -> None:
+    from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+
+    (form,) = (meta for meta in HookMetaService.hook_meta_data() if meta.connection_type == "minimax")
+    shown = {name: field for name, field in form.standard_fields if field is not None}
+    assert {name for name, field in shown.items() if field.hidden} == {"login", "url_schema", "port"}
+    assert (shown["password"].title, shown["password"].placeholder) == ("API token", "user:1234-...")
+    assert (shown["host"].title, shown["host"].placeholder) == ("Base URL", "https://api.useapi.net/v1/minimax")
+    assert {name: field["description"] for name, field in form.extra_fields.items()} == {
+        name: field["description"] for name, field in CONNECTION["conn-fields"].items()
+    }
+    assert {name: field["schema"]["title"] for name, field in form.extra_fields.items()} == {
+        name: field["label"] for name, field in CONNECTION["conn-fields"].items()
+    }
+    # Every field may be left empty.
+    assert all("null" in field["schema"]["type"] for field in form.extra_fields.values())
+    assert [str(warning.message) for warning in recwarn if "MiniMaxHook" in str(warning.message)] == []

@@ -6,9 +6,9 @@ import copy
 import pickle
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.compat import AirflowException, AirflowFailException
 
 FINAL = [
     errors.MiniMaxAuthError,

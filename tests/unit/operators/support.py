@@ -8,8 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from airflow.providers.common.compat.sdk import TaskDeferred
 from pydantic import JsonValue, TypeAdapter
+
+from airflow_provider_minimax.compat import TaskDeferred
 
 IMAGES = "POST /images/create"
 VIDEOS = "POST /videos/create"

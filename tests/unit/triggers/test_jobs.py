@@ -133,8 +133,8 @@ def test_a_service_that_hangs_does_not_keep_a_wait_long_beyond_its_deadline(
 # The connection
 
 
-def test_a_connection_that_does_not_exist_is_an_end_with_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AIRFLOW_CONN_MINIMAX_DEFAULT", raising=False)
+@pytest.mark.usefixtures("undefined_connections")
+def test_a_connection_that_does_not_exist_is_an_end_with_a_name() -> None:
     (event,) = asyncio.run(fire(trigger("user:1000-minimax:2-image:3")))
     assert (event["end"], event["error"]) == ("failed", "MiniMaxBadRequestError")
     assert "minimax_default" in event["message"]
