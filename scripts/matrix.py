@@ -30,7 +30,7 @@ DEFERRED_DAG = ("tests/integration/test_example_dags.py::test_a_prompt_becomes_a
 
 #: Seconds that an environment, and that the tests in it, may take; generous for a slow machine.
 BUILD_LIMIT = 900.0
-TESTS_LIMIT = 2400.0
+TESTS_LIMIT = 900.0
 
 CONSTRAINTS = ("--constraint", "constraints.txt")
 
@@ -76,10 +76,13 @@ class NoPythonError(CannotBuildError):
 
 @dataclass
 class Result:
-    """What came of a row."""
+    """What came of a row.
+
+    :param versions: of Python, Airflow and common-compat.
+    """
 
     row: Row
-    versions: str = ""
+    versions: Sequence[str] = ("", "", "")
     tests: str = ""
     dag: str = ""
     seconds: float = 0.0
@@ -88,7 +91,8 @@ class Result:
 
 def main() -> int:
     """Run the rows one after the other; 0 when none failed."""
-    console = Console(highlight=False, soft_wrap=True)
+    # As wide as the table, which is read in a log as well as on a terminal.
+    console = Console(highlight=False, soft_wrap=True, width=120)
     try:
         rows = choose(os.environ.get("ROWS", ""))
     except ValueError as error:
@@ -125,10 +129,10 @@ def run(row: Row) -> Result:
     try:
         python = build(row)
     except NoPythonError as error:
-        result.versions, result.tests = str(error), "skipped"
+        result.tests = f"skipped: {error}"
         return result
     except CannotBuildError as error:
-        result.versions = "cannot be installed"
+        result.tests = "not installed"
         result.failed = [str(error)]
         return result
     result.versions = _versions(python)
@@ -203,13 +207,12 @@ def _uv(arguments: Sequence[str]) -> None:
         raise CannotBuildError(done.stderr.strip() or f"uv ended with {done.returncode}")
 
 
-def _versions(python: Path) -> str:
+def _versions(python: Path) -> Sequence[str]:
     code = (
         "import platform; from importlib.metadata import version;"
-        "print('Python', platform.python_version(), 'Airflow', version('apache-airflow'),"
-        "'common-compat', version('apache-airflow-providers-common-compat'))"
+        "print(platform.python_version(), version('apache-airflow'), version('apache-airflow-providers-common-compat'))"
     )
-    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
 
 def _pytest(row: Row, python: Path, name: str, tests: Sequence[str], failed: list[str]) -> str:
@@ -243,7 +246,8 @@ def _counts(report: Path) -> str:
     (suite,) = _parsed(report).iter("testsuite")
     total, skipped = int(suite.attrib["tests"]), int(suite.attrib["skipped"])
     bad = int(suite.attrib["failures"]) + int(suite.attrib["errors"])
-    return f"{total - bad - skipped} passed, {bad} failed, {skipped} skipped"
+    counted = {"passed": total - bad - skipped, "failed": bad, "skipped": skipped}
+    return ", ".join(f"{count} {what}" for what, count in counted.items() if count)
 
 
 def _failures(report: Path) -> Iterator[str]:
@@ -254,10 +258,10 @@ def _failures(report: Path) -> Iterator[str]:
 
 def _table(results: Sequence[Result]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("row", "versions", "unit tests", "deferred DAG", "seconds"):
+    for column in ("row", "Python", "Airflow", "common-compat", "unit tests", "deferred DAG", "seconds"):
         table.add_column(column, no_wrap=True)
     for result in results:
-        style = "red" if result.failed else "yellow" if result.tests == "skipped" else None
-        cells = (result.row.name, result.versions, result.tests, result.dag, f"{result.seconds:.0f}")
+        style = "red" if result.failed else "" if result.dag else "yellow"
+        cells = (result.row.name, *result.versions, result.tests, result.dag, f"{result.seconds:.0f}")
         table.add_row(*cells, style=style)
     return table
