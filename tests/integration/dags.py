@@ -49,7 +49,7 @@ def run(dag_id: str, build: Callable[[], object], **conf: object) -> Run:
 
 
 def _store(dag: DAG) -> None:
-    """Put a DAG where ``dag.test()`` looks for it; newer releases of Airflow store it themselves, if a file holds it."""
+    """Put a DAG where ``dag.test()`` looks for it. Newer releases of Airflow do so too, for a DAG of a file."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
 
     try:
