@@ -161,7 +161,7 @@ class RunningAirflow:
         return self._call("PATCH", f"/api/v2/{path}", json=body)
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        answer = self._session.request(method, f"{self.url}{path}", timeout=30, **options)
+        answer = self._session.request(method, f"{self.url}{path}", timeout=LIMIT, **options)
         if answer.status_code >= 500:
             raise RuntimeError(f"{method} {path}: {answer.status_code}\n{self._printed('api-server')}")
         answer.raise_for_status()
