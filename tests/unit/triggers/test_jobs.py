@@ -107,7 +107,8 @@ def test_one_that_was_not_has_timed_out_with_one_request(sandbox: Sandbox) -> No
     (image_id,) = sandbox.create_image("a lamp [stuck]")
     (event,) = asyncio.run(fire(trigger(image_id, seconds=-3600)))
     assert event["end"] == "timed out"
-    assert f"{image_id} (pending" in event["message"]
+    # On a busy machine it has left the first of its states by the time that it is asked for.
+    assert event["message"].startswith((f"{image_id} (pending", f"{image_id} (queued"))
     assert sandbox.stats.count(READ) == 1
 
 
