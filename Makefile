@@ -48,15 +48,19 @@ integration: $(STAMP) ## run only the tests that go through a running Airflow, s
 	@$(PIP) $(EXTRA) '.[s3]'
 	@$(PYTEST) $(TESTS)
 
+matrix: $(STAMP) ## run the tests on each supported Airflow and Python (ROWS=lowest,newest for some)
+	@$(PIP) $(EXTRA) '.[matrix]'
+	@ROWS='$(ROWS)' $(PY) -m scripts matrix
+
 constraints: $(STAMP) ## choose anew the versions in constraints.txt
-	@$(PIP) --quiet install uv
+	@$(PIP) $(EXTRA) '.[matrix]'
 	@$(PY) -m scripts constraints
 
 clean: ## remove everything that the other targets made
 	rm -rf $(VENV) .airflow dist .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test airflow lint browser integration bench constraints clean moved
+.PHONY: help demo test airflow lint browser integration bench matrix constraints clean moved
 
 $(STAMP): pyproject.toml constraints.txt
 	@sh scripts/venv.sh '$(PYTHON)' $@

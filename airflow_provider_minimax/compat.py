@@ -1,14 +1,111 @@
-"""Names of Airflow that lie elsewhere in 3.1, and that ``common.compat`` does not bring."""
+"""What lies elsewhere, or is missing, in one of the releases of Airflow and of common-compat that we support.
+
+Everything is found by looking for it, not by a version number. An unmodified Airflow 3.1.0 comes with a common-compat
+that has no ``sdk`` module yet, so the names are taken from Airflow itself: the same classes, by one step less.
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue
+
 try:
-    from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferralError, TaskDeferralTimeout
+    from airflow.sdk.configuration import conf
 except ImportError:
-    from airflow.exceptions import (  # type: ignore[no-redef]
+    # Airflow 3.1
+    from airflow.configuration import conf
+
+try:
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
         AirflowRescheduleException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        AirflowTaskTimeout,
         TaskDeferralError,
         TaskDeferralTimeout,
+        TaskDeferred,
+    )
+except ImportError:
+    # Airflow 3.1
+    from airflow.exceptions import (  # type: ignore[attr-defined, no-redef]
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowRescheduleException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        AirflowTaskTimeout,
+        TaskDeferralError,
+        TaskDeferralTimeout,
+        TaskDeferred,
     )
 
-__all__ = ["AirflowRescheduleException", "TaskDeferralError", "TaskDeferralTimeout"]
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+__all__ = [
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowRescheduleException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "AirflowTaskTimeout",
+    "BaseHook",
+    "BaseOperator",
+    "BaseOperatorLink",
+    "BaseSensorOperator",
+    "PokeReturnValue",
+    "TaskDeferralError",
+    "TaskDeferralTimeout",
+    "TaskDeferred",
+    "conf",
+    "get_async_connection",
+]
+
+AsyncReader = Callable[[str, BaseHook], Awaitable["Connection"]]
+
+
+async def get_async_connection(conn_id: str, hook: BaseHook) -> Connection:
+    """Read a connection on an event loop, without blocking it.
+
+    :param hook: reads it; a subclass may have its own way.
+    :raises AirflowNotFoundException: there is no such connection.
+    """
+    return await _installed_reader()(conn_id, hook)
+
+
+def choose_reader(offered: Callable[..., Awaitable[Connection]] | None) -> AsyncReader:
+    """Return the function of common-compat where it takes a hook (1.17), else one that reads in a thread.
+
+    The earlier ones always read by ``BaseHook.aget_connection``, which before Airflow 3.3.2 fails while another
+    asynchronous call to the supervisor is under way.
+
+    :param offered: what common-compat has; None where it has nothing.
+    """
+    if offered is not None and "hook" in inspect.signature(offered).parameters:
+        return offered
+    return _read_in_thread
+
+
+@cache
+def _installed_reader() -> AsyncReader:
+    try:
+        from airflow.providers.common.compat.connection import get_async_connection as offered
+    except ImportError:
+        return choose_reader(None)
+    return choose_reader(offered)
+
+
+async def _read_in_thread(conn_id: str, hook: BaseHook) -> Connection:
+    # Not `asyncio.to_thread`: a thread of asgiref's reaches the supervisor through the loop that waits for it.
+    from asgiref.sync import sync_to_async
+
+    return await sync_to_async(hook.get_connection)(conn_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink
+from airflow_provider_minimax.compat import BaseOperatorLink
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -21,7 +21,7 @@ class MiniMaxMediaLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - part of the signature
         """Return the address; empty while there is none. Asked on the worker, after each of its runs."""
-        from airflow.providers.common.compat.sdk import XCom
+        from airflow.sdk.execution_time.xcom import XCom
 
         result = XCom.get_value(ti_key=ti_key, key="return_value")
         first = result[0] if isinstance(result, list) and result else result

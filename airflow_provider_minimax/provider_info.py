@@ -8,6 +8,34 @@ _NAME: Final = "MiniMax / Hailuo AI"
 _PACKAGE: Final = "airflow_provider_minimax"
 
 
+def _field(label: str, description: str, kind: str, **bounds: int) -> dict[str, Any]:
+    # The null lets the field be left empty.
+    return {"label": label, "description": description, "schema": {"type": [kind, "null"], **bounds}}
+
+
+#: What the connection form shows of Airflow's own fields. Airflow 3.1 asks the hook for it, later ones read it here.
+FIELD_BEHAVIOUR: Final[dict[str, Any]] = {
+    "hidden-fields": ["login", "schema", "port"],
+    "relabeling": {"password": "API token", "host": "Base URL"},
+    "placeholders": {
+        "password": "user:1234-...",
+        "host": "https://api.useapi.net/v1/minimax",
+    },
+}
+
+#: The fields of the connection form that stand for the extras.
+CONNECTION_FIELDS: Final[dict[str, dict[str, Any]]] = {
+    "account": _field(
+        "Account",
+        "Hailuo account to work on; needed where several are configured at useapi.net.",
+        "string",
+    ),
+    "connect_timeout": _field("Connect time-out", "Seconds; 10 when empty.", "number", minimum=1),
+    "read_timeout": _field("Read time-out", "Seconds; 60 when empty.", "number", minimum=1),
+    "max_attempts": _field("Attempts", "Tries of one request; 5 when empty.", "integer", minimum=1),
+}
+
+
 def get_provider_info() -> dict[str, Any]:
     """Return the description of the provider that the entry point ``apache_airflow_provider`` promises."""
     return {
@@ -31,24 +59,8 @@ def get_provider_info() -> dict[str, Any]:
                 "connection-type": "minimax",
                 "hook-class-name": f"{_PACKAGE}.hooks.minimax.MiniMaxHook",
                 "hook-name": _NAME,
-                "ui-field-behaviour": {
-                    "hidden-fields": ["login", "schema", "port"],
-                    "relabeling": {"password": "API token", "host": "Base URL"},
-                    "placeholders": {
-                        "password": "user:1234-...",
-                        "host": "https://api.useapi.net/v1/minimax",
-                    },
-                },
-                "conn-fields": {
-                    "account": _field(
-                        "Account",
-                        "Hailuo account to work on; needed where several are configured at useapi.net.",
-                        "string",
-                    ),
-                    "connect_timeout": _field("Connect time-out", "Seconds; 10 when empty.", "number", minimum=1),
-                    "read_timeout": _field("Read time-out", "Seconds; 60 when empty.", "number", minimum=1),
-                    "max_attempts": _field("Attempts", "Tries of one request; 5 when empty.", "integer", minimum=1),
-                },
+                "ui-field-behaviour": FIELD_BEHAVIOUR,
+                "conn-fields": CONNECTION_FIELDS,
             }
         ],
     }
@@ -56,8 +68,3 @@ def get_provider_info() -> dict[str, Any]:
 
 def _modules(*names: str) -> dict[str, Any]:
     return {"integration-name": _NAME, "python-modules": [f"{_PACKAGE}.{name}" for name in names]}
-
-
-def _field(label: str, description: str, kind: str, **bounds: int) -> dict[str, Any]:
-    # The null lets the field be left empty.
-    return {"label": label, "description": description, "schema": {"type": [kind, "null"], **bounds}}

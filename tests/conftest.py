@@ -38,6 +38,27 @@ def sandbox(_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     return _server
 
 
+@pytest.fixture
+def undefined_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow has no connection, and a supervisor says so, as it does to a worker and a triggerer.
+
+    Without a supervisor, Airflow 3.1.0 fails to ask for what the environment does not define.
+    """
+    from airflow.sdk.exceptions import ErrorType
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import ErrorResponse
+
+    class Supervisor:
+        def send(self, message: object) -> ErrorResponse:
+            return ErrorResponse(error=ErrorType.CONNECTION_NOT_FOUND)
+
+        async def asend(self, message: object) -> ErrorResponse:
+            return self.send(message)
+
+    monkeypatch.delenv("AIRFLOW_CONN_MINIMAX_DEFAULT", raising=False)
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
+
+
 @pytest.fixture(scope="session")
 def airflow_db() -> None:
     """The database of the private Airflow, for tests that run DAGs."""

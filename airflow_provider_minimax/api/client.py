@@ -89,7 +89,12 @@ class MiniMaxClient:
         return page
 
     def iter_pages(
-        self, account: str | None = None, page_size: int = PAGE_SIZE, after: paging.Position | None = None
+        self,
+        account: str | None = None,
+        page_size: int = PAGE_SIZE,
+        after: paging.Position | None = None,
+        *,
+        check_end: bool = True,
     ) -> Iterator[paging.Page]:
         """Walk through all images of the account, newest first, page by page, each image once.
 
@@ -98,6 +103,8 @@ class MiniMaxClient:
         :param page_size: images asked for at a time. Where the service refuses that many, the documented
             default of 30 is used.
         :param after: the place where an earlier walk ended, to go on from there.
+        :param check_end: compare the end with the service's count, and look twice at an empty list. Not for a caller
+            that looks for some images: a count that is wrong must not end its search.
         :raises MiniMaxUpstreamError: the service does not move on.
         :raises MiniMaxShortListError: the list ends before as many images as the service counts; see
             ``with_list_checks``.
@@ -105,12 +112,14 @@ class MiniMaxClient:
         at_least_one("page_size", page_size)
         # With one image a page, a service that repeats the cursor image would never move.
         fetch = _PageFetcher(self, account, max(page_size, 2)).fetch
-        end = paging.EndCheck(
-            first_page=lambda: fetch(None),
-            wait=lambda: self._sleep(_SECOND_LOOK),
-            check_total=self._check_total,
-            allow_empty=self._allow_empty,
-        )
+        end = None
+        if check_end:
+            end = paging.EndCheck(
+                first_page=lambda: fetch(None),
+                wait=lambda: self._sleep(_SECOND_LOOK),
+                check_total=self._check_total,
+                allow_empty=self._allow_empty,
+            )
         return paging.walk(fetch(None), fetch, end) if after is None else paging.walk_on(after, fetch, end)
 
     def iter_images(
@@ -158,11 +167,9 @@ class MiniMaxClient:
 
         For who looks for some of them: the end of the list is not checked against the service's count.
         """
-        fetch = (
-            self._video_pages(account, page_size)
-            if kind == "video"
-            else _PageFetcher(self, account, max(page_size, 2)).fetch
-        )
+        if kind == "image":
+            return (page.images for page in self.iter_pages(account, page_size, check_end=False))
+        fetch = self._video_pages(account, page_size)
         return (page.images for page in paging.walk(fetch(None), fetch))
 
     def _video_pages(self, account: str, page_size: int) -> Callable[[str | None], dict[str, Any]]:

@@ -230,10 +230,8 @@ class MediaFetcher:
 
     def _pieces(self, response: requests.Response, deadline: float) -> Iterator[bytes]:
         """Yield a body as it comes: to wait for more than is there would hide how slowly it trickles."""
-        # Old releases of urllib3 have no `read1`.
-        read = getattr(response.raw, "read1", response.raw.read)
         try:
-            while piece := read(_CHUNK, decode_content=False):
+            while piece := response.raw.read1(_CHUNK, decode_content=False):
                 self._check_stopped()
                 if self._ended.is_set() or time.monotonic() > deadline:
                     raise MediaError("it comes too slowly")

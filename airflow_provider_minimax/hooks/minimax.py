@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
-
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
 from airflow_provider_minimax.api.parameters import PAGE_SIZE, SAFE_PAGE_SIZE, given_text, required_text
 from airflow_provider_minimax.api.settings import Settings, base_url, check_token
+from airflow_provider_minimax.compat import AirflowNotFoundException, BaseHook, get_async_connection
+from airflow_provider_minimax.provider_info import CONNECTION_FIELDS, FIELD_BEHAVIOUR
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +51,25 @@ class MiniMaxHook(BaseHook):
         self.minimax_conn_id = required_text("minimax_conn_id", minimax_conn_id)
         self.account = given_text("account", account)
 
+    @staticmethod
+    def get_ui_field_behaviour() -> dict[str, Any]:
+        """Return which fields the connection form of Airflow 3.1 hides, and how it calls the others.
+
+        Later releases read this, like the fields, in ``provider_info``.
+        """
+        return {part.replace("-", "_"): value for part, value in FIELD_BEHAVIOUR.items()}
+
+    @staticmethod
+    def get_connection_form_widgets() -> dict[str, Any]:
+        """Return the extra fields of the connection form of Airflow 3.1, which has no field for a fraction."""
+        from wtforms import IntegerField, StringField
+
+        widgets = {}
+        for name, field in CONNECTION_FIELDS.items():
+            of_kind = IntegerField if "integer" in field["schema"]["type"] else StringField
+            widgets[name] = of_kind(field["label"], description=field["description"])
+        return widgets
+
     @cached_property
     def _client(self) -> MiniMaxClient:
         # Here, so that parsing a DAG file does not import the HTTP stack.
@@ -68,9 +87,7 @@ class MiniMaxHook(BaseHook):
 
     async def aget_settings(self) -> Settings:
         """Return what a client is made from, on an event loop that must not be blocked."""
-        from airflow.providers.common.compat.connection import get_async_connection
-
-        connection = await get_async_connection(self.minimax_conn_id, hook=self)
+        connection = await get_async_connection(self.minimax_conn_id, self)
         return settings_of(connection, self.minimax_conn_id, self.account)
 
     def test_connection(self) -> tuple[bool, str]:

@@ -10,14 +10,20 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, conf
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.api.parameters import one_of
-from airflow_provider_minimax.compat import AirflowRescheduleException, TaskDeferralError, TaskDeferralTimeout
+from airflow_provider_minimax.compat import (
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSensorTimeout,
+    TaskDeferralError,
+    TaskDeferralTimeout,
+    conf,
+)
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator

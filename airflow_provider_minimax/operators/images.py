@@ -6,10 +6,9 @@ import logging
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.common.compat.sdk import AirflowSkipException
-
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError, MiniMaxJobFailedError
 from airflow_provider_minimax.api.parameters import PAGE_SIZE, at_least_one, one_of
+from airflow_provider_minimax.compat import AirflowSkipException
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.operators.creating import MiniMaxCreateOperator
 from airflow_provider_minimax.waiting.poller import check_require

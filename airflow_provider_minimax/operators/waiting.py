@@ -7,11 +7,10 @@ from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
-
 from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.jobs import COMPLETED, is_final, is_known_failure, outcome, status_label
+from airflow_provider_minimax.compat import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.triggers.events import timeout_error
 from airflow_provider_minimax.waiting.poller import Poller, WaitFor

@@ -133,7 +133,10 @@ class Search:
 
     def _pages(self, account: str) -> Iterator[Page]:
         if self._kind == "image":
-            return (Page(page.images, page.total) for page in self._client.iter_pages(account, SAFE_PAGE_SIZE))
+            return (
+                Page(page.images, page.total)
+                for page in self._client.iter_pages(account, SAFE_PAGE_SIZE, check_end=False)
+            )
         return (Page(items) for items in self._client.iter_job_pages(self._kind, account, SAFE_PAGE_SIZE))
 
     def _warn(self, account: str | None, why: str) -> None:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
-from airflow.providers.common.compat.sdk import (
+from airflow_provider_minimax.api.ids import Kind, ids_given
+from airflow_provider_minimax.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -16,11 +17,9 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
     BaseSensorOperator,
     PokeReturnValue,
+    TaskDeferralTimeout,
     conf,
 )
-
-from airflow_provider_minimax.api.ids import Kind, ids_given
-from airflow_provider_minimax.compat import TaskDeferralTimeout
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.triggers.events import (
     is_ended_already,
@@ -173,15 +172,21 @@ class MiniMaxJobSensor(BaseSensorOperator):
         with self._flags():
             poller = self._restore_poller(context)
             failures = poller.failures
-            is_last = not self.deferrable and self._run_duration(context) >= self.timeout - _HEAD_START
+            is_last = self._is_overdue(context)
             found = self._poll(poller, context, is_last=is_last)
+            if found is None and not is_last and self._is_overdue(context):
+                # This round took the time that was left, and a list that it read may be stale.
+                is_last, found = True, self._poll(poller, context, is_last=True)
             if poller.failures != failures:
                 self._store_failures(context, poller.failures)
             if found is not None:
                 return PokeReturnValue(is_done=True, xcom_value=self._result(found))
-            if is_last or (not self.deferrable and self._run_duration(context) >= self.timeout - _HEAD_START):
+            if is_last:
                 raise timeout_error(self.timeout, poller.describe_pending())
         return PokeReturnValue(is_done=False)
+
+    def _is_overdue(self, context: Context) -> bool:
+        return not self.deferrable and self._run_duration(context) >= self.timeout - _HEAD_START
 
     def _poll(self, poller: Poller, context: Context, *, is_last: bool) -> list[dict[str, Any]] | None:
         def read(ids: Collection[str]) -> Answers:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, TypeGuard
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout
-
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.sendable import sendable
+from airflow_provider_minimax.compat import AirflowSensorTimeout
 
 Payload = dict[str, Any]
 

@@ -19,9 +19,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException
-
 from airflow_provider_minimax.api.errors import MiniMaxError
+from airflow_provider_minimax.compat import AirflowException, AirflowNotFoundException
 from airflow_provider_minimax.triggers.events import Payload, ended_badly, ended_well, timed_out
 from airflow_provider_minimax.waiting import faults, pacing
 from airflow_provider_minimax.waiting.rounds import Answers, Reader

@@ -6,9 +6,8 @@ import traceback
 from pathlib import PurePath
 from typing import Final
 
-from airflow.providers.common.compat.sdk import AirflowException
-
 from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
+from airflow_provider_minimax.compat import AirflowException
 
 #: What Python raises for code that is wrong. A library's own errors (a secrets backend's, say) derive from none of
 #: these, with few exceptions, and may pass; so do those of the machine (``OSError``, a thread that cannot be started).

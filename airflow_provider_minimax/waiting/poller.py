@@ -12,8 +12,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeGuard
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
-
 from airflow_provider_minimax.api.errors import (
     MiniMaxAccountOnHoldError,
     MiniMaxBadRequestError,
@@ -34,6 +32,7 @@ from airflow_provider_minimax.api.jobs import (
     status_label,
 )
 from airflow_provider_minimax.api.sendable import sendable
+from airflow_provider_minimax.compat import AirflowException, AirflowFailException
 from airflow_provider_minimax.waiting import faults, pacing
 from airflow_provider_minimax.waiting.rounds import Answers, Found
 

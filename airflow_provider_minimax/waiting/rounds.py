@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
 
-from airflow.providers.common.compat.sdk import AirflowFailException
-
 from airflow_provider_minimax.api.errors import MiniMaxAccountOnHoldError, MiniMaxError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.api.jobs import Job, is_final
 from airflow_provider_minimax.api.parameters import PAGE_SIZE
+from airflow_provider_minimax.compat import AirflowFailException
 from airflow_provider_minimax.waiting import plan
 from airflow_provider_minimax.waiting.lanes import Clients, Direct, FullError, Lanes, Sender, SlowError
 from airflow_provider_minimax.waiting.plan import BEYOND, Listed, Rank

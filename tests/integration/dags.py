@@ -19,6 +19,7 @@ class Run:
     """
 
     def __init__(self, dag: DAG, logical_date: datetime | EllipsisType | None = ..., **conf: object) -> None:
+        store(dag)
         date = pendulum.now("UTC") if logical_date is ... else logical_date
         self._run = dag.test(logical_date=date, run_conf=conf or None)
 
@@ -44,12 +45,11 @@ def run(dag_id: str, build: Callable[[], object], **conf: object) -> Run:
     """Make a DAG of what ``build`` makes in it, and run it."""
     with DAG(dag_id=dag_id, schedule=None, start_date=datetime(2026, 1, 1)) as dag:
         build()
-    store(dag)
     return Run(dag, **conf)
 
 
 def store(dag: DAG) -> None:
-    """Put a DAG that lies in no bundle's file where ``dag.test()`` looks for it."""
+    """Put a DAG where ``dag.test()`` looks for it. Newer releases of Airflow do so too, for a DAG of a file."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
 
     try:

@@ -13,17 +13,17 @@ PACKAGE = "airflow_provider_minimax"
 
 #: What each part of the package may know beside itself, the lazy imports and those for types included.
 BELOW = {
-    "api": set(),
     "compat": set(),
-    "links": set(),
-    "sandbox": set(),
     "provider_info": set(),
+    "sandbox": set(),
+    "api": {"compat"},
+    "links": {"compat"},
     "retry_policy": {"api"},
-    "waiting": {"api"},
+    "waiting": {"api", "compat"},
     "exporting": {"api"},
     "ordering": {"api"},
-    "hooks": {"api"},
-    "triggers": {"api", "waiting", "hooks"},
+    "hooks": {"api", "compat", "provider_info"},
+    "triggers": {"api", "compat", "waiting", "hooks"},
     "sensors": {"api", "compat", "waiting", "hooks", "triggers"},
     "operators": {"api", "compat", "links", "waiting", "exporting", "ordering", "hooks", "triggers"},
 }

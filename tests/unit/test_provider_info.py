@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,11 @@ def schema(name: str) -> Any:
     return json.loads((AIRFLOW / name).read_text(encoding="utf-8"))
 
 
+def reads_the_form_from_the_description() -> bool:
+    """Tell whether Airflow itself has fields for what `provider_info` describes (3.2), and asks no hook for them."""
+    return "conn-fields" in json.dumps(schema("provider.yaml.schema.json"))
+
+
 def test_the_entry_point_gives_this_description() -> None:
     (entry,) = (one for one in entry_points(group="apache_airflow_provider") if one.module.startswith("airflow_pro"))
     assert entry.load()() == INFO
@@ -42,6 +49,7 @@ def test_the_connection_type_fits_the_schema_of_provider_descriptions() -> None:
     jsonschema.validate(INFO["connection-types"], part)
 
 
+@pytest.mark.skipif(not reads_the_form_from_the_description(), reason="this Airflow's schema knows no form")
 def test_a_mistake_in_the_form_would_be_found() -> None:
     whole = schema("provider.yaml.schema.json")
     wrong = [{**CONNECTION, "ui-field-behaviour": {"hidden-fields": ["pasword"]}}]
@@ -86,6 +94,13 @@ def test_every_module_with_a_public_class_is_named() -> None:
     assert named == there
 
 
+@pytest.fixture(scope="module")
+def _has_forms() -> None:
+    if not reads_the_form_from_the_description():
+        pytest.importorskip("wtforms", reason="this Airflow makes its forms with WTForms: the extra form")
+
+
+@pytest.mark.usefixtures("_has_forms")
 def test_airflow_shows_the_form() -> None:
     from airflow.providers_manager import ProvidersManager
 
@@ -95,6 +110,31 @@ def test_airflow_shows_the_form() -> None:
     assert manager.hooks["minimax"].connection_testable
     behaviour = manager.field_behaviours["minimax"]
     assert behaviour["relabeling"]["password"] == "API token"
-    if "conn-fields" in json.dumps(schema("provider.yaml.schema.json")):
-        widgets = {name for name in manager.connection_form_widgets if name.startswith("extra__minimax__")}
-        assert widgets == {f"extra__minimax__{name}" for name in CONNECTION["conn-fields"]}
+    widgets = {name for name in manager.connection_form_widgets if name.startswith("extra__minimax__")}
+    assert widgets == {f"extra__minimax__{name}" for name in CONNECTION["conn-fields"]}
+
+
+@pytest.mark.usefixtures("_has_forms")
+def test_airflow_s_pages_get_the_same_form_from_every_release() -> None:
+    # In a process of its own, as in Airflow's API server: what has been read of a form is kept.
+    probe = """if True:
+        from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+
+        (form,) = (meta for meta in HookMetaService.hook_meta_data() if meta.connection_type == "minimax")
+        print(form.model_dump_json())
+    """
+    done = subprocess.run([sys.executable, "-W", "default", "-c", probe], capture_output=True, check=True, text=True)
+    assert "MiniMaxHook" not in done.stderr, "no warning of a form that is defined in two ways"
+    form = json.loads(done.stdout.splitlines()[-1])
+
+    shown = {name: field for name, field in form["standard_fields"].items() if field is not None}
+    assert {name for name, field in shown.items() if field["hidden"]} == {"login", "url_schema", "port"}
+    assert {name: (field["title"], field["placeholder"]) for name, field in shown.items() if not field["hidden"]} == {
+        "password": ("API token", "user:1234-..."),
+        "host": ("Base URL", "https://api.useapi.net/v1/minimax"),
+    }
+    fields = form["extra_fields"]
+    assert {name: (field["schema"]["title"], field["description"]) for name, field in fields.items()} == {
+        name: (field["label"], field["description"]) for name, field in CONNECTION["conn-fields"].items()
+    }
+    assert all("null" in field["schema"]["type"] for field in fields.values()), "each may be left empty"

@@ -8,9 +8,9 @@ import pickle
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.compat import AirflowException, AirflowFailException
 
 FINAL = [
     errors.MiniMaxAuthError,

@@ -105,7 +105,7 @@ def test_an_id_of_the_account_that_is_asked_for_is_taken() -> None:
 
 
 def test_a_refusal_is_never_retried_and_is_a_value_error_too() -> None:
-    from airflow.providers.common.compat.sdk import AirflowFailException
+    from airflow_provider_minimax.compat import AirflowFailException
 
     with pytest.raises(AirflowFailException) as caught:
         parse_id("3", "image")

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_minimax.api.errors import MiniMaxShortListError, MiniMaxUpstreamError
 from airflow_provider_minimax.api.paging import EndCheck, Page, Place, Position, image_key, walk, walk_on
+from airflow_provider_minimax.compat import AirflowFailException
 from tests.unit.api.test_paging import NEWEST, Service, history, image
 
 Answer = dict[str, Any]

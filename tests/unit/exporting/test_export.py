@@ -290,7 +290,8 @@ def test_an_object_store_takes_an_export_into_a_prefix_that_nobody_made(store: M
         summary = export(folder, pages(images(count)))
         parts = [f"/bucket/run=1/images-{number:05d}.jsonl" for number in range(summary["parts"])]
         assert store.find("/") == [*parts, "/bucket/run=1/manifest.json"]
-        assert summary["manifest"] == "memory://bucket/run=1/manifest.json"
+        # Airflow 3.1 spells it with a third slash.
+        assert summary["manifest"] == str(folder / "manifest.json")
     assert b"".join(store.cat_file(part) for part in parts).count(b"\n") == 8
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import ObjectStoragePath
 from fsspec.exceptions import FSTimeoutError
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
+from airflow_provider_minimax.compat import AirflowFailException
 from airflow_provider_minimax.exporting.faults import storage_errors
 from airflow_provider_minimax.exporting.formats import FORMATS
 from airflow_provider_minimax.exporting.parts import PartWriter

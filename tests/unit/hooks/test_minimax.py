@@ -268,6 +268,7 @@ def test_the_test_of_a_connection_tells_that_the_service_is_unreachable(monkeypa
     assert "s3cr3t" not in message
 
 
+@pytest.mark.usefixtures("undefined_connections")
 def test_the_test_of_a_connection_that_does_not_exist_says_so() -> None:
     found, message = MiniMaxHook("nowhere").test_connection()
     assert not found

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import TaskDeferred
 from pydantic import JsonValue, TypeAdapter
+
+from airflow_provider_minimax.compat import TaskDeferred
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.sandbox import Sandbox

@@ -10,10 +10,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
 from airflow_provider_minimax.api import errors, retries
-from airflow_provider_minimax.compat import AirflowRescheduleException
+from airflow_provider_minimax.compat import (
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSensorTimeout,
+    TaskDeferred,
+)
 from airflow_provider_minimax.operators import creating, waiting
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.transport import Transport
+from airflow_provider_minimax.compat import AirflowFailException, AirflowSkipException
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator, MiniMaxListImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
 

@@ -18,7 +18,7 @@ except ImportError:
     # Airflow 3.1
     from airflow.serialization.serde import deserialize, serialize
 
-__all__ = ["Triggerer", "deserialize", "run", "serialize", "trigger"]
+__all__ = ["Triggerer", "deserialize", "run", "scheduler_starts_triggers", "serialize", "trigger"]
 
 
 class Triggerer:
@@ -54,3 +54,13 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
             return await coroutine
 
     return asyncio.run(bounded())
+
+
+def scheduler_starts_triggers() -> bool:
+    """Tell whether this Airflow's scheduler can start a task in the triggerer.
+
+    Told by its task instance: what a task can be given for it, and its serialization, have been there for longer.
+    """
+    from airflow.models.taskinstance import TaskInstance
+
+    return hasattr(TaskInstance, "start_trigger_args")

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 
 from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.compat import AirflowSensorTimeout
 from airflow_provider_minimax.triggers.events import ended_badly, ended_well, result_of, timed_out
 
 ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.MiniMaxError)]

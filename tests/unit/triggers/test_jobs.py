@@ -108,7 +108,8 @@ def test_one_that_was_not_has_timed_out_with_one_request(sandbox: Sandbox) -> No
     (image_id,) = sandbox.create_image("a lamp [stuck]")
     (event,) = asyncio.run(fire(trigger(image_id, seconds=-3600)))
     assert event["end"] == "timed out"
-    assert f"{image_id} (pending" in event["message"]
+    # On a busy machine it has left the first of its states by the time that it is asked for.
+    assert event["message"].startswith((f"{image_id} (pending", f"{image_id} (queued"))
     assert sandbox.stats.count(READ) == 1
 
 
@@ -134,11 +135,11 @@ def test_a_service_that_hangs_does_not_keep_a_wait_long_beyond_its_deadline(
 # The connection
 
 
+@pytest.mark.usefixtures("undefined_connections")
 def test_a_connection_that_the_triggerer_does_not_know_leaves_the_wait_to_a_worker_that_stays(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It may know it: a test run of a DAG cannot read those of the database in the place of a triggerer."""
-    monkeypatch.delenv("AIRFLOW_CONN_MINIMAX_DEFAULT", raising=False)
     waiting = trigger("user:1000-minimax:2-image:3", fresh_until=77.0)
     (event,) = asyncio.run(fire(waiting))
     assert event == {

@@ -22,10 +22,12 @@ from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
 from airflow_provider_minimax.triggers.started import _NEVER, MiniMaxStartedJobTrigger, _UnresolvedError
 from airflow_provider_minimax.waiting import pacing
-from tests.unit.triggers.support import run
+from tests.unit.triggers.support import run, scheduler_starts_triggers
 
-serialized = pytest.importorskip("airflow.serialization.serialized_objects")
-decoders = pytest.importorskip("airflow.serialization.decoders", reason="nothing starts in the triggerer before 3.3")
+if not scheduler_starts_triggers():
+    pytest.skip("this Airflow's scheduler starts nothing in the triggerer (3.3 does)", allow_module_level=True)
+
+from airflow.serialization import decoders, serialized_objects
 
 FIRST, SECOND = "user:1-minimax:2-image:3", "user:1-minimax:2-image:4"
 
@@ -85,7 +87,9 @@ def started(build: Callable[[], Any], task_id: str = "wait", map_index: int = -1
     """Return the trigger of a task, after the way through the database, with its ids resolved."""
     with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
         build()
-    operator: Any = serialized.DagSerialization.from_dict(serialized.DagSerialization.to_dict(dag)).get_task(task_id)
+    operator: Any = serialized_objects.DagSerialization.from_dict(
+        serialized_objects.DagSerialization.to_dict(dag)
+    ).get_task(task_id)
     assert operator.start_from_trigger
     arguments = operator.start_trigger_args
     assert arguments.next_method == "execute_complete"

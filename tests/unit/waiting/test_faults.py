@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import requests
-from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException
 
 from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.compat import AirflowException, AirflowNotFoundException
 from airflow_provider_minimax.waiting import faults, pacing
 from airflow_provider_minimax.waiting.poller import Poller, WaitFor
 

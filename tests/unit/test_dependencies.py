@@ -1,0 +1,75 @@
+"""What the package imports is what it says that it needs."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "airflow_provider_minimax"
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+#: The parts of the package that may import what an extra brings.
+EXTRAS = {
+    "form": [PACKAGE / "hooks" / "minimax.py"],
+    "parquet": [PACKAGE / "exporting" / "parquet.py"],
+    "sandbox": sorted((PACKAGE / "sandbox").glob("*.py")),
+}
+
+
+def declared(requirements: list[str]) -> set[str]:
+    return {str(re.match(r"[\w.-]+", requirement)[0]) for requirement in requirements}  # type: ignore[index]
+
+
+def distribution(module: str) -> str:
+    """Return the distribution that a module comes with; most are called like their modules."""
+    top, *rest = module.split(".")
+    if top != "airflow":
+        return {"PIL": "pillow"}.get(top, top)
+    if rest[:1] == ["providers"]:
+        # The name of the one that is used has two parts.
+        return "-".join(["apache-airflow-providers", *rest[1:3]])
+    return "apache-airflow"
+
+
+def imported(files: list[Path]) -> set[str]:
+    modules = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules |= {name.name for name in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                modules.add(str(node.module))
+    foreign = {name for name in modules if name.split(".")[0] not in {*sys.stdlib_module_names, PACKAGE.name}}
+    return {distribution(name) for name in foreign}
+
+
+def test_what_is_imported_everywhere_is_a_dependency_and_each_of_those_is_imported() -> None:
+    special = {file for files in EXTRAS.values() for file in files}
+    plain = imported([file for file in PACKAGE.rglob("*.py") if file not in special])
+    needed = declared(PROJECT["dependencies"])
+    assert plain - needed == set()
+    assert needed - imported(list(PACKAGE.rglob("*.py"))) == set()
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_what_a_part_needs_beyond_that_comes_with_an_extra_of_its_own(extra: str) -> None:
+    beyond = imported(EXTRAS[extra]) - declared(PROJECT["dependencies"])
+    assert beyond == declared(PROJECT["optional-dependencies"][extra])
+
+
+def test_the_scripts_need_nothing_that_is_not_declared() -> None:
+    extras = PROJECT["optional-dependencies"]
+    brought = {"apache-airflow", *declared(PROJECT["dependencies"]), *declared(extras["sandbox"] + extras["dev"])}
+    # Airflow's own ORM, which the script that writes into its database has to speak.
+    brought.add("sqlalchemy")
+    own = {"scripts", "bench"}
+    spelled = {name.replace("_", "-") for name in imported(sorted((ROOT / "scripts").glob("*.py"))) - own}
+    assert spelled - brought == set()
