@@ -18,7 +18,8 @@ from airflow_provider_minimax.api.codec import dumps
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.jobs import created_at, status_label
 from airflow_provider_minimax.api.paging import Image, image_key
-from airflow_provider_minimax.exporting.files import MEDIA, rows_of, stem_and_digits
+from airflow_provider_minimax.exporting.files import MEDIA, stem_and_digits
+from airflow_provider_minimax.exporting.media_rows import rows_of
 from airflow_provider_minimax.exporting.plan import Plan
 from airflow_provider_minimax.exporting.records import Manifest
 from airflow_provider_minimax.exporting.storage import Storage

@@ -22,7 +22,8 @@ from airflow_provider_minimax.api.paging import Image, Page, Position, PositionL
 from airflow_provider_minimax.exporting import contact_sheet, sync
 from airflow_provider_minimax.exporting.ahead import ahead
 from airflow_provider_minimax.exporting.claim import Claim
-from airflow_provider_minimax.exporting.files import MEDIA, Fate, MediaSource, forget_strays, settle, stem_and_digits
+from airflow_provider_minimax.exporting.files import MEDIA, stem_and_digits
+from airflow_provider_minimax.exporting.media_rows import Fate, MediaSource, forget_strays, settle
 from airflow_provider_minimax.exporting.parts import PartWriter, spoilt_file
 from airflow_provider_minimax.exporting.plan import Plan, source_of
 from airflow_provider_minimax.exporting.progress import Progress

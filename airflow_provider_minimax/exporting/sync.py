@@ -15,7 +15,7 @@ from typing import Any, Final
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxNotFoundError, MiniMaxUpstreamError
 from airflow_provider_minimax.api.jobs import created_at, is_final
 from airflow_provider_minimax.api.paging import Image, Page, image_key
-from airflow_provider_minimax.exporting.files import Fate, MediaSource, begin, with_file
+from airflow_provider_minimax.exporting.media_rows import Fate, MediaSource, begin, with_file
 from airflow_provider_minimax.exporting.parts import PartWriter
 from airflow_provider_minimax.exporting.plan import Plan
 from airflow_provider_minimax.exporting.records import (
