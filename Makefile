@@ -32,10 +32,11 @@ test: $(STAMP) ## run the tests
 airflow: $(STAMP) ## start Airflow's UI with the sandbox and the example DAGs (PORT=8080)
 	@$(PY) -m scripts airflow_ui
 
-lint: $(STAMP) ## check style, format and types
+lint: $(STAMP) ## check style, format, types and the direction of imports
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --quiet --check .
 	@$(PY) -m mypy
+	@$(VENV)/bin/lint-imports --no-logo --no-cache
 
 bench: $(STAMP) ## measure the provider against what it could cost, on the sandbox (PART=export for one part)
 	@$(PIP) $(EXTRA) '.[bench]'

@@ -19,8 +19,8 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.settings import Settings
-from airflow_provider_minimax.exporting.export import export_images
-from airflow_provider_minimax.exporting.plan import Plan
+from airflow_provider_minimax.export.exporter import export_images
+from airflow_provider_minimax.export.options import Plan
 from bench._measuring import Row, median, ratio, show, times
 from bench._sandbox import Service, sandbox
 
@@ -180,7 +180,7 @@ def downloads(folder: Path) -> Row:
 
 
 def _completed() -> Any:
-    from airflow_provider_minimax.api.selection import Selection
+    from airflow_provider_minimax.api.filters import Selection
 
     return Selection.parse(["completed"])
 

@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self, Unpack
 
-from airflow_provider_minimax.api import bodies, media_types, paging, retries, rules
+from airflow_provider_minimax.api import backoff, media_types, models, pagination, payloads
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind, parse_id
-from airflow_provider_minimax.api.parameters import PAGE_SIZE, SAFE_PAGE_SIZE, at_least_one
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.api.transport import Call, Transport
+from airflow_provider_minimax.api.validation import PAGE_SIZE, SAFE_PAGE_SIZE, at_least_one
 
 #: Seconds before a list that ended where it hardly can is looked at again.
 _SECOND_LOOK: Final = 1.0
@@ -92,10 +92,10 @@ class MiniMaxClient:
         self,
         account: str | None = None,
         page_size: int = PAGE_SIZE,
-        after: paging.Position | None = None,
+        after: pagination.Position | None = None,
         *,
         check_end: bool = True,
-    ) -> Iterator[paging.Page]:
+    ) -> Iterator[pagination.Page]:
         """Walk through all images of the account, newest first, page by page, each image once.
 
         A page that fails is repeated on its own. Memory does not grow with the walk.
@@ -114,13 +114,13 @@ class MiniMaxClient:
         fetch = _PageFetcher(self, account, max(page_size, 2)).fetch
         end = None
         if check_end:
-            end = paging.EndCheck(
+            end = pagination.EndCheck(
                 first_page=lambda: fetch(None),
                 wait=lambda: self._sleep(_SECOND_LOOK),
                 check_total=self._check_total,
                 allow_empty=self._allow_empty,
             )
-        return paging.walk(fetch(None), fetch, end) if after is None else paging.walk_on(after, fetch, end)
+        return pagination.walk(fetch(None), fetch, end) if after is None else pagination.walk_on(after, fetch, end)
 
     def iter_images(
         self, account: str | None = None, page_size: int = PAGE_SIZE, max_images: int | None = None
@@ -143,13 +143,15 @@ class MiniMaxClient:
         image = parse_id(image_id, "image", account=self.settings.account)
         return self._object(Call("GET", f"/images/{image.full}"))
 
-    def create_image(self, prompt: str, account: str | None = None, **fields: Unpack[bodies.ImageFields]) -> list[str]:
+    def create_image(
+        self, prompt: str, account: str | None = None, **fields: Unpack[payloads.ImageFields]
+    ) -> list[str]:
         """Create images and return their ids, one for each (POST /images/create). Costs credits.
 
-        :param fields: see ``bodies.ImageFields``.
+        :param fields: see ``payloads.ImageFields``.
         :raises MiniMaxUnknownOutcomeError: the answer was lost; the images may have been created.
         """
-        body = rules.check_image(bodies.image_body(prompt, account or self.settings.account, fields))
+        body = models.check_image(payloads.image_body(prompt, account or self.settings.account, fields))
         call = Call("POST", "/images/create", json=body, paid=True)
         ids = self._object(call).get("imageIds")
         if not isinstance(ids, list) or not ids:
@@ -170,7 +172,7 @@ class MiniMaxClient:
         if kind == "image":
             return (page.images for page in self.iter_pages(account, page_size, check_end=False))
         fetch = self._video_pages(account, page_size)
-        return (page.images for page in paging.walk(fetch(None), fetch))
+        return (page.images for page in pagination.walk(fetch(None), fetch))
 
     def _video_pages(self, account: str, page_size: int) -> Callable[[str | None], dict[str, Any]]:
         def fetch(cursor: str | None) -> dict[str, Any]:
@@ -181,14 +183,14 @@ class MiniMaxClient:
     # Videos
 
     def create_video(
-        self, prompt: str | None = None, account: str | None = None, **fields: Unpack[bodies.VideoFields]
+        self, prompt: str | None = None, account: str | None = None, **fields: Unpack[payloads.VideoFields]
     ) -> str:
         """Create a video and return its id (POST /videos/create). Costs credits.
 
-        :param fields: see ``bodies.VideoFields``.
+        :param fields: see ``payloads.VideoFields``.
         :raises MiniMaxUnknownOutcomeError: the answer was lost; the video may have been created.
         """
-        body = rules.check_video(bodies.video_body(prompt, account or self.settings.account, fields))
+        body = models.check_video(payloads.video_body(prompt, account or self.settings.account, fields))
         call = Call("POST", "/videos/create", json=body, paid=True)
         return _ids(call, [self._object(call).get("videoId")], "video")[0]
 
@@ -242,7 +244,7 @@ class MiniMaxClient:
             kind = media_types.upload_type(head)
             if kind is None:
                 raise MiniMaxBadRequestError(f"{source}: {media_types.why_not_uploaded(head)}.")
-            patience = retries.upload_patience(source.stat().st_size, self.settings.read_timeout)
+            patience = backoff.upload_patience(source.stat().st_size, self.settings.read_timeout)
             call = Call("POST", "/files/", params=self._params(account), upload=file, content_type=kind)
             return _ids(call, [self._with(read_timeout=patience)._object(call).get("fileID")], "file")[0]
 

@@ -6,7 +6,7 @@ errors that a retry cannot mend are one, and the others are not.
 
 from __future__ import annotations
 
-from airflow_provider_minimax.api.retries import asked_for
+from airflow_provider_minimax.api.backoff import asked_for
 from airflow_provider_minimax.api.sendable import sendable
 from airflow_provider_minimax.compat import AirflowException, AirflowFailException
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, cast
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.parameters import given_text
+from airflow_provider_minimax.api.validation import given_text
 
 Kind = Literal["image", "video", "file"]
 

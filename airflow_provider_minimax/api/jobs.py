@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind
-from airflow_provider_minimax.api.moments import epoch_milliseconds
 from airflow_provider_minimax.api.sendable import sendable
+from airflow_provider_minimax.api.timestamps import epoch_milliseconds
 
 #: An image or a video as the API sends it. Every field is optional in practice.
 Job = Mapping[str, Any]

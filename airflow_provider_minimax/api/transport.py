@@ -15,10 +15,10 @@ import tenacity
 from requests.auth import AuthBase
 
 from airflow_provider_minimax import __version__
-from airflow_provider_minimax.api import answers, clock, faults, reading, retries
-from airflow_provider_minimax.api.codec import UnreadableError, loads
+from airflow_provider_minimax.api import backoff, clock, connection_errors, response_body, responses
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.masking import Mask
+from airflow_provider_minimax.api.serialization import UnreadableError, loads
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.api.wire import Wire
 
@@ -58,7 +58,7 @@ class Call(NamedTuple):
 
         :param found: what came instead, in a few words.
         """
-        return answers.not_the_contract(self.operation, status, found, paid=self.paid)
+        return responses.not_the_contract(self.operation, status, found, paid=self.paid)
 
 
 class _BearerToken(AuthBase):
@@ -126,7 +126,7 @@ class Transport:
 
         :raises MiniMaxError: whatever else comes of it.
         """
-        budget = retries.CREATE_BUDGET if call.paid else retries.READ_BUDGET
+        budget = backoff.CREATE_BUDGET if call.paid else backoff.READ_BUDGET
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_repeatable),
             wait=self._pause,
@@ -155,7 +155,7 @@ class Transport:
             session.mount(scheme, self._wire)
         session.auth = _BearerToken(self._settings.token)
         session.headers["Accept"] = "application/json"
-        session.headers["Accept-Encoding"] = reading.ACCEPT_ENCODING
+        session.headers["Accept-Encoding"] = response_body.ACCEPT_ENCODING
         session.headers["User-Agent"] = f"{_USER_AGENT} {requests.utils.default_user_agent()}"
         # Proxies and certificates of the environment, looked up once and not for each request: on a long walk
         # that is felt.
@@ -167,7 +167,7 @@ class Transport:
     @staticmethod
     def _pause(state: tenacity.RetryCallState) -> float:
         failed = _failure_of(state)
-        return retries.pause(state.attempt_number, status=failed.error.status, retry_after=failed.error.retry_after)
+        return backoff.pause(state.attempt_number, status=failed.error.status, retry_after=failed.error.retry_after)
 
     def _report(self, state: tenacity.RetryCallState) -> None:
         log.warning(
@@ -184,7 +184,7 @@ class Transport:
         no_answer: _FailedTryError | None = None
         try:
             answer = self._exchange(call)
-        except faults.LIBRARY_FAULTS as error:
+        except connection_errors.LIBRARY_FAULTS as error:
             no_answer = self._without_answer(call, error)
         if no_answer is not None:
             raise no_answer
@@ -226,7 +226,7 @@ class Transport:
         try:
             # At one go: in the pieces of 10 kB that the library would read, a large page takes noticeably longer.
             pieces = response.raw.stream(_PIECE, decode_content=False)
-            body = reading.read_body(pieces, response.headers.get("Content-Encoding", ""), limit)
+            body = response_body.read_body(pieces, response.headers.get("Content-Encoding", ""), limit)
         except UnreadableError as error:
             response.close()
             unreadable = str(error)
@@ -236,7 +236,7 @@ class Transport:
 
     def _read(self, call: Call, answer: _Answer) -> Any:
         if not _is_good(answer.status):
-            error = answers.error_for(
+            error = responses.error_for(
                 call.operation,
                 answer.status,
                 answer.headers,
@@ -245,7 +245,7 @@ class Transport:
                 now=datetime.now(UTC),
                 unreadable=answer.unreadable,
             )
-            repeatable = retries.may_repeat(status=answer.status, sent=True, paid=call.paid)
+            repeatable = backoff.may_repeat(status=answer.status, sent=True, paid=call.paid)
             raise _FailedTryError(error, repeatable=repeatable)
         if not call.body_matters:
             return None
@@ -256,20 +256,20 @@ class Transport:
             except UnreadableError as error:
                 found = str(error)
             except ValueError:
-                found = answers.message_of(None, self._mask.hide(answer.body[:_MAX_ERROR_BYTES]))
+                found = responses.message_of(None, self._mask.hide(answer.body[:_MAX_ERROR_BYTES]))
         raise _FailedTryError(call.not_the_contract(f"the answer is {found}", answer.status), repeatable=not call.paid)
 
     def _without_answer(self, call: Call, error: Exception) -> _FailedTryError:
         """Return what it means that a request got no whole answer."""
         wire = self._wire
         is_overdue = wire.may_have_left is True and wire.is_overdue
-        fault = faults.fault_of(error, may_have_left=wire.may_have_left, is_overdue=is_overdue)
+        fault = connection_errors.fault_of(error, may_have_left=wire.may_have_left, is_overdue=is_overdue)
         if fault.advice:
-            failure = answers.cannot_be_sent(call.operation, self._mask.hide_in_text(fault.words), fault.advice)
+            failure = responses.cannot_be_sent(call.operation, self._mask.hide_in_text(fault.words), fault.advice)
             return _FailedTryError(failure, repeatable=False)
         what = fault.words if fault.sent else f"{self._mask.hide_in_text(fault.words)}; nothing was sent"
-        failure = answers.not_the_contract(call.operation, None, what, paid=call.paid and fault.sent)
-        return _FailedTryError(failure, repeatable=retries.may_repeat(status=None, sent=fault.sent, paid=call.paid))
+        failure = responses.not_the_contract(call.operation, None, what, paid=call.paid and fault.sent)
+        return _FailedTryError(failure, repeatable=backoff.may_repeat(status=None, sent=fault.sent, paid=call.paid))
 
 
 def _is_good(status: int) -> bool:

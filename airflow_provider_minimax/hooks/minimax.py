@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
-from airflow_provider_minimax.api.parameters import PAGE_SIZE, SAFE_PAGE_SIZE, given_text, required_text
 from airflow_provider_minimax.api.settings import Settings, base_url, check_token
+from airflow_provider_minimax.api.validation import PAGE_SIZE, SAFE_PAGE_SIZE, given_text, required_text
 from airflow_provider_minimax.compat import AirflowNotFoundException, BaseHook, get_async_connection
 from airflow_provider_minimax.provider_info import CONNECTION_FIELDS, FIELD_BEHAVIOUR
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Connection
 
-    from airflow_provider_minimax.api.bodies import ImageFields, VideoFields
     from airflow_provider_minimax.api.client import MiniMaxClient
+    from airflow_provider_minimax.api.payloads import ImageFields, VideoFields
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from airflow_provider_minimax.api.errors import MiniMaxError
-from airflow_provider_minimax.api.parameters import rendered_to_nothing
+from airflow_provider_minimax.api.validation import rendered_to_nothing
 from airflow_provider_minimax.compat import BaseOperator
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 

@@ -12,7 +12,7 @@ from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind, ids_given, parse_id
 from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, outcome, status_label
-from airflow_provider_minimax.api.parameters import given_text, location, required_text
+from airflow_provider_minimax.api.validation import given_text, location, required_text
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 
 if TYPE_CHECKING:
@@ -129,10 +129,10 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
         """Fetch, several at a time."""
         # Here, so that reading a DAG file does not import what only a running download needs.
-        from airflow_provider_minimax.exporting.ahead import result_of
-        from airflow_provider_minimax.exporting.files import MediaError, stem_with_owner
-        from airflow_provider_minimax.exporting.media import MediaFetcher
-        from airflow_provider_minimax.exporting.storage import folder_at, storage_at, storage_errors
+        from airflow_provider_minimax.export.read_ahead import result_of
+        from airflow_provider_minimax.media.downloader import MediaFetcher
+        from airflow_provider_minimax.media.filenames import MediaError, stem_with_owner
+        from airflow_provider_minimax.storage.base import folder_at, storage_at, storage_errors
 
         ids, _ = ids_given(self.ids, "ids")
         if not ids:

@@ -7,19 +7,19 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError, MiniMaxJobFailedError
-from airflow_provider_minimax.api.parameters import PAGE_SIZE, at_least_one, one_of
+from airflow_provider_minimax.api.validation import PAGE_SIZE, at_least_one, one_of
 from airflow_provider_minimax.compat import AirflowSkipException
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
-from airflow_provider_minimax.operators.creating import MiniMaxCreateOperator
-from airflow_provider_minimax.waiting.poller import check_require
+from airflow_provider_minimax.operators.create import MiniMaxCreateOperator
+from airflow_provider_minimax.polling.poller import check_require
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_minimax.api.paging import Page
-    from airflow_provider_minimax.api.selection import Moment
+    from airflow_provider_minimax.api.filters import Moment
+    from airflow_provider_minimax.api.pagination import Page
 
 log = logging.getLogger(__name__)
 
@@ -100,9 +100,9 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
         """Walk, filter, and return what matches."""
+        from airflow_provider_minimax.api.filters import Selection, choose
         from airflow_provider_minimax.api.jobs import compact
-        from airflow_provider_minimax.api.selection import Selection, choose
-        from airflow_provider_minimax.exporting.progress import Progress
+        from airflow_provider_minimax.export.progress import Progress
 
         selection = Selection.parse(self.statuses, self.created_from, self.created_to)
         page_size = PAGE_SIZE if selection != Selection() else min(self.limit, PAGE_SIZE)
@@ -203,7 +203,7 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        from airflow_provider_minimax.exporting.formats import check_name
+        from airflow_provider_minimax.export.formats import check_name
 
         check_name(file_format)
         at_least_one("part_rows", part_rows)
@@ -232,11 +232,11 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Walk, filter, and write."""
         # Here, so that reading a DAG file does not import what only a running export needs.
-        from airflow_provider_minimax.api.selection import Selection
-        from airflow_provider_minimax.exporting.export import export_images
-        from airflow_provider_minimax.exporting.formats import format_named
-        from airflow_provider_minimax.exporting.plan import Plan
-        from airflow_provider_minimax.exporting.storage import folder_at
+        from airflow_provider_minimax.api.filters import Selection
+        from airflow_provider_minimax.export.exporter import export_images
+        from airflow_provider_minimax.export.formats import format_named
+        from airflow_provider_minimax.export.options import Plan
+        from airflow_provider_minimax.storage.base import folder_at
 
         # A DAG file is also read where the libraries of its tasks are not installed.
         format_named(self.file_format)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from airflow_provider_minimax.api.jobs import compact
-from airflow_provider_minimax.operators.creating import MiniMaxCreateOperator
+from airflow_provider_minimax.operators.create import MiniMaxCreateOperator
 
 #: The optional fields of the create, by the names that the client takes them under.
 _FIELDS: Final = (

@@ -21,16 +21,16 @@ from airflow_provider_minimax.compat import (
     conf,
 )
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
-from airflow_provider_minimax.triggers.events import (
+from airflow_provider_minimax.polling import failures, timing
+from airflow_provider_minimax.polling.events import (
     is_ended_already,
     is_left_to_a_worker,
     is_left_to_this_worker,
     result_of,
     timeout_error,
 )
-from airflow_provider_minimax.waiting import faults, pacing
-from airflow_provider_minimax.waiting.poller import Poller, WaitFor, check_accepted, check_require
-from airflow_provider_minimax.waiting.rounds import Answers, Reader
+from airflow_provider_minimax.polling.poller import Poller, WaitFor, check_accepted, check_require
+from airflow_provider_minimax.polling.reader import Answers, Reader
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -54,7 +54,7 @@ class _StartArgs:
         if sensor is not None and not sensor.start_from_trigger:
             return None
         # Imported here, so that reading a DAG file that does without it does not import it.
-        from airflow_provider_minimax.triggers.started import start_args
+        from airflow_provider_minimax.triggers.start_from_trigger import start_args
 
         # Airflow also asks in the middle of a constructor, before there is an id.
         if sensor is None or not hasattr(sensor, f"{owner.kind}_id"):
@@ -88,7 +88,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
         end_from_trigger: bool = False,
         **kwargs: Any,
     ) -> None:
-        defaults = pacing.DEFAULTS[self.kind]
+        defaults = timing.DEFAULTS[self.kind]
         super().__init__(
             poke_interval=defaults.interval if poke_interval is None else poke_interval,
             timeout=defaults.timeout if timeout is None else timeout,
@@ -96,7 +96,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
         )
         check_require(require)
         check_accepted(accept_statuses)
-        self.poke_interval = pacing.floor(self.poke_interval)
+        self.poke_interval = timing.floor(self.poke_interval)
         self.require = require
         self.accept_statuses = accept_statuses
         self.minimax_conn_id = minimax_conn_id
@@ -113,7 +113,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
         """Return the sensor as far as it is known, to be mapped over the rest with ``expand``."""
-        from airflow_provider_minimax.triggers.started import MiniMaxPartial
+        from airflow_provider_minimax.triggers.start_from_trigger import MiniMaxPartial
 
         return MiniMaxPartial.of(super().partial(**kwargs))
 
@@ -197,9 +197,9 @@ class MiniMaxJobSensor(BaseSensorOperator):
         try:
             return poller.poll(read)
         except Exception as error:
-            if self.silent_fail and faults.is_bug(error):
+            if self.silent_fail and failures.is_bug(error):
                 # Airflow's loop would stand anything that it may retry.
-                raise AirflowFailException(str(faults.report(error))) from error
+                raise AirflowFailException(str(failures.report(error))) from error
             raise
 
     def execute_complete(self, context: Context, event: object) -> Any:
@@ -281,7 +281,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
                 ends=self._ends_in_the_triggerer,
             ),
             method_name="execute_complete",
-            timeout=pacing.backstop(deadline - time.time(), self.poke_interval),
+            timeout=timing.backstop(deadline - time.time(), self.poke_interval),
         )
 
     @property

@@ -15,12 +15,11 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
-from airflow_provider_minimax.triggers import streams
+from airflow_provider_minimax.polling import shared_poll, timing
+from airflow_provider_minimax.polling.events import Payload, ended_badly, for_an_event, left_to_this_worker
+from airflow_provider_minimax.polling.poller import Poller, WaitFor
+from airflow_provider_minimax.polling.shared_poll import Stream
 from airflow_provider_minimax.triggers.endings import end_here
-from airflow_provider_minimax.triggers.events import Payload, ended_badly, for_an_event, left_to_this_worker
-from airflow_provider_minimax.triggers.streams import Stream
-from airflow_provider_minimax.waiting import pacing
-from airflow_provider_minimax.waiting.poller import Poller, WaitFor
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.settings import Settings
@@ -60,7 +59,7 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         accept_statuses: Sequence[str] = (),
         minimax_conn_id: str = MiniMaxHook.default_conn_name,
         account: str | None = None,
-        poke_interval: float = pacing.DEFAULTS["image"].interval,
+        poke_interval: float = timing.DEFAULTS["image"].interval,
         silent: bool = False,
         failures: int = 0,
         single: bool = False,
@@ -126,11 +125,11 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         """Drive the poll of a group. It yields nothing: it wakes those whose wait has ended, and no others."""
         trigger = cls(**kwargs)
         key = trigger.shared_stream_key()
-        stream = streams.shared_stream(key, trigger._make_stream)
+        stream = shared_poll.shared_stream(key, trigger._make_stream)
         try:
             await stream.drive()
         finally:
-            streams.forget_if_idle(key, stream)
+            shared_poll.forget_if_idle(key, stream)
         yield
 
     async def filter_shared_stream(
@@ -144,22 +143,22 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             yield TriggerEvent(ended_badly(error))
             return
         key = self._key
-        stream = streams.shared_stream(key, self._make_stream)
+        stream = shared_poll.shared_stream(key, self._make_stream)
         wait = stream.join(poller, self.deadline, self._earliest())
         # Awaited here and not in a method: thousands wait, and each frame is one more for the garbage collector.
         try:
             payload = await wait.end
         finally:
             stream.leave(wait)
-            streams.forget_if_idle(key, stream)
+            shared_poll.forget_if_idle(key, stream)
         yield await self._event(payload)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait on the same poll, driven from here: where Airflow drives none, or does not know of it yet."""
         key = self._key
-        stream = streams.shared_stream(key, self._make_stream)
+        stream = shared_poll.shared_stream(key, self._make_stream)
         driver = asyncio.create_task(stream.drive())
-        driver.add_done_callback(lambda _: streams.forget_if_idle(key, stream))
+        driver.add_done_callback(lambda _: shared_poll.forget_if_idle(key, stream))
         try:
             async for event in self.filter_shared_stream():
                 yield event
@@ -176,14 +175,14 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         settings = await MiniMaxHook(self.minimax_conn_id, self.account).aget_settings()
         for job_id in self.ids:
             try:
-                await streams.in_own_thread(_cancel, settings, job_id)
+                await shared_poll.in_own_thread(_cancel, settings, job_id)
             except MiniMaxError as error:
                 log.error("The video %s was not cancelled and goes on. %s", job_id, error)
             else:
                 log.warning("The task was ended by a person: asked the service to cancel %s.", job_id)
 
     def _earliest(self) -> float:
-        return time.time() + pacing.shortest_deferral(self.poke_interval)
+        return time.time() + timing.shortest_deferral(self.poke_interval)
 
     def _is_fresh(self) -> bool:
         return time.time() < self.fresh_until

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.exporting import contact_sheet
+from airflow_provider_minimax.export import contact_sheet
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.conftest import export_to
 

@@ -26,10 +26,12 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.settings import Settings
-from airflow_provider_minimax.exporting import contact_sheet, media, storage  # noqa: F401 - warm before the first fork
-from airflow_provider_minimax.exporting.export import export_images
-from airflow_provider_minimax.exporting.formats import FORMATS
-from airflow_provider_minimax.exporting.plan import Plan
+from airflow_provider_minimax.export import contact_sheet  # noqa: F401 - warm before the first fork
+from airflow_provider_minimax.export.exporter import export_images
+from airflow_provider_minimax.export.formats import FORMATS
+from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.media import downloader  # noqa: F401 - warm before the first fork
+from airflow_provider_minimax.storage import base
 
 _NOBODY = 65534
 #: What touches the folder; a kill right before each of these is a crash window.
@@ -159,7 +161,7 @@ def _on_a_store(order: dict[str, Any]) -> dict[str, Any]:
     import s3fs.core
 
     if "block" in order:
-        storage._BLOCK = order["block"]
+        base._BLOCK = order["block"]
     work, folders = _worker(order), []
     call = s3fs.core.S3FileSystem._call_s3
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_minimax.api import retries
-from airflow_provider_minimax.api.paging import Page
+from airflow_provider_minimax.api import backoff
+from airflow_provider_minimax.api.pagination import Page
 from airflow_provider_minimax.api.settings import Settings
-from airflow_provider_minimax.exporting.export import export_images
-from airflow_provider_minimax.exporting.plan import Plan
+from airflow_provider_minimax.export.exporter import export_images
+from airflow_provider_minimax.export.options import Plan
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.integration.dags import run
@@ -30,8 +30,8 @@ def test_a_thousand_images_through_a_bad_night(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cursor: Any
 ) -> None:
     """A 429, an HTML 502, a broken answer and new images meanwhile: what was there at the start, each once."""
-    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(retries, "FIRST_PAUSE_AT_CAPACITY", 0.01)
+    monkeypatch.setattr(backoff, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(backoff, "FIRST_PAUSE_AT_CAPACITY", 0.01)
     sandbox.reset(replace(sandbox.config, images=1000, cursor=cursor, surrogate_at=500))
     before = sandbox.all_images()
     # One of these a page, so that each page but the first has its trouble.

@@ -17,8 +17,8 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.settings import Settings
-from airflow_provider_minimax.exporting.export import export_images
-from airflow_provider_minimax.exporting.plan import Plan
+from airflow_provider_minimax.export.exporter import export_images
+from airflow_provider_minimax.export.options import Plan
 from tests.conftest import ROOT
 
 SERVE = """

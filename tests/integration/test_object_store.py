@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api import errors
-from airflow_provider_minimax.exporting import storage
 from airflow_provider_minimax.sandbox import Sandbox
+from airflow_provider_minimax.storage import base
 from tests.conftest import ROOT, export_to
 
 moto_server = pytest.importorskip("moto.server", reason="needs moto[server]: make integration installs it")
@@ -91,7 +91,7 @@ def test_a_bucket_holds_what_a_folder_would(sandbox: Sandbox, bucket: Bucket, tm
 def test_a_part_larger_than_a_block_is_sent_in_several(
     sandbox: Sandbox, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "_BLOCK", 5 * 2**20)
+    monkeypatch.setattr(base, "_BLOCK", 5 * 2**20)
     sandbox.reset(replace(sandbox.config, images=9_000))
     export("large")
     export_to(str(tmp_path))
@@ -126,7 +126,7 @@ def test_a_store_that_fails_while_a_part_is_sent_keeps_the_older_parts(
     import gc
 
     sandbox.reset(replace(sandbox.config, images=300))
-    real, calls = storage.shutil.copyfileobj, iter(range(100))
+    real, calls = base.shutil.copyfileobj, iter(range(100))
 
     def break_off(source: Any, target: Any, length: int) -> None:
         # The claim first, and for each of two parts what comes, the part, and that it is there.
@@ -135,7 +135,7 @@ def test_a_store_that_fails_while_a_part_is_sent_keeps_the_older_parts(
             raise OSError(5, "Input/output error")
         real(source, target, length)
 
-    monkeypatch.setattr(storage.shutil, "copyfileobj", break_off)
+    monkeypatch.setattr(base.shutil, "copyfileobj", break_off)
     with pytest.raises(errors.MiniMaxError, match=r"Input/output error.*a retry goes on after the last whole part"):
         export("cut", part_rows=70)
     gc.collect()
@@ -208,7 +208,7 @@ def test_an_upload_that_cannot_be_finished_is_given_up(
             raise translate_boto_error(ClientError(answer, "CompleteMultipartUpload"))
         commit(file)
 
-    monkeypatch.setattr(storage, "_BLOCK", 5 * 2**20)
+    monkeypatch.setattr(base, "_BLOCK", 5 * 2**20)
     monkeypatch.setattr(S3File, "commit", refuse)
     sandbox.reset(replace(sandbox.config, images=4_000))
     with pytest.raises(errors.MiniMaxError, match=r"reduce your request rate.*a retry goes on") as raised:
@@ -262,8 +262,8 @@ def test_what_was_sent_of_a_part_does_not_stay_after_a_kill(sandbox: Sandbox, bu
 # What two attempts do to one another
 
 
-def attempt(prefix: str) -> storage.Storage:
-    return storage.storage_at(storage.folder_at(f"s3://{BUCKET}/{prefix}", "s3_test"))
+def attempt(prefix: str) -> base.Storage:
+    return base.storage_at(base.folder_at(f"s3://{BUCKET}/{prefix}", "s3_test"))
 
 
 @pytest.mark.parametrize("before", [None, b"theirs before"], ids=["none", "another"])
@@ -286,7 +286,7 @@ def test_a_claim_that_comes_late_does_not_replace_another_one(bucket: Bucket, be
 def test_a_draft_that_a_rival_has_removed_is_not_published(bucket: Bucket) -> None:
     one, two = attempt("published"), attempt("published")
     one.publish("manifest.json", b"old", lambda: None)
-    with pytest.raises(storage.DraftGoneError):
+    with pytest.raises(base.DraftGoneError):
         one.publish("manifest.json", b"new", lambda: two.forget_drafts([one.token]))
     assert bucket.files("published") == {"manifest.json": b"old"}
 
@@ -296,7 +296,7 @@ def test_a_new_file_takes_the_place_of_no_other_one(bucket: Bucket, monkeypatch:
     """Also where the other one has come after the look."""
     import s3fs
 
-    monkeypatch.setattr(storage, "_BLOCK", 5 * 2**20)
+    monkeypatch.setattr(base, "_BLOCK", 5 * 2**20)
     one = attempt(f"new-{size}")
     one.put("part", b"theirs", is_new=True)
     with pytest.raises(FileExistsError):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration.worker import Try, Worker, worker
-from tests.unit.ordering.service import FakeService, fake_service
+from tests.unit.submission.service import FakeService, fake_service
 
 UNKNOWN, RESCHEDULE = "MiniMaxUnknownOutcomeError", "AirflowRescheduleException"
 

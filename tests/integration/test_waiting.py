@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
-from airflow_provider_minimax.waiting import pacing
 from tests.integration.dags import run
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
@@ -21,7 +21,7 @@ MODES: dict[str, dict[str, Any]] = {
 
 
 def test_airflow_sees_the_same_end_in_every_mode(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "SHORTEST_INTERVAL", 0.1)
+    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.1)
     (good,) = sandbox.create_image("a lamp")
     (moderated,) = sandbox.create_image("a lamp [moderate]")
     (stuck,) = sandbox.create_image("a lamp [stuck]")

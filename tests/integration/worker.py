@@ -74,7 +74,7 @@ def _serve() -> None:
     # Airflow logs to stdout, which is for the answers alone.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    from airflow_provider_minimax.api import client, retries  # noqa: F401 - warm
+    from airflow_provider_minimax.api import backoff, client  # noqa: F401 - warm
     from airflow_provider_minimax.operators import images, videos  # noqa: F401 - warm
 
     for line in sys.stdin:
@@ -107,11 +107,11 @@ def _report(order: dict[str, Any], outcome: dict[str, Any]) -> None:
 def _run(order: dict[str, Any]) -> None:
     from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
     from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
-    from airflow_provider_minimax.waiting import pacing
+    from airflow_provider_minimax.polling import timing
     from tests.unit.operators.support import FileStore
 
     os.environ["AIRFLOW_CONN_MINIMAX_DEFAULT"] = order["connection"]
-    pacing.SHORTEST_INTERVAL = 0.05  # type: ignore[misc]
+    timing.SHORTEST_INTERVAL = 0.05  # type: ignore[misc]
     if order.get("die"):
         _die_at(order["die"])
     kind = {"image": MiniMaxCreateImageOperator, "video": MiniMaxCreateVideoOperator}[order["kind"]]
@@ -135,7 +135,7 @@ def _run(order: dict[str, Any]) -> None:
 def _die_at(point: str) -> None:
     """End this process, without a chance to clean up, at a point of the create."""
     from airflow_provider_minimax.api.client import MiniMaxClient
-    from airflow_provider_minimax.ordering.ledger import Ledger
+    from airflow_provider_minimax.submission.record import Ledger
 
     def die(*_: Any, **__: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)

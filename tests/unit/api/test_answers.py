@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api import errors
-from airflow_provider_minimax.api.answers import error_for, meaning_of, message_of, not_the_contract, retry_after
+from airflow_provider_minimax.api.responses import error_for, meaning_of, message_of, not_the_contract, retry_after
 from airflow_provider_minimax.compat import AirflowFailException
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.api.bodies import image_body, video_body
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.payloads import image_body, video_body
 
 
 def file_id(number: int, account: str = "2") -> str:

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_minimax.api import errors, reading
-from airflow_provider_minimax.api.codec import MAX_DEPTH, MAX_VALUES, UnreadableError, loads
+from airflow_provider_minimax.api import errors, response_body
+from airflow_provider_minimax.api.serialization import MAX_DEPTH, MAX_VALUES, UnreadableError, loads
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.api.transport import Call, Transport
 from airflow_provider_minimax.api.wire import Wire
@@ -263,7 +263,7 @@ def test_gzip_is_read_in_any_pieces(name: str, size: int) -> None:
     whole = bytes(range(256)) * 5000
     packed = gzip.compress(whole)
     pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
-    assert reading.read_body(pieces, name, len(whole)) == whole
+    assert response_body.read_body(pieces, name, len(whole)) == whole
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_what_cannot_be_decoded_is_an_error_of_the_service(body: bytes, encoding
 
 def test_what_follows_gzip_is_passed_over() -> None:
     many = gzip.compress(b"{}") + gzip.compress(b"") * 100_000
-    assert reading.read_body([many], "gzip", 10) == b"{}"
+    assert response_body.read_body([many], "gzip", 10) == b"{}"
 
 
 # Values and depth

@@ -8,8 +8,8 @@ import pickle
 
 import pytest
 
-from airflow_provider_minimax.api.codec import SentNumber, dump_lines, dumps, loads
 from airflow_provider_minimax.api.sendable import sendable
+from airflow_provider_minimax.api.serialization import SentNumber, dump_lines, dumps, loads
 
 
 @pytest.mark.parametrize(

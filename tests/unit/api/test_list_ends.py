@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxShortListError, MiniMaxUpstreamError
-from airflow_provider_minimax.api.paging import EndCheck, Page, Place, Position, image_key, walk, walk_on
+from airflow_provider_minimax.api.pagination import EndCheck, Page, Place, Position, image_key, walk, walk_on
 from airflow_provider_minimax.compat import AirflowFailException
 from tests.unit.api.test_paging import NEWEST, Service, history, image
 

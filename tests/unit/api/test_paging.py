@@ -17,7 +17,7 @@ from airflow_provider_minimax.api.errors import (
     MiniMaxNotFoundError,
     MiniMaxUpstreamError,
 )
-from airflow_provider_minimax.api.paging import (
+from airflow_provider_minimax.api.pagination import (
     Page,
     Place,
     Position,
@@ -411,7 +411,7 @@ def test_images_that_the_service_repeats_at_the_edge_of_a_page_are_given_once() 
 
 
 def test_the_walk_remembers_no_more_after_many_pages_than_after_a_few() -> None:
-    from airflow_provider_minimax.api.paging import _Walker
+    from airflow_provider_minimax.api.pagination import _Walker
 
     service = Service(history(1_000), 5)
     walker = _Walker(service.fetch(None), service.fetch)

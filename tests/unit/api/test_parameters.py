@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.parameters import at_least_one, one_of
+from airflow_provider_minimax.api.validation import at_least_one, one_of
 
 
 @pytest.mark.parametrize("value", [1, 2, 10**9])

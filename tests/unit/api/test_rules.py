@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.rules import (
+from airflow_provider_minimax.api.models import (
     IMAGE_MODELS,
     VIDEO_MODELS,
     check_image,

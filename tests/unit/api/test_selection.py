@@ -9,8 +9,8 @@ import pendulum
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxScanLimitError
-from airflow_provider_minimax.api.paging import Page
-from airflow_provider_minimax.api.selection import Moment, Selection, choose
+from airflow_provider_minimax.api.filters import Moment, Selection, choose
+from airflow_provider_minimax.api.pagination import Page
 
 #: 2025-03-17T01:02:14.234Z
 MOMENT = 1742173334234

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from airflow.sdk.execution_time.comms import _RequestFrame
 
-from airflow_provider_minimax.api.codec import loads
 from airflow_provider_minimax.api.errors import MiniMaxModeratedError
 from airflow_provider_minimax.api.jobs import compact
 from airflow_provider_minimax.api.sendable import sendable
-from airflow_provider_minimax.triggers.events import ended_badly, ended_well, timed_out
+from airflow_provider_minimax.api.serialization import loads
+from airflow_provider_minimax.polling.events import ended_badly, ended_well, timed_out
 
 HALF_AN_EMOJI = "a lamp \ud83d"
 ODD_JOB = rb'{"imageId":"a","status":2,"createTime":99999999999999999999999,"desc":"a lamp \ud83d","modelID":"\u0000"}'

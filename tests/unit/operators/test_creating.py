@@ -11,20 +11,20 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.api import errors, retries
+from airflow_provider_minimax.api import backoff, errors
 from airflow_provider_minimax.compat import (
     AirflowFailException,
     AirflowRescheduleException,
     AirflowSensorTimeout,
     TaskDeferred,
 )
-from airflow_provider_minimax.operators import creating, waiting
+from airflow_provider_minimax.operators import create, job_wait
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
-from airflow_provider_minimax.ordering import ledger, orders, search
+from airflow_provider_minimax.polling import events, timing
 from airflow_provider_minimax.sandbox import Sandbox
-from airflow_provider_minimax.triggers import events
-from airflow_provider_minimax.waiting import pacing
+from airflow_provider_minimax.submission import search, submitter
+from airflow_provider_minimax.submission.record import KEY
 from tests.conftest import ROOT, connect
 from tests.unit.operators.support import CREATE, IMAGES, VIDEOS, MemoryStore, Task, add_earlier_videos
 
@@ -34,9 +34,9 @@ KINDS = ("image", "video")
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(pacing, "SHORTEST_INTERVAL", 0.02)
-    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(retries, "FIRST_PAUSE_AT_CAPACITY", 0.01)
+    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.02)
+    monkeypatch.setattr(backoff, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(backoff, "FIRST_PAUSE_AT_CAPACITY", 0.01)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def lose_worker(monkeypatch: pytest.MonkeyPatch, task: Task, operator: Any) -> N
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(waiting.JobWait, "until", dying)
+        patch.setattr(job_wait.JobWait, "until", dying)
         with pytest.raises(KeyboardInterrupt):
             task.run(operator)
 
@@ -274,7 +274,7 @@ def test_what_cannot_succeed_any_more_is_ordered_anew(
 ) -> None:
     task = Task()
     lose_worker(monkeypatch, task, make(kind, prompt=f"a boat {marker}"))
-    (job_id,) = task.store.get(ledger.KEY)["ids"]
+    (job_id,) = task.store.get(KEY)["ids"]
     sandbox.finish(job_id, 3 if marker == "[fail]" else 5)
     with pytest.raises((errors.MiniMaxJobFailedError, errors.MiniMaxModeratedError)):
         task.run(make(kind, prompt=f"a boat {marker}"))
@@ -289,7 +289,7 @@ def test_a_video_that_is_gone_is_ordered_anew_but_not_at_once(
     with pytest.raises(AirflowSensorTimeout, match="not found yet"):
         task.run(video(prompt="a boat [gone]", timeout=0.4))
     assert posts(sandbox, "video") == 1
-    monkeypatch.setattr("airflow_provider_minimax.operators.waiting.GRACE", 0.0)
+    monkeypatch.setattr("airflow_provider_minimax.operators.job_wait.GRACE", 0.0)
     with pytest.raises(errors.MiniMaxNotFoundError):
         task.run(video(prompt="a boat [gone]"))
     assert posts(sandbox, "video") == 2
@@ -340,7 +340,7 @@ def test_a_create_that_is_not_found_is_never_sent_again(sandbox: Sandbox, kind: 
     for _ in range(3):
         with pytest.raises(errors.MiniMaxUnknownOutcomeError) as raised:
             task.run(make(kind))
-        record = task.store.get(ledger.KEY)
+        record = task.store.get(KEY)
         for word in ("'a paper boat'", record["reply_ref"], "on each account", "created between", "creates nothing"):
             assert word in str(raised.value)
         assert not isinstance(raised.value, AirflowFailException)
@@ -353,7 +353,7 @@ def test_a_later_look_may_find_it(sandbox: Sandbox, monkeypatch: pytest.MonkeyPa
     task = Task()
     sandbox.fail("accepted-504", CREATE[kind])
     with monkeypatch.context() as patch:
-        patch.setattr(orders.Orders, "_look", lambda _, record: (record, None))
+        patch.setattr(submitter.Orders, "_look", lambda _, record: (record, None))
         with pytest.raises(errors.MiniMaxUnknownOutcomeError):
             task.run(make(kind))
     assert jobs(task.run(make(kind)))
@@ -381,16 +381,16 @@ def test_resubmit_does_not_when_it_is_found(sandbox: Sandbox, kind: str) -> None
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Let something happen right after a create has been sent."""
-    real = orders.Request.send
+    real = submitter.Request.send
 
     def send(*args: Any) -> Any:
-        monkeypatch.setattr(orders.Request, "send", real)
+        monkeypatch.setattr(submitter.Request, "send", real)
         try:
             return real(*args)
         finally:
             act()
 
-    monkeypatch.setattr(orders.Request, "send", send)
+    monkeypatch.setattr(submitter.Request, "send", send)
 
 
 def test_two_batches_that_fit_are_no_answer(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -420,8 +420,8 @@ def test_the_video_of_a_later_run_is_not_taken(sandbox: Sandbox) -> None:
     task = Task()
     with pytest.raises(errors.MiniMaxUnknownOutcomeError):
         task.run(video())
-    record, week = task.store.get(ledger.KEY), 7 * 86_400_000
-    task.store.set(ledger.KEY, record | {"since": record["since"] - week, "until": record["until"] - week})
+    record, week = task.store.get(KEY), 7 * 86_400_000
+    task.store.set(KEY, record | {"since": record["since"] - week, "until": record["until"] - week})
     Task().run(video())
     with pytest.raises(errors.MiniMaxUnknownOutcomeError):
         task.run(video())
@@ -434,7 +434,7 @@ def test_what_ran_beside_a_lost_create_is_remembered(sandbox: Sandbox) -> None:
     sandbox.fail("504", VIDEOS)
     with pytest.raises(errors.MiniMaxUnknownOutcomeError):
         task.run(video(prompt="same [hold]"))
-    assert task.store.get(ledger.KEY)["others"] == [other]
+    assert task.store.get(KEY)["others"] == [other]
     sandbox.finish(other)
     with pytest.raises(errors.MiniMaxUnknownOutcomeError):
         task.run(video(prompt="same [hold]"))
@@ -509,7 +509,7 @@ def test_a_search_that_fails_loses_sight_of_nothing(sandbox: Sandbox, kind: str,
     ) as raised:
         task.run(make(kind, on_unknown_outcome="resubmit"))
     assert not isinstance(raised.value, AirflowFailException)
-    for word in ("'a paper boat'", task.store.get(ledger.KEY)["reply_ref"], "answered 504", "creates nothing"):
+    for word in ("'a paper boat'", task.store.get(KEY)["reply_ref"], "answered 504", "creates nothing"):
         assert word in str(raised.value)
     sandbox.clear_faults()
     assert jobs(task.run(make(kind)))
@@ -518,7 +518,7 @@ def test_a_search_that_fails_loses_sight_of_nothing(sandbox: Sandbox, kind: str,
 
 def test_the_looks_hold_the_worker_for_seconds_only(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(orders.time, "sleep", slept.append)
+    monkeypatch.setattr(submitter.time, "sleep", slept.append)
     sandbox.fail("504", VIDEOS)
     with pytest.raises(errors.MiniMaxUnknownOutcomeError):
         Task().run(video(deferrable=True, poke_interval=600))
@@ -540,7 +540,7 @@ def test_a_create_does_not_depend_on_the_list(
 def test_a_record_that_cannot_be_read_orders_nothing(sandbox: Sandbox, kind: str) -> None:
     task = Task()
     (job_id,) = jobs(task.run(make(kind)))
-    task.store.set(ledger.KEY, task.store.get(ledger.KEY) | {"version": 99})
+    task.store.set(KEY, task.store.get(KEY) | {"version": 99})
     with pytest.raises(errors.MiniMaxUnknownOutcomeError, match=f"It tells of {job_id}.*'a paper boat'"):
         task.run(make(kind))
     assert posts(sandbox, kind) == 1
@@ -632,7 +632,7 @@ def test_asking_for_room_ends_with_the_time_out(
 ) -> None:
     """After the first minute each asking is one request: a worker is held for no longer."""
     clock = time.time()
-    monkeypatch.setattr(creating.time, "time", lambda: clock)
+    monkeypatch.setattr(create.time, "time", lambda: clock)
     sandbox.fail("429", IMAGES, times=0)
     task, operator = Task(), image(timeout=100, deferrable=deferrable)
     since = clock
@@ -662,7 +662,7 @@ def moment_of(raised: Any) -> float:
 
 
 def test_a_pause_that_the_service_asks_for_is_kept(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(backoff, "LONGEST_PAUSE", 0.0)
     sandbox.fail("429", VIDEOS, times=5, retry_after=600)
     begun = time.time()
     with pytest.raises(AirflowRescheduleException) as raised:
@@ -673,7 +673,7 @@ def test_a_pause_that_the_service_asks_for_is_kept(sandbox: Sandbox, monkeypatch
 def test_room_is_waited_for_after_a_job_that_failed(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     task = Task()
     lose_worker(monkeypatch, task, video(prompt="a boat [hold]"))
-    sandbox.finish(task.store.get(ledger.KEY)["ids"][0], 3)
+    sandbox.finish(task.store.get(KEY)["ids"][0], 3)
     sandbox.fail("429", VIDEOS, times=0)
     with pytest.raises(AirflowRescheduleException):
         task.run(video(prompt="a boat [hold]"))
@@ -812,7 +812,7 @@ def test_without_a_store_a_lost_create_is_still_found(sandbox: Sandbox, kind: st
 
 
 def test_without_a_store_a_wait_that_breaks_off_is_final(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "MOST_FAILURES", 2)
+    monkeypatch.setattr(timing, "MOST_FAILURES", 2)
     sandbox.fail("500", "GET /images/*", times=0)
     with pytest.raises(errors.MiniMaxUpstreamError) as raised:
         Task(store=None).run(image())
@@ -903,7 +903,7 @@ def timed_out(operator: Any, task: Task, how: str) -> Any:
 def test_a_job_that_is_completed_after_all_is_not_thrown_away(sandbox: Sandbox, kind: str, how: str) -> None:
     task = Task()
     task.deferral(make(kind, prompt="a boat [hold]", deferrable=True))
-    (job_id,) = task.store.get(ledger.KEY)["ids"]
+    (job_id,) = task.store.get(KEY)["ids"]
     with pytest.raises(AirflowSensorTimeout, match="goes on at the service and is paid for"):
         timed_out(make(kind, prompt="a boat [hold]"), task, how)
     sandbox.finish(job_id)
@@ -929,7 +929,7 @@ def test_an_execution_timeout_leaves_the_video_to_the_retry(
     lose_worker(monkeypatch, task, operator)
     # As Airflow's task runner does then: to Airflow the task is still running.
     operator.on_kill()
-    (video_id,) = task.store.get(ledger.KEY)["ids"]
+    (video_id,) = task.store.get(KEY)["ids"]
     assert sandbox.stats.count("POST /videos/cancel") == 0
     assert f"the task is not: {video_id} goes on and is paid for" in caplog.text
     sandbox.release(video_id)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
-from airflow_provider_minimax.operators.waiting import JobWait
+from airflow_provider_minimax.operators.job_wait import JobWait
 from airflow_provider_minimax.sandbox import Sandbox
 
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.api import errors, retries
+from airflow_provider_minimax.api import backoff, errors
 from airflow_provider_minimax.compat import AirflowRescheduleException
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
-from airflow_provider_minimax.ordering import ledger
-from airflow_provider_minimax.waiting import pacing
+from airflow_provider_minimax.polling import timing
+from airflow_provider_minimax.submission.record import KEY
 from tests.unit.operators.support import MemoryStore, Task
-from tests.unit.ordering.service import FakeService, fake_service
+from tests.unit.submission.service import FakeService, fake_service
 
 DAY = 86_400.0
 #: Seconds: far beyond what two clocks may differ by unnoticed.
@@ -37,8 +37,8 @@ def _served() -> Iterator[FakeService]:
 @pytest.fixture
 def service(_served: FakeService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> FakeService:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(pacing, "SHORTEST_INTERVAL", 0.02)
-    monkeypatch.setattr(retries, "FIRST_PAUSE_AT_CAPACITY", 0.01)
+    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.02)
+    monkeypatch.setattr(backoff, "FIRST_PAUSE_AT_CAPACITY", 0.01)
     url = _served.url
     _served.__init__()  # type: ignore[misc]
     _served.url = url
@@ -264,7 +264,7 @@ def test_an_account_that_was_in_error_and_is_back(service: FakeService, kind: st
     for _ in range(2):
         assert run(task, kind, account=None) == UNKNOWN
     assert service.sent == 1
-    assert list(task.store.get(ledger.KEY)["seen"]) == ["42"]
+    assert list(task.store.get(KEY)["seen"]) == ["42"]
 
 
 # The clock of the service
@@ -353,9 +353,9 @@ def test_what_a_retry_sends_after_an_end(
 def test_one_of_several_images_with_an_end_that_nobody_knows(service: FakeService) -> None:
     task = Task()
     run(task, "image", wait_for_completion=False)
-    record = task.store.get(ledger.KEY)
+    record = task.store.get(KEY)
     other = service.add("image", "a paper boat")
-    task.store.set(ledger.KEY, record | {"ids": [*record["ids"], other]})
+    task.store.set(KEY, record | {"ids": [*record["ids"], other]})
     service.jobs[0].shown |= {"status": 5, "statusLabel": "moderated"}
     service.jobs[1].shown |= {"status": 99, "statusLabel": "taken under review", "downloadURL": ""}
     operator = make("image")
@@ -370,7 +370,7 @@ def test_a_job_is_gone_when_it_is_missing_twice(
 ) -> None:
     task = Task()
     run(task, "image", wait_for_completion=False)
-    monkeypatch.setattr("airflow_provider_minimax.operators.waiting.GRACE", -60.0)
+    monkeypatch.setattr("airflow_provider_minimax.operators.job_wait.GRACE", -60.0)
     # Only asked for by its id.
     service.missing = missing
     service.before_list = lambda: setattr(service, "empty_lists", 1)
@@ -407,11 +407,11 @@ def test_ids_outlive_any_error_of_the_store(service: FakeService, kind: str, sta
     yesterdays(service, kind)
     task = Task(store=Failing("created"))
     (job,) = run(task, kind)
-    assert task.store.get(ledger.KEY)["phase"] == "intent"
+    assert task.store.get(KEY)["phase"] == "intent"
     # Its retry begins after Airflow's default delay.
-    record = task.store.get(ledger.KEY)
+    record = task.store.get(KEY)
     service.jobs[0].shown |= {"createTime": record["since"] - 299_000} if stamped else {}
-    task.store.set(ledger.KEY, record | {name: record[name] - 299_000 for name in ("since", "until")})
+    task.store.set(KEY, record | {name: record[name] - 299_000 for name in ("since", "until")})
     assert run(task, kind) == [job]
     assert service.sent == 1
 
@@ -427,7 +427,7 @@ def test_nothing_is_sent_without_a_record(service: FakeService, kind: str) -> No
 
 @pytest.mark.parametrize("kind", ["image", "video"])
 def test_the_result_of_a_trigger_outlives_a_store_that_cannot_be_read(service: FakeService, kind: str) -> None:
-    from airflow_provider_minimax.triggers import events
+    from airflow_provider_minimax.polling import events
 
     rows = [{f"{kind}Id": service.add(kind, "a paper boat")}]
     task = Task(store=Unreadable())
@@ -476,7 +476,7 @@ def test_each_attempt_sends_one_more_where_that_is_wanted(service: FakeService, 
         assert run(task, kind, on_unknown_outcome="resubmit") == UNKNOWN
         assert service.sent == sent
     # What is lost first and turns up later is the task's own, too.
-    refs = task.store.get(ledger.KEY)["former_refs"]
+    refs = task.store.get(KEY)["former_refs"]
     assert len(refs) == 3
     service.ends = None
     late = service.add(kind, "a paper boat", ref=refs[0])
@@ -504,14 +504,14 @@ def test_a_lost_job_that_was_found_and_has_failed_is_followed_by_one(service: Fa
     task = Task()
     service.script = deque(["void", "void", "void"])
     assert run(task, kind) == UNKNOWN
-    record = task.store.get(ledger.KEY)
+    record = task.store.get(KEY)
     service.ends = None
     late = service.add(kind, "a paper boat", ref=record["reply_ref"])
     service.jobs[0].shown |= {"status": 3, "statusLabel": "failed", "statusFinal": True}
     # Found by its replyRef, it has failed; what follows is lost, and that is the end of the attempt.
     assert run(task, kind, on_unknown_outcome="resubmit") == UNKNOWN
     assert service.sent == 2
-    assert late in task.store.get(ledger.KEY)["others"]
+    assert late in task.store.get(KEY)["others"]
 
 
 @pytest.mark.parametrize("kind", ["image", "video"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.operators.rendered import fields
+from airflow_provider_minimax.operators.rendering import fields
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.parameters import location
-from airflow_provider_minimax.exporting.storage import folder_at
+from airflow_provider_minimax.api.validation import location
 from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator, MiniMaxUploadFileOperator
 from airflow_provider_minimax.operators.images import (
     MiniMaxCreateImageOperator,
@@ -24,6 +23,7 @@ from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
+from airflow_provider_minimax.storage.base import folder_at
 from tests.unit.operators.support import Task
 
 IMAGE = "user:1-minimax:2-image:3"

@@ -23,9 +23,9 @@ from airflow_provider_minimax.compat import (
     AirflowTaskTimeout,
     TaskDeferred,
 )
+from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
-from airflow_provider_minimax.waiting import pacing
 from tests.conftest import connect
 
 try:
@@ -40,8 +40,8 @@ READ = "GET /images/{id}"
 
 @pytest.fixture(autouse=True)
 def _quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "SHORTEST_INTERVAL", 0.001)
-    monkeypatch.setattr(pacing, "LONGEST_STRETCH", 0.01)
+    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.001)
+    monkeypatch.setattr(timing, "LONGEST_STRETCH", 0.01)
 
 
 class TaskInstance:
@@ -139,7 +139,7 @@ class Ways:
 
     @staticmethod
     def blip(sandbox: Sandbox) -> str:
-        sandbox.fail("502-html", operation=READ, skip=1, times=pacing.MOST_FAILURES - 1)
+        sandbox.fail("502-html", operation=READ, skip=1, times=timing.MOST_FAILURES - 1)
         return sandbox.create_image("a lamp")[0]
 
     @staticmethod
@@ -307,7 +307,7 @@ def test_constants_are_checked_when_the_dag_is_read(options: dict[str, Any], wor
 
 
 def test_the_interval_has_a_floor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "SHORTEST_INTERVAL", 1.0)
+    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 1.0)
     assert sensor("x", poke_interval=0.01)().poke_interval == 1.0
 
 
@@ -315,13 +315,13 @@ def test_a_rescheduled_sensor_counts_failures_over_its_processes(sandbox: Sandbo
     image_id = Ways.broken(sandbox)
     with pytest.raises(errors.MiniMaxUpstreamError):
         run(sensor(image_id), "reschedule")
-    assert sandbox.stats.count(READ) == 1 + pacing.MOST_FAILURES
+    assert sandbox.stats.count(READ) == 1 + timing.MOST_FAILURES
 
 
 def test_a_retry_does_not_inherit_the_failures_of_the_try_before(sandbox: Sandbox) -> None:
     image_id = Ways.completed(sandbox)
-    sandbox.fail("502-html", operation=READ, times=pacing.MOST_FAILURES - 1)
-    store = Store(minimax_failures={"try_number": 0, "failures": pacing.MOST_FAILURES - 1})
+    sandbox.fail("502-html", operation=READ, times=timing.MOST_FAILURES - 1)
+    store = Store(minimax_failures={"try_number": 0, "failures": timing.MOST_FAILURES - 1})
     assert run(sensor(image_id), "reschedule", store=store)["imageId"] == image_id
 
 

@@ -16,11 +16,10 @@ import pytest
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow_provider_minimax.polling import events, timing
+from airflow_provider_minimax.polling.reader import Reader
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
-from airflow_provider_minimax.triggers import events
-from airflow_provider_minimax.waiting import pacing
-from airflow_provider_minimax.waiting.rounds import Reader
 from tests.conftest import ROOT
 
 READ = "GET /images/{id}"
@@ -28,8 +27,8 @@ READ = "GET /images/{id}"
 
 @pytest.fixture
 def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "SHORTEST_INTERVAL", 0.01)
-    monkeypatch.setattr(pacing, "LONGEST_STRETCH", 0.01)
+    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.01)
+    monkeypatch.setattr(timing, "LONGEST_STRETCH", 0.01)
 
 
 def sensor(image_id: object, **options: Any) -> MiniMaxImageSensor:

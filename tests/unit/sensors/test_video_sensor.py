@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
-from airflow_provider_minimax.waiting import pacing
 
 
 @pytest.fixture(autouse=True)
 def _quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "SHORTEST_INTERVAL", 0.001)
+    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.001)
 
 
 def wait_for(video_id: object, **options: Any) -> Any:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_minimax.waiting import pacing
+from airflow_provider_minimax.polling import timing
 from tests.unit.triggers.support import Triggerer
 
 
 @pytest.fixture
 def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "SHORTEST_INTERVAL", 0.001)
-    monkeypatch.setattr(pacing, "LONGEST_STRETCH", 0.01)
+    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.001)
+    monkeypatch.setattr(timing, "LONGEST_STRETCH", 0.01)
 
 
 @pytest.fixture

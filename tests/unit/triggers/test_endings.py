@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxError
+from airflow_provider_minimax.polling.events import ended_badly, ended_well, for_an_event, timed_out
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.triggers.endings import may_end_here
-from airflow_provider_minimax.triggers.events import ended_badly, ended_well, for_an_event, timed_out
 from tests.unit.triggers.support import trigger
 
 pytestmark = pytest.mark.usefixtures("quick_rounds")

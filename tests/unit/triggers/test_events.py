@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.compat import AirflowSensorTimeout
-from airflow_provider_minimax.triggers.events import ended_badly, ended_well, result_of, timed_out
+from airflow_provider_minimax.polling.events import ended_badly, ended_well, result_of, timed_out
 
 ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.MiniMaxError)]
 

@@ -14,12 +14,11 @@ import pytest
 from airflow_provider_minimax.api.errors import MiniMaxCapacityError, MiniMaxUpstreamError
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
+from airflow_provider_minimax.polling import shared_poll, timing
+from airflow_provider_minimax.polling.poller import Poller, WaitFor
+from airflow_provider_minimax.polling.reader import Answers, Reader
+from airflow_provider_minimax.polling.shared_poll import Stream, Wait
 from airflow_provider_minimax.sandbox import Sandbox
-from airflow_provider_minimax.triggers import streams
-from airflow_provider_minimax.triggers.streams import Stream, Wait
-from airflow_provider_minimax.waiting import pacing
-from airflow_provider_minimax.waiting.poller import Poller, WaitFor
-from airflow_provider_minimax.waiting.rounds import Answers, Reader
 from tests.unit.triggers.support import Triggerer, run, trigger
 
 pytestmark = pytest.mark.usefixtures("quick_rounds")
@@ -51,7 +50,7 @@ def failing(times: float, error: BaseException, real: Callable[..., Any]) -> Cal
 
 
 #: Where a fault may lie: in a poll's own code, in what Airflow brings, in the machine.
-PLACES: list[tuple[Any, str]] = [(Reader, "read"), (MiniMaxHook, "aget_settings"), (streams, "start_in_own_thread")]
+PLACES: list[tuple[Any, str]] = [(Reader, "read"), (MiniMaxHook, "aget_settings"), (shared_poll, "start_in_own_thread")]
 
 
 @pytest.mark.parametrize(("owner", "name"), PLACES, ids=[name for _, name in PLACES])
@@ -78,7 +77,7 @@ def test_a_fault_that_stays_ends_the_waits_with_its_name_and_shows_its_traceback
     assert [(event["end"], event["error"]) for event in events] == [("failed", "MiniMaxUpstreamError")] * 3
     assert "LookupError: a bug" in events[0]["message"]
     assert len([record for record in caplog.records if record.exc_info]) == 1
-    assert streams._shared == {}
+    assert shared_poll._shared == {}
 
 
 def test_a_fault_that_is_no_exception_hangs_nobody(
@@ -116,7 +115,7 @@ class Asked:
         self.rounds: list[list[str]] = []
         self.failure: MiniMaxUpstreamError | MiniMaxCapacityError | None = None
         self.stream = Stream("image", interval, self._get_settings)
-        monkeypatch.setattr(pacing, "phase", lambda interval: phase)
+        monkeypatch.setattr(timing, "phase", lambda interval: phase)
         monkeypatch.setattr(Stream, "_read", self._read)
 
     async def _get_settings(self) -> Settings:
@@ -162,7 +161,7 @@ def test_after_its_deadline_a_wait_is_asked_for_once_more_and_no_other(monkeypat
 
 
 def test_a_deadline_passes_though_nobody_drives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "LAST_LOOK", 0.1)
+    monkeypatch.setattr(timing, "LAST_LOOK", 0.1)
 
     async def wait() -> None:
         asked = Asked(monkeypatch)
@@ -173,7 +172,7 @@ def test_a_deadline_passes_though_nobody_drives(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_many_deadlines_at_once_are_met_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "LAST_LOOK", 0.0)
+    monkeypatch.setattr(timing, "LAST_LOOK", 0.0)
 
     async def wait() -> int:
         asked = Asked(monkeypatch)
@@ -185,7 +184,7 @@ def test_many_deadlines_at_once_are_met_in_turns(monkeypatch: pytest.MonkeyPatch
         assert ended[-1] == len(waits)
         return max(after - before for before, after in itertools.pairwise(ended))
 
-    assert run(wait()) <= streams._AT_ONCE
+    assert run(wait()) <= shared_poll._AT_ONCE
 
 
 @pytest.mark.parametrize("failure", [None, MiniMaxCapacityError("busy", status=429, retry_after=5.0)], ids=str)
@@ -193,14 +192,14 @@ def test_who_takes_over_the_wheel_keeps_to_the_next_round(monkeypatch: pytest.Mo
     async def drive() -> None:
         asked = Asked(monkeypatch, interval=0.05)
         asked.failure = failure
-        monkeypatch.setattr(pacing, "LONGEST_STRETCH", 3600.0)
+        monkeypatch.setattr(timing, "LONGEST_STRETCH", 3600.0)
         pauses: list[tuple[int, float | None]] = []
 
         def pause(interval: float, failures: int = 0, retry_after: float | None = None) -> float:
             pauses.append((failures, retry_after))
             return 3600.0
 
-        monkeypatch.setattr(pacing, "pause", pause)
+        monkeypatch.setattr(timing, "pause", pause)
         asked.join(1)
         first, second = (asyncio.create_task(asked.stream.drive()) for _ in range(2))
         await until(lambda: len(pauses) == 2)
@@ -219,7 +218,7 @@ def test_who_takes_over_the_wheel_keeps_to_the_next_round(monkeypatch: pytest.Mo
 def test_a_thread_that_a_driver_leaves_behind_asks_no_further_and_no_other_asks_beside_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pacing, "phase", lambda interval: 0.0)
+    monkeypatch.setattr(timing, "phase", lambda interval: 0.0)
     answering, asked, at_once = threading.Event(), [], []
 
     def ask(job_id: str) -> dict[str, Any]:
@@ -258,7 +257,7 @@ def test_a_reader_that_lives_for_days_forgets_those_who_have_gone(sandbox: Sandb
         stuck = asyncio.create_task(triggerer.run(trigger(sandbox.create_image("a lamp [stuck]")[0])))
         for _ in range(3):
             await triggerer.run(trigger(sandbox.create_image("a lamp")[0]))
-        (stream,) = streams._shared.values()
+        (stream,) = shared_poll._shared.values()
         before = len(sandbox.calls)
         await until(lambda: len(sandbox.calls) >= before + 2)
         await end(stuck)

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
+from airflow_provider_minimax.polling import timing
+from airflow_provider_minimax.polling.reader import Answers, Reader
+from airflow_provider_minimax.polling.shared_poll import in_own_thread
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
-from airflow_provider_minimax.triggers.streams import in_own_thread
-from airflow_provider_minimax.waiting import pacing
-from airflow_provider_minimax.waiting.rounds import Answers, Reader
 from tests.unit.triggers.support import deserialize, serialize
 
 READ = "GET /images/{id}"
@@ -116,7 +116,7 @@ def test_one_that_was_not_has_timed_out_with_one_request(sandbox: Sandbox) -> No
 def test_a_deadline_before_the_first_round_is_no_reason_not_to_ask(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pacing, "phase", lambda interval: interval)
+    monkeypatch.setattr(timing, "phase", lambda interval: interval)
     image_id = next(image["imageId"] for image in sandbox.all_images() if image["status"] == 2)
     (event,) = asyncio.run(fire(trigger(image_id, seconds=0.1, poke_interval=3600)))
     assert event["end"] == "completed"
@@ -125,7 +125,7 @@ def test_a_deadline_before_the_first_round_is_no_reason_not_to_ask(
 def test_a_service_that_hangs_does_not_keep_a_wait_long_beyond_its_deadline(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pacing, "LAST_LOOK", 0.1)
+    monkeypatch.setattr(timing, "LAST_LOOK", 0.1)
     (image_id,) = sandbox.create_image("a lamp [stuck]")
     sandbox.fail("slow", operation=READ, delay=30.0)
     (event,) = asyncio.run(asyncio.wait_for(fire(trigger(image_id, seconds=0.1)), 20))
@@ -179,7 +179,7 @@ def test_the_first_round_comes_at_a_random_phase_of_the_interval(
         asked.append(interval)
         return 0.0
 
-    monkeypatch.setattr(pacing, "phase", phase)
+    monkeypatch.setattr(timing, "phase", phase)
     image_id = next(image["imageId"] for image in sandbox.all_images() if image["status"] == 2)
     asyncio.run(fire(trigger(image_id, poke_interval=20.0)))
     assert asked == [20.0]

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api.jobs import Job
+from airflow_provider_minimax.polling import events
+from airflow_provider_minimax.polling.poller import Poller, WaitFor
+from airflow_provider_minimax.polling.reader import Reader
 from airflow_provider_minimax.sandbox import Sandbox
-from airflow_provider_minimax.triggers import events
 from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
-from airflow_provider_minimax.waiting.poller import Poller, WaitFor
-from airflow_provider_minimax.waiting.rounds import Reader
 from tests.unit.triggers.support import Triggerer, run, trigger
 
 pytestmark = pytest.mark.usefixtures("quick_rounds")

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.triggers import streams
-from airflow_provider_minimax.waiting import pacing
-from airflow_provider_minimax.waiting.lanes import MAX_UNDER_WAY
+from airflow_provider_minimax.polling import shared_poll, timing
+from airflow_provider_minimax.polling.lanes import MAX_UNDER_WAY
 from tests.conftest import connect
 from tests.unit.triggers.support import Triggerer, run, trigger
 
@@ -138,7 +137,7 @@ def test_ten_healthy_waits_end_while_others_hang(service: Service, triggerer: Tr
 
     run(wait())
     assert service.most_held == held
-    assert streams._shared == {}
+    assert shared_poll._shared == {}
 
 
 def test_no_more_than_a_few_requests_hang_at_the_same_time(
@@ -149,7 +148,7 @@ def test_no_more_than_a_few_requests_hang_at_the_same_time(
     service.held = {*hanging, LIST}
 
     async def wait() -> None:
-        many_rounds, real, full = asyncio.Event(), streams.Stream._look, []
+        many_rounds, real, full = asyncio.Event(), shared_poll.Stream._look, []
 
         async def look(*args: Any) -> Any:
             if service.holding.total() >= MAX_UNDER_WAY:
@@ -158,7 +157,7 @@ def test_no_more_than_a_few_requests_hang_at_the_same_time(
                 many_rounds.set()
             return await real(*args)
 
-        monkeypatch.setattr(streams.Stream, "_look", look)
+        monkeypatch.setattr(shared_poll.Stream, "_look", look)
         waits = [asyncio.create_task(triggerer.run(trigger(image_id(name)))) for name in hanging]
         await many_rounds.wait()
         assert service.requests.total() == MAX_UNDER_WAY
@@ -186,7 +185,7 @@ def test_a_list_that_hangs_is_made_up_for_by_id(service: Service, triggerer: Tri
 def test_a_wait_whose_image_is_completed_just_before_its_deadline_ends_well_beside_one_that_hangs(
     service: Service, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pacing, "shortest_deferral", lambda _: 0.0)
+    monkeypatch.setattr(timing, "shortest_deferral", lambda _: 0.0)
     service.statuses = {"hangs": 2, "late": 1}
     service.held = {"hangs"}
 

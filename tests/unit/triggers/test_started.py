@@ -17,11 +17,11 @@ import pytest
 from airflow.sdk import DAG, Asset, TaskGroup, task
 from jinja2 import UndefinedError
 
+from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
-from airflow_provider_minimax.triggers.started import _NEVER, MiniMaxStartedJobTrigger, _UnresolvedError
-from airflow_provider_minimax.waiting import pacing
+from airflow_provider_minimax.triggers.start_from_trigger import _NEVER, MiniMaxStartedJobTrigger, _UnresolvedError
 from tests.unit.triggers.support import run, scheduler_starts_triggers
 
 if not scheduler_starts_triggers():
@@ -123,7 +123,7 @@ def made() -> Any:
 def test_what_is_stored_is_read(form: str) -> None:
     stored = STORED[form]
     path, kwargs = MiniMaxStartedJobTrigger(**stored).serialize()
-    assert path == "airflow_provider_minimax.triggers.started.MiniMaxStartedJobTrigger"
+    assert path == "airflow_provider_minimax.triggers.start_from_trigger.MiniMaxStartedJobTrigger"
     assert {name: kwargs[name] for name in stored} == stored
     assert kwargs["limit"] == stored.get("limit", _NEVER.total_seconds())
     assert MiniMaxStartedJobTrigger(**kwargs).serialize() == (path, kwargs)
@@ -282,7 +282,7 @@ def test_a_question_to_airflow_that_fails_or_has_no_answer_is_left_to_a_worker(
     answer: Any, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     trigger = started(lambda: sensor(image_id=made()))
-    monkeypatch.setattr("airflow_provider_minimax.triggers.started._RESOLVED_WITHIN", 0.05)
+    monkeypatch.setattr("airflow_provider_minimax.triggers.start_from_trigger._RESOLVED_WITHIN", 0.05)
     monkeypatch.setattr(TaskInstance, "axcom_pull", answer)
 
     async def fire() -> list[Any]:
@@ -340,7 +340,7 @@ WORKERS_OWN: list[dict[str, Any]] = [
 
 
 def test_what_no_worker_has_deferred_may_end_at_once(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "shortest_deferral", lambda _: 3600.0)
+    monkeypatch.setattr(timing, "shortest_deferral", lambda _: 3600.0)
     (image_id,) = sandbox.create_image("a lamp")
 
     async def fire() -> list[Any]:

@@ -11,9 +11,8 @@ import pytest
 
 from airflow_provider_minimax.api import client, errors
 from airflow_provider_minimax.api.client import MiniMaxClient
+from airflow_provider_minimax.polling import shared_poll, timing
 from airflow_provider_minimax.sandbox import Sandbox
-from airflow_provider_minimax.triggers import streams
-from airflow_provider_minimax.waiting import pacing
 from tests.unit.triggers.support import Triggerer, run, trigger
 
 pytestmark = pytest.mark.usefixtures("quick_rounds")
@@ -53,7 +52,7 @@ def test_fifty_waits_cost_as_much_as_one_page_a_round(sandbox: Sandbox, triggere
     events = run(wait())
     assert [event["jobs"][0]["imageId"] for event in events] == ids
     assert sandbox.stats.count(READ) <= 2
-    assert streams._shared == {}
+    assert shared_poll._shared == {}
 
 
 def test_each_wait_ends_in_its_own_way(sandbox: Sandbox, triggerer: Triggerer) -> None:
@@ -79,14 +78,14 @@ def test_a_wait_may_join_a_stream_that_runs_and_begin_one_that_has_ended(
         stuck = asyncio.create_task(triggerer.run(trigger(sandbox.create_image("a lamp [stuck]")[0])))
         await asyncio.sleep(0)
         assert (await triggerer.run(trigger(sandbox.create_image("a lamp")[0])))[0]["end"] == "completed"
-        assert len(streams._shared) == 1
+        assert len(shared_poll._shared) == 1
         stuck.cancel()
         await asyncio.gather(stuck, return_exceptions=True)
         for _ in range(5):
             assert (await triggerer.run(trigger(sandbox.create_image("a lamp")[0])))[0]["end"] == "completed"
 
     run(wait())
-    assert streams._shared == {}
+    assert shared_poll._shared == {}
 
 
 @pytest.mark.parametrize(("fault", "error"), [("401", "MiniMaxAuthError"), ("596", "MiniMaxAccountOnHoldError")])
@@ -113,7 +112,7 @@ def test_where_everything_is_refused_only_those_who_were_answered_end_as_final_a
     passing = sum(event["error"] == "MiniMaxUpstreamError" for event in events)
     assert (final + passing, final <= sandbox.stats.count(READ)) == (100, True)
     # Three in the first round, the list among them, and one in each of the others.
-    assert len(sandbox.calls) <= 3 + pacing.MOST_FAILURES - 1
+    assert len(sandbox.calls) <= 3 + timing.MOST_FAILURES - 1
 
 
 class Refused(MiniMaxClient):
@@ -158,7 +157,7 @@ def test_a_renewed_token_is_taken_up_by_a_stream_that_runs(
     monkeypatch.setenv("AIRFLOW_CONN_MINIMAX_DEFAULT", connection.replace(sandbox.token, "user:1-old"))
 
     async def wait() -> Any:
-        real = streams.Stream._ask
+        real = shared_poll.Stream._ask
         asked = 0
 
         async def renew_after_the_first_question(*args: Any) -> Any:
@@ -170,7 +169,7 @@ def test_a_renewed_token_is_taken_up_by_a_stream_that_runs(
                 sandbox.release(image_id)
             return answers
 
-        monkeypatch.setattr(streams.Stream, "_ask", renew_after_the_first_question)
+        monkeypatch.setattr(shared_poll.Stream, "_ask", renew_after_the_first_question)
         return await triggerer.run(trigger(image_id))
 
     (event,) = run(wait())
@@ -185,7 +184,7 @@ def test_a_wait_that_a_worker_has_just_deferred_is_not_ended_at_once(
     """Airflow's scheduler would take the task for lost. Nor is it asked for again meanwhile."""
     image_id = sandbox.create_image("a lamp")[0]
     sandbox.finish(image_id, status)
-    monkeypatch.setattr(pacing, "shortest_deferral", lambda _: 1.5)
+    monkeypatch.setattr(timing, "shortest_deferral", lambda _: 1.5)
     earliest = time.time() + 1.5
     (event,) = run(triggerer.run(trigger(image_id, seconds=1.0)))
     assert event["end"] == end

@@ -1,0 +1,177 @@
+"""Which images of an account are meant: by status and by time of creation.
+
+The service filters by neither, so both are applied to what the list gives.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple, Self
+
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxScanLimitError
+from airflow_provider_minimax.api.jobs import KNOWN_LABELS, Job, check_labels, counts_as, created_at
+from airflow_provider_minimax.api.pagination import Image, Page
+from airflow_provider_minimax.api.timestamps import epoch_milliseconds
+from airflow_provider_minimax.api.validation import given_text
+
+#: A point in time as a parameter gives it.
+Moment = datetime | str | float | None
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: Nothing was made before, and whoever names a later time has another unit in mind.
+_EARLIEST: Final = datetime(2020, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+#: ``2026-01-10`` without its dashes, as ``{{ ds_nodash }}`` gives it.
+_BASIC_DATE: Final = re.compile(r"\d{8}", re.ASCII)
+_DIGITS: Final = re.compile(r"[\d.]+(e\+?\d+)?", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Images with one of these statuses, created within ``[created_from, created_to)``.
+
+    :param statuses: status labels; None for all.
+    :param created_from: aware; None for no bound.
+    :param created_to: aware; None for no bound.
+    """
+
+    statuses: frozenset[str] | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+    @classmethod
+    def parse(
+        cls, statuses: Collection[str] | None = None, created_from: Moment = None, created_to: Moment = None
+    ) -> Self:
+        """Read the parameters of a task, after their templates are rendered.
+
+        :param statuses: labels such as ``"completed"``.
+        :param created_from: a datetime or an ISO string, UTC where it names no zone; or epoch milliseconds (of ten
+            digits: seconds), as a number or as text. Inclusive.
+        :param created_to: the same; exclusive.
+        :raises MiniMaxBadRequestError: an unknown label, a time that is none, or an empty window.
+        """
+        start, end = _moment("created_from", created_from), _moment("created_to", created_to)
+        if start is not None and end is not None and start >= end:
+            raise MiniMaxBadRequestError(
+                f"The window [{start.isoformat()}, {end.isoformat()}) is empty: created_from must be before "
+                "created_to. (A schedule such as '@daily' gives an interval of no length; use "
+                "CronDataIntervalTimetable.)"
+            )
+        labels = None if statuses is None else check_labels("statuses", statuses, KNOWN_LABELS)
+        if labels is not None and not labels:
+            raise MiniMaxBadRequestError("statuses is an empty list: no image can match. Leave it out for all.")
+        return cls(labels, start, end)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the selection as plain JSON."""
+        return {
+            "statuses": None if self.statuses is None else sorted(self.statuses),
+            "created_from": self.created_from and self.created_from.isoformat(),
+            "created_to": self.created_to and self.created_to.isoformat(),
+        }
+
+    def accepts(self, image: Job) -> bool:
+        """Tell whether an image is meant. One without a time of creation lies in no window."""
+        return (self.statuses is None or counts_as(image) in self.statuses) and self.covers(image)
+
+    def covers(self, image: Job) -> bool:
+        """Tell whether an image was created within the window, whatever its status."""
+        if self.created_from is None and self.created_to is None:
+            return True
+        created = created_at(image)
+        if created is None:
+            return False
+        return not (
+            (self.created_from is not None and created < _milliseconds(self.created_from))
+            or (self.created_to is not None and created >= _milliseconds(self.created_to))
+        )
+
+    def lies_behind(self, page: Sequence[Job]) -> bool:
+        """Tell whether a walk that met this page has passed the window and may stop.
+
+        The order of the list is not documented, newest first is what is seen: so the whole page has to be
+        older than the window, and in that order.
+        """
+        if self.created_from is None or not page:
+            return False
+        times = [created for image in page if (created := created_at(image)) is not None]
+        return len(times) == len(page) and max(times) < _milliseconds(self.created_from) and times[0] >= times[-1]
+
+
+def _milliseconds(moment: datetime) -> float:
+    return moment.timestamp() * 1000
+
+
+def _moment(parameter: str, value: object) -> datetime | None:
+    if value is None:
+        return None
+    moment = value if isinstance(value, datetime) else _read_moment(parameter, value)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not _EARLIEST <= moment < _LATEST:
+        raise MiniMaxBadRequestError(
+            f"{parameter}: {value!r} is {moment.isoformat()}, which is no time from {_EARLIEST.year} to "
+            f"{_LATEST.year - 1}. Give a datetime, an ISO time, or epoch milliseconds."
+        )
+    return moment
+
+
+def _read_moment(parameter: str, value: object) -> datetime:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise MiniMaxBadRequestError(
+            f"{parameter} takes a datetime or an ISO string, or epoch milliseconds, not {value!r}."
+        )
+    text = str(value).strip()
+    if text == "None":
+        raise MiniMaxBadRequestError(f"{parameter}: {value!r} is not an ISO time (this run has no data interval).")
+    given_text(parameter, value)
+    try:
+        if _DIGITS.fullmatch(text) and not _BASIC_DATE.fullmatch(text):
+            # The standard library would read the digits of a number as a date of the year 1768.
+            milliseconds = epoch_milliseconds(text)
+            if milliseconds is None:
+                raise ValueError(text)
+            return _EPOCH + timedelta(milliseconds=milliseconds)
+        return datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise MiniMaxBadRequestError(f"{parameter}: {value!r} is not an ISO time.") from None
+
+
+class Chosen(NamedTuple):
+    """What a page holds of the selection, how many images the walk has met so far, and the service's count of all."""
+
+    images: list[Image]
+    scanned: int
+    total: int | None = None
+
+
+def choose(
+    pages: Iterable[Page], selection: Selection, limit: int | None = None, max_scanned: int | None = None
+) -> Iterator[Chosen]:
+    """Go through the pages of a walk until the selection cannot hold more.
+
+    :param limit: the number of chosen images after which to stop; None for all.
+    :param max_scanned: images to look at, at most; None for no bound.
+    :raises MiniMaxScanLimitError: there are more to look at, and they may match.
+    """
+    scanned = chosen = 0
+    for page in pages:
+        room = None if max_scanned is None else max_scanned - scanned
+        seen = page.images[:room]
+        images = [image for image in seen if selection.accepts(image)]
+        if limit is not None:
+            images = images[: limit - chosen]
+        scanned += len(seen)
+        chosen += len(images)
+        yield Chosen(images, scanned, page.total)
+        if chosen == limit or selection.lies_behind(seen):
+            return
+        if len(seen) < len(page.images):
+            raise MiniMaxScanLimitError(
+                f"The search was stopped by max_scanned={max_scanned}: of the {scanned:,} newest images {chosen:,} "
+                "match, and older ones may match, too. A retry would look at the same. Raise max_scanned, leave it "
+                "out (created_from bounds the search as well), or ask for fewer."
+            )

@@ -1,0 +1,160 @@
+"""The page to look at an export: one file that opens from a disk and asks no other host for anything.
+
+Prompts are hostile text. They stand in the page as JSON in which nothing can end the element around it, and the
+page's script turns them into text nodes only. The policy of the page allows that one script, known by its hash, and
+pictures from beside the page.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from itertools import islice
+from typing import Final
+
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.jobs import created_at, status_label
+from airflow_provider_minimax.api.pagination import Image, image_key
+from airflow_provider_minimax.api.serialization import dumps
+from airflow_provider_minimax.export.media_rows import rows_of
+from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.records import Manifest
+from airflow_provider_minimax.media.filenames import MEDIA, stem_and_digits
+from airflow_provider_minimax.storage.base import Storage
+
+NAME: Final = "index.html"
+#: Images of one page, the newest ones: more than anybody looks through, fewer than a browser can take.
+LONGEST: Final = 20_000
+_MARK: Final = b'<meta name="generator" content="airflow-provider-minimax">'
+_MARK_WITHIN: Final = 2_000
+_FIELDS: Final = (
+    *("mediaPath", "desc", "status", "statusLabel", "modelID", "createTime", "aspectRatio", "width", "height"),
+    *("imageId", "id"),
+)
+#: Width by height of the tallest and the widest picture that gets a frame of its own shape.
+_TALLEST, _WIDEST = 0.4, 2.6
+#: Pixels that no picture has.
+_LARGEST: Final = 10**6
+_ESCAPES: Final = (
+    (b"<", b"\\u003c"),
+    (b">", b"\\u003e"),
+    (b"&", b"\\u0026"),
+    ("\u2028".encode(), b"\\u2028"),
+    ("\u2029".encode(), b"\\u2029"),
+)
+_BATCH: Final = 200
+
+
+def check(storage: Storage) -> None:
+    """Refuse to take the place of another page.
+
+    :raises MiniMaxBadRequestError: there is a page of somebody else.
+    """
+    if _is_foreign(storage):
+        raise MiniMaxBadRequestError(
+            f"{storage.url(NAME)} is not a contact sheet of ours. Choose another output_path, or remove it."
+        )
+
+
+def write(storage: Storage, plan: Plan, manifest: Manifest) -> None:
+    """Write the page of an export whose parts are all there."""
+    rows = islice(rows_of(storage, plan, manifest, _names(plan)), LONGEST)
+    draft = storage.draft()
+    try:
+        for piece in page(rows, manifest.found.images):
+            draft.write(piece)
+        draft.commit(NAME)
+    finally:
+        draft.abort()
+
+
+def remove(storage: Storage) -> None:
+    """Remove the page of an older export."""
+    if not _is_foreign(storage):
+        storage.remove(NAME)
+
+
+def page(rows: Iterable[Image], total: int) -> Iterator[bytes]:
+    """Yield the page piece by piece.
+
+    :param rows: newest first.
+    :param total: images of the export, of which the rows may be a part.
+    """
+    template, style, script = (_resource(f"contact_sheet.{kind}") for kind in ("html", "css", "js"))
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            "img-src 'self' file:",
+            f"script-src {_hash(script)}",
+            f"style-src {_hash(style)}",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+    before, after = template.split("{{data}}")
+    yield before.replace("{{csp}}", policy).replace("{{style}}", style).encode()
+    yield b'{"total":%d,"rows":[' % total
+    cells, separator = map(_cells, rows), b""
+    while batch := list(islice(cells, _BATCH)):
+        yield separator + b",\n".join(map(_safe_json, batch))
+        separator = b",\n"
+    yield b"]}"
+    yield after.replace("{{script}}", script).encode()
+
+
+def _cells(row: Image) -> list[object]:
+    return [
+        _file(row),
+        str(row.get("desc") or ""),
+        status_label(row),
+        str(row.get("modelID") or ""),
+        created_at(row),
+        _shape(row),
+        image_key(row),
+    ]
+
+
+def _file(row: Image) -> str | None:
+    """Return the file of a row, where this is a name that we give: the service may send a field of that name, too."""
+    folder, _, name = str(row.get("mediaPath")).rpartition("/")
+    return f"{folder}/{name}" if folder == MEDIA and stem_and_digits(name) else None
+
+
+def _shape(row: Image) -> float:
+    """Return width by height, kept within what a grid can show."""
+    width, height = row.get("width"), row.get("height")
+    if not (isinstance(width, int) and isinstance(height, int) and 0 < width < _LARGEST and 0 < height < _LARGEST):
+        # The service says 0 even of finished images.
+        left, _, right = str(row.get("aspectRatio") or "").partition(":")
+        is_ratio = left.isdecimal() and right.isdecimal() and len(left + right) < 10
+        width, height = (int(left), int(right)) if is_ratio else (1, 1)
+    return round(min(max(width / height, _TALLEST), _WIDEST), 3) if width and height else 1.0
+
+
+def _safe_json(value: object) -> bytes:
+    text = dumps(value)
+    for character, escape in _ESCAPES:
+        text = text.replace(character, escape)
+    return text
+
+
+def _names(plan: Plan) -> tuple[str, ...]:
+    return tuple(name for name in _FIELDS if name in plan.columns)
+
+
+def _is_foreign(storage: Storage) -> bool:
+    try:
+        with storage.open(NAME) as file:
+            return _MARK not in file.read(_MARK_WITHIN)
+    except FileNotFoundError:
+        return False
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _resource(name: str) -> str:
+    return (files("airflow_provider_minimax.export") / name).read_text(encoding="utf-8")

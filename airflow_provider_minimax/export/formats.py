@@ -1,0 +1,185 @@
+"""File formats: from images, as the API sends them, to bytes and back."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.util import find_spec
+from typing import IO, Any, Final, NamedTuple
+
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.pagination import Image
+from airflow_provider_minimax.api.serialization import dump_lines, loads
+from airflow_provider_minimax.export.rows import OTHER_FIELDS, RowWriter, Sink, text_of
+
+#: Columns that hold text as it is; any other value in a CSV file is JSON.
+_TEXTS: Final = frozenset(
+    {
+        *("imageId", "fileID", "statusLabel", "modelID", "aspectRatio", "batchID", "desc", "downloadURL"),
+        *("videoURL", "coverURL", "id", "promptImgURL", "userIDStr", "mediaPath", "mediaSha256"),
+    }
+)
+
+
+class Format(NamedTuple):
+    """How images become a file, and a file images again.
+
+    ``write`` begins a file with rows of these columns. ``read`` yields its rows, of which the given fields are
+    sure to be there, as they were written.
+    """
+
+    extension: str
+    write: Callable[[Sink, tuple[str, ...]], RowWriter]
+    read: Callable[[IO[bytes], tuple[str, ...] | None], Iterator[Image]]
+
+
+class _JsonlWriter:
+    def __init__(self, sink: Sink, _: tuple[str, ...]) -> None:
+        self._sink = sink
+
+    def write(self, images: list[Image]) -> None:
+        self._sink.write(dump_lines(images))
+
+    def close(self) -> None:
+        """Do nothing: lines need no end."""
+
+
+class _GzippedJsonlWriter(_JsonlWriter):
+    def __init__(self, sink: Sink, _: tuple[str, ...]) -> None:
+        # Neither name nor time go into the file, so that the same images give the same bytes.
+        self._gzip = gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=sink, mtime=0)  # type: ignore[call-overload]
+        super().__init__(self._gzip, _)
+
+    def close(self) -> None:
+        self._gzip.close()
+
+
+#: Cells that a spreadsheet takes for a formula, and those that would be taken for a cell made safe.
+_FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
+_SAFE_FORMULA: Final = re.compile(r"'+[=+\-@\t\r]")
+
+
+class _CsvWriter:
+    _is_safe = False
+
+    def __init__(self, sink: Sink, names: tuple[str, ...]) -> None:
+        self._sink = sink
+        self._names = names[:-1]
+        self._known = frozenset(self._names)
+        self._put([names])
+
+    def write(self, images: list[Image]) -> None:
+        self._put(map(self._row, images))
+
+    def close(self) -> None:
+        """Do nothing: lines need no end."""
+
+    def _row(self, image: Image) -> list[str]:
+        others = {name: value for name, value in image.items() if name not in self._known}
+        cells = [*(text_of(image.get(name)) for name in self._names), text_of(others or None)]
+        return [f"'{cell}" if _FORMULA.match(cell) else cell for cell in cells] if self._is_safe else cells
+
+    def _put(self, rows: Iterable[Iterable[str]]) -> None:
+        text = io.StringIO()
+        csv.writer(text).writerows(rows)
+        # Half an emoji cannot be written as UTF-8; it stays readable as \\udXXX.
+        self._sink.write(text.getvalue().encode("utf-8", "backslashreplace"))
+
+
+class _SafeCsvWriter(_CsvWriter):
+    """Writes cells that no spreadsheet takes for a formula: those that look like one begin with an apostrophe."""
+
+    _is_safe = True
+
+
+def _read_jsonl(file: IO[bytes], _: tuple[str, ...] | None) -> Iterator[Image]:
+    return (loads(line) for line in file)
+
+
+def _read_gzipped_jsonl(file: IO[bytes], names: tuple[str, ...] | None) -> Iterator[Image]:
+    with gzip.open(file) as lines:
+        yield from _read_jsonl(lines, names)  # type: ignore[arg-type]
+
+
+def _read_csv(file: IO[bytes], _: tuple[str, ...] | None) -> Iterator[Image]:
+    return _read_cells(file, lambda cell: cell)
+
+
+def _read_safe_csv(file: IO[bytes], _: tuple[str, ...] | None) -> Iterator[Image]:
+    return _read_cells(file, lambda cell: cell[1:] if _SAFE_FORMULA.match(cell) else cell)
+
+
+def _read_cells(file: IO[bytes], meant: Callable[[str], str]) -> Iterator[Image]:
+    # A prompt of the service may be longer than the module's default of 128 KiB.
+    csv.field_size_limit(2**31 - 1)
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    try:
+        rows = csv.reader(text)
+        for header in itertools.islice(rows, 1):
+            for cells in rows:
+                row = {name: _value(name, meant(cell)) for name, cell in zip(header, cells, strict=True) if cell}
+                others: Any = row.pop(OTHER_FIELDS, {})
+                yield row | others
+    finally:
+        # The file is the caller's to close.
+        text.detach()
+
+
+def _value(name: str, cell: str) -> object:
+    if name in _TEXTS:
+        return cell
+    try:
+        return loads(cell.encode())
+    except ValueError:
+        # Text in a field that is documented as something else was written as it came.
+        return cell
+
+
+def _write_parquet(sink: Sink, names: tuple[str, ...]) -> RowWriter:
+    from airflow_provider_minimax.export.parquet import ParquetWriter
+
+    return ParquetWriter(sink, names)
+
+
+def _read_parquet(file: IO[bytes], names: tuple[str, ...] | None) -> Iterator[Image]:
+    from airflow_provider_minimax.export.parquet import read_parquet
+
+    return read_parquet(file, names)
+
+
+FORMATS: Final[Mapping[str, Format]] = {
+    "jsonl": Format("jsonl", _JsonlWriter, _read_jsonl),
+    "jsonl.gz": Format("jsonl.gz", _GzippedJsonlWriter, _read_gzipped_jsonl),
+    "csv": Format("csv", _CsvWriter, _read_csv),
+    "parquet": Format("parquet", _write_parquet, _read_parquet),
+}
+
+
+#: Written in place of ``csv`` for spreadsheets.
+SAFE_CSV: Final = Format("csv", _SafeCsvWriter, _read_safe_csv)
+
+
+def check_name(name: str) -> None:
+    """Refuse a format that there is none of.
+
+    :raises MiniMaxBadRequestError: there is none.
+    """
+    if name not in FORMATS:
+        raise MiniMaxBadRequestError(f"file_format must be one of {', '.join(FORMATS)}, not {name!r}.")
+
+
+def format_named(name: str) -> Format:
+    """Return a format by the name that an operator takes.
+
+    :raises MiniMaxBadRequestError: there is none of this name, or its library is not installed where the task runs.
+    """
+    check_name(name)
+    if name == "parquet" and find_spec("pyarrow") is None:
+        raise MiniMaxBadRequestError(
+            "file_format='parquet' needs pyarrow: pip install 'airflow-provider-minimax[parquet]'."
+        )
+    return FORMATS[name]

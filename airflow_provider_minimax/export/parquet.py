@@ -1,0 +1,197 @@
+"""Parquet files: one schema for all exports, and a rule by which nothing is lost to it.
+
+A value that does not fit its column (another type than the documented one, a nested field that nobody has
+documented) leaves the column empty and stands in ``otherFields``, as JSON, with all undocumented fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import IO, Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from airflow_provider_minimax.api.pagination import Image
+from airflow_provider_minimax.api.serialization import dumps, loads
+from airflow_provider_minimax.export.rows import OTHER_FIELDS, Sink, text_of
+
+#: Rows of a row group: what is in memory until it is written.
+GROUP_ROWS: Final = 2_000
+_BATCH_ROWS: Final = 500
+
+_TAG: Final = ("type", "tagIcon", "tagText")
+_VIDEO_URLS: Final = ("feedURL", "downloadURLWithWatermark")
+_INTEGERS: Final = (
+    *("status", "createType", "duration", "generatorType", "height", "humanCheckStatus", "postStatus"),
+    *("priority", "resolution", "width", "mediaBytes"),
+)
+_TRUTHS: Final = (
+    *("statusFinal", "canAppeal", "canRetry", "disableGenerateSimilar", "hasVoice", "isBookmarked"),
+    *("isInFolder", "isVisitor", "useOriginPrompt"),
+)
+
+
+#: The years 1 and 10000 in epoch milliseconds: between them lies what most libraries can hold as a date.
+_FIRST: Final = -62_135_596_800_000
+_END: Final = 253_402_300_800_000
+
+
+class _MisfitError(Exception):
+    """A value that its column cannot hold."""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _MisfitError
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        # Half an emoji cannot be written as UTF-8; it stays readable as \udXXX.
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
+
+
+def _whole(bits: int) -> Callable[[object], int]:
+    def convert(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not -(2**bits) <= value < 2**bits:
+            raise _MisfitError
+        return value
+
+    return convert
+
+
+def _date(value: object) -> int:
+    """Return epoch milliseconds that are a date for whoever reads the file."""
+    if not isinstance(value, int) or isinstance(value, bool) or not _FIRST <= value < _END:
+        raise _MisfitError
+    return value
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _MisfitError
+    return value
+
+
+def _texts_of(value: object) -> list[str]:
+    """Return a list of anything as a list of JSON texts."""
+    if not isinstance(value, list):
+        raise _MisfitError
+    return [dumps(item).decode() for item in value]
+
+
+def _struct(names: tuple[str, ...]) -> Callable[[object], dict[str, str]]:
+    def convert(value: object) -> dict[str, str]:
+        if not isinstance(value, dict) or set(value) != set(names):
+            raise _MisfitError
+        return {name: _text(value[name]) for name in names}
+
+    return convert
+
+
+def _tags(value: object) -> list[dict[str, str]]:
+    if not isinstance(value, list):
+        raise _MisfitError
+    return [_struct(_TAG)(tag) for tag in value]
+
+
+def _extra(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict) or set(value) != {"cameraMotions", "promptStruct"}:
+        raise _MisfitError
+    return {"cameraMotions": _texts_of(value["cameraMotions"]), "promptStruct": _text(value["promptStruct"])}
+
+
+def _fields(names: tuple[str, ...]) -> pa.StructType:
+    return pa.struct([(name, pa.string()) for name in names])
+
+
+#: Column -> its type, and what makes a value of the API fit. A column that is not named here is text.
+_COLUMNS: Final[Mapping[str, tuple[pa.DataType, Callable[[object], Any]]]] = {
+    **{name: (pa.int64(), _whole(63)) for name in _INTEGERS},
+    **{name: (pa.bool_(), _truth) for name in _TRUTHS},
+    "createTime": (pa.timestamp("ms", tz="UTC"), _date),
+    # Wider than 64 bits, since the service's numbers are only bound to be JSON.
+    "userID": (pa.decimal128(38, 0), _whole(126)),
+    "tags": (pa.list_(_fields(_TAG)), _tags),
+    "originFiles": (pa.list_(pa.string()), _texts_of),
+    "extra": (pa.struct([("cameraMotions", pa.list_(pa.string())), ("promptStruct", pa.string())]), _extra),
+    "videoURLs": (_fields(_VIDEO_URLS), _struct(_VIDEO_URLS)),
+}
+_TEXT: Final = (pa.string(), _text)
+
+
+def schema(names: tuple[str, ...]) -> pa.Schema:
+    """Return the schema of a file with these columns."""
+    return pa.schema([(name, _COLUMNS.get(name, _TEXT)[0]) for name in names])
+
+
+class ParquetWriter:
+    """Writes rows in groups."""
+
+    def __init__(self, sink: Sink, names: tuple[str, ...]) -> None:
+        self._names = names[:-1]
+        self._known = frozenset(self._names)
+        self._schema = schema(names)
+        self._rows: list[dict[str, Any]] = []
+        self._writer = pq.ParquetWriter(sink, self._schema, compression="zstd")
+
+    def write(self, images: list[Image]) -> None:
+        """Add rows."""
+        self._rows += map(self._row, images)
+        while len(self._rows) >= GROUP_ROWS:
+            self._write_group()
+
+    def close(self) -> None:
+        """Write the last group and the footer."""
+        if self._rows:
+            self._write_group()
+        self._writer.close()
+
+    def _write_group(self) -> None:
+        group, self._rows = self._rows[:GROUP_ROWS], self._rows[GROUP_ROWS:]
+        self._writer.write_table(pa.Table.from_pylist(group, schema=self._schema), row_group_size=GROUP_ROWS)
+
+    def _row(self, image: Image) -> dict[str, Any]:
+        row: dict[str, Any] = {}
+        others = {name: value for name, value in image.items() if name not in self._known}
+        for name in self._names:
+            value = image.get(name)
+            if value is None:
+                continue
+            try:
+                row[name] = _COLUMNS.get(name, _TEXT)[1](value)
+            except _MisfitError:
+                others[name] = value
+        row[OTHER_FIELDS] = text_of(others) if others else None
+        return row
+
+
+def read_parquet(file: IO[bytes], names: tuple[str, ...] | None) -> Iterator[Image]:
+    """Yield rows as the API sent them, as far as columns can tell.
+
+    :param names: the columns to read; None for all.
+    """
+    columns = None if names is None else [*names, OTHER_FIELDS]
+    for batch in pq.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS, columns=columns):
+        # As numbers: not each timestamp that a file can hold is a date for Python.
+        numbers = pa.schema([(field.name, _number_type(field.type)) for field in batch.schema])
+        for row in pa.Table.from_batches([batch]).cast(numbers).to_pylist():
+            others = row.pop(OTHER_FIELDS, None)
+            image = {name: _as_sent(name, value) for name, value in row.items() if value is not None}
+            yield image | (loads(others.encode()) if others else {})
+
+
+def _number_type(kind: pa.DataType) -> pa.DataType:
+    return pa.int64() if pa.types.is_timestamp(kind) else kind
+
+
+def _as_sent(name: str, value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value)
+    if name == "originFiles":
+        return [loads(item.encode()) for item in value]
+    if name == "extra":
+        return {**value, "cameraMotions": [loads(item.encode()) for item in value["cameraMotions"]]}
+    return value

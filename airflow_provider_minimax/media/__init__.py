@@ -1,0 +1,1 @@
+"""Files of jobs: their names, and how they are downloaded."""

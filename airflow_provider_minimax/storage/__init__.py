@@ -1,0 +1,1 @@
+"""Where files go: a local disk or an object store."""

@@ -1,0 +1,278 @@
+"""Several exports in one folder, and one folder under several connections: nothing is mixed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import ObjectStoragePath
+
+from airflow_provider_minimax.api.client import MiniMaxClient
+from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxBadRequestError, MiniMaxError
+from airflow_provider_minimax.api.pagination import Page
+from airflow_provider_minimax.api.settings import Settings
+from airflow_provider_minimax.export.exporter import export_images
+from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.ownership import TakenOverError
+from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig
+from airflow_provider_minimax.storage.base import storage_at
+
+LIST = "GET /images/"
+HISTORY_END = 1_750_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def _pages(sandbox: Sandbox) -> None:
+    sandbox.reset(replace(sandbox.config, history_end=HISTORY_END, images=200, page_cap=20, media_pixels=16))
+
+
+class Pause:
+    """Where an export stops for a while, as one does that its machine has forgotten."""
+
+    def __init__(self) -> None:
+        self.is_there, self.go = threading.Event(), threading.Event()
+
+    def wait(self) -> None:
+        self.is_there.set()
+        assert self.go.wait(30)
+
+
+def client_of(sandbox: Sandbox) -> MiniMaxClient:
+    return MiniMaxClient(Settings(sandbox.token, sandbox.base_url))
+
+
+class PausedAtFirst(MiniMaxClient):
+    @cached_property
+    def pause(self) -> Pause:
+        return Pause()
+
+    def iter_pages(self, *args: Any, **kwargs: Any) -> Iterator[Page]:
+        for number, page in enumerate(super().iter_pages(*args, **kwargs)):
+            if number == 0:
+                self.pause.wait()
+            yield page
+
+
+class PausedInTheEnd(MiniMaxClient):
+    @cached_property
+    def pause(self) -> Pause:
+        return Pause()
+
+    def get_image(self, image_id: str) -> dict[str, Any]:
+        self.pause.wait()
+        return super().get_image(image_id)
+
+
+@pytest.fixture
+def pause_before_change(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], Pause]:
+    """Let the export of a run stop before it changes the folder for the so many-th time."""
+    pauses: dict[str, tuple[int, Pause]] = {}
+    changes = Counter[str]()
+    local = type(storage_at(ObjectStoragePath("/")))
+    exclusively = local.exclusively
+
+    def paused(storage: Any) -> Any:
+        name = threading.current_thread().name.rpartition("_")[0]
+        number, pause = pauses.get(name, (-1, None))
+        changes[name] += 1
+        if pause is not None and changes[name] == number:
+            pause.wait()
+        return exclusively(storage)
+
+    def order(name: str, number: int) -> Pause:
+        pauses[name] = number, Pause()
+        return pauses[name][1]
+
+    monkeypatch.setattr(local, "exclusively", paused)
+    return order
+
+
+def export(
+    sandbox: Sandbox, folder: Path, run: str, client: MiniMaxClient | None = None, **plan: Any
+) -> dict[str, Any]:
+    plan = {"part_rows": 30} | plan
+    target = ObjectStoragePath(str(folder))
+    return export_images(client or client_of(sandbox), plan=Plan(**plan), folder=target, run=run)
+
+
+@contextmanager
+def paused_export(name: str, pause: Pause, *args: Any, **plan: Any) -> Iterator[Future[dict[str, Any]]]:
+    """An export that has come to its pause; it goes on at the end."""
+    with ThreadPoolExecutor(1, name) as pool:
+        running = pool.submit(export, *args, **plan)
+        assert pause.is_there.wait(30), running.result(1)
+        try:
+            yield running
+        finally:
+            pause.go.set()
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+MEDIA = {"download_media": True, "contact_sheet": True, "max_images": 100}
+
+
+@pytest.mark.parametrize(
+    ("change", "plan"),
+    [(4, {}), (12, {}), (12, MEDIA), (22, {"sync": True}), (26, {})],
+    ids=["first part", "checkpoint", "checkpoint, media", "last part, sync", "manifest"],
+)
+@pytest.mark.parametrize("run", ["one", "two"])
+def test_of_two_exports_in_a_folder_the_later_one_goes_on_and_the_earlier_one_stops(
+    sandbox: Sandbox, tmp_path: Path, pause_before_change: Any, change: int, run: str, plan: dict[str, Any]
+) -> None:
+    """Also where the later one is the next try of the same task instance, and the first has been given up."""
+    pause = pause_before_change("early", change)
+    with paused_export("early", pause, sandbox, tmp_path / "x", "one", **plan) as early:
+        if run == "two":
+            sandbox.arrive(7)
+        export(sandbox, tmp_path / "x", run, **plan)
+        after = files(tmp_path / "x")
+    with pytest.raises(TakenOverError, match="a retry takes it over"):
+        early.result()
+    assert files(tmp_path / "x") == after
+    export(sandbox, tmp_path / "alone", "three", **plan)
+    assert after == files(tmp_path / "alone")
+
+
+def test_an_export_whose_rival_has_not_ended_leaves_it_alone(
+    sandbox: Sandbox, tmp_path: Path, pause_before_change: Any
+) -> None:
+    with contextlib.ExitStack() as later:
+        with paused_export("early", pause_before_change("early", 12), sandbox, tmp_path / "x", "one") as early:
+            sandbox.arrive(7)
+            pause = pause_before_change("late", 10)
+            late = later.enter_context(paused_export("late", pause, sandbox, tmp_path / "x", "two"))
+        with pytest.raises(TakenOverError):
+            early.result()
+    assert late.result()["images"] == 207
+    export(sandbox, tmp_path / "alone", "three")
+    assert files(tmp_path / "x") == files(tmp_path / "alone")
+
+
+def test_of_two_syncs_that_add_to_the_same_mirror_the_earlier_one_stops(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.reset(replace(sandbox.config, step_seconds=3600))
+    sandbox.create_image("a paper boat")
+    export(sandbox, tmp_path, "zero", sync=True)
+    sandbox.arrive(30)
+    client = PausedInTheEnd(Settings(sandbox.token, sandbox.base_url))
+    with paused_export("early", client.pause, sandbox, tmp_path, "one", client, sync=True) as early:
+        sandbox.arrive(15)
+        assert export(sandbox, tmp_path, "two", sync=True)["images"] == 246
+        after = files(tmp_path)
+    with pytest.raises(TakenOverError):
+        early.result()
+    assert files(tmp_path) == after
+
+
+def test_what_was_changed_between_a_look_and_the_first_touch_is_not_built_upon(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    export(sandbox, tmp_path, "zero", sync=True)
+    client = PausedAtFirst(Settings(sandbox.token, sandbox.base_url))
+    with paused_export("early", client.pause, sandbox, tmp_path, "one", client, sync=True) as early:
+        sandbox.arrive(15)
+        export(sandbox, tmp_path, "two", sync=True)
+        after = files(tmp_path)
+    with pytest.raises(TakenOverError):
+        early.result()
+    assert files(tmp_path) == after
+
+
+def test_a_part_that_was_changed_before_the_end_leaves_no_manifest(
+    sandbox: Sandbox, tmp_path: Path, pause_before_change: Any
+) -> None:
+    with paused_export("early", pause_before_change("early", 22), sandbox, tmp_path, "one") as early:
+        (tmp_path / "images-00001.jsonl").write_text("mine")
+    with pytest.raises(MiniMaxError, match=r"images-00001\.jsonl is not what was written there"):
+        early.result()
+    assert "manifest.json" not in files(tmp_path)
+    with pytest.raises(MiniMaxBadRequestError, match=r"images-00001\.jsonl\. They stay as they are"):
+        export(sandbox, tmp_path, "one")
+    assert (tmp_path / "images-00001.jsonl").read_text() == "mine"
+    (tmp_path / "images-00001.jsonl").unlink()
+    assert export(sandbox, tmp_path, "one")["images"] == 200
+
+
+# The base of a sync
+
+
+@pytest.mark.parametrize("number", [0, 6])
+def test_a_mirror_without_one_of_its_parts_is_made_anew(
+    sandbox: Sandbox, tmp_path: Path, number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    export(sandbox, tmp_path / "x", "one", sync=True)
+    (tmp_path / "x" / f"images-{number:05d}.jsonl").unlink()
+    sandbox.arrive(2)
+    assert export(sandbox, tmp_path / "x", "two", sync=True)["images"] == 202
+    assert f"images-{number:05d}.jsonl is missing or damaged" in caplog.text
+    export(sandbox, tmp_path / "alone", "three")
+    assert files(tmp_path / "x") == files(tmp_path / "alone")
+
+
+# Whose images
+
+
+@pytest.fixture
+def other(sandbox: Sandbox) -> Iterator[Sandbox]:
+    config = SandboxConfig(images=200, page_cap=20, history_end=HISTORY_END, seed=9, bad_cursor="ignore")
+    with Sandbox(replace(config, token="user:2222-other")) as other:
+        yield other
+
+
+def test_the_manifest_says_whose_images_it_holds_and_not_the_token(sandbox: Sandbox, tmp_path: Path) -> None:
+    export(sandbox, tmp_path, "one")
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert (manifest["service"], manifest["user"]) == (sandbox.base_url, "1000")
+    assert all(sandbox.token.encode() not in body for body in files(tmp_path).values())
+
+
+def test_a_mirror_is_not_continued_over_another_connection(sandbox: Sandbox, other: Sandbox, tmp_path: Path) -> None:
+    export(sandbox, tmp_path / "x", "one", sync=True)
+    other.arrive(5)
+    export(other, tmp_path / "x", "two", sync=True)
+    export(other, tmp_path / "alone", "two")
+    assert files(tmp_path / "x") == files(tmp_path / "alone")
+
+
+def test_a_checkpoint_is_not_continued_over_another_connection(
+    sandbox: Sandbox, other: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.fail("401", operation=LIST, skip=5)
+    with pytest.raises(MiniMaxAuthError):
+        export(sandbox, tmp_path / "x", "one")
+    export(other, tmp_path / "x", "one")
+    export(other, tmp_path / "alone", "two")
+    assert files(tmp_path / "x") == files(tmp_path / "alone")
+
+
+def test_a_mirror_takes_no_images_of_another_account_of_the_same_user(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Without an account in the task the service chooses, and what it has may change."""
+    sandbox.reset(replace(sandbox.config, accounts=2))
+    first, second = sandbox.accounts
+
+    class Chosen(MiniMaxClient):
+        account = first
+
+        def list_images(self, limit: int = 30, last_image_id: str | None = None, account: Any = None) -> dict[str, Any]:
+            return super().list_images(limit, last_image_id, self.account)
+
+    client = Chosen(Settings(sandbox.token, sandbox.base_url))
+    export(sandbox, tmp_path, "one", client, sync=True)
+    before = files(tmp_path)
+    client.account = second
+    with pytest.raises(MiniMaxBadRequestError, match=f"images of .*{second}, and the mirror those of .*{first}"):
+        export(sandbox, tmp_path, "two", client, sync=True)
+    assert {name: body for name, body in files(tmp_path).items() if name != "checkpoint.json"} == before

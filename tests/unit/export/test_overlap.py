@@ -1,0 +1,188 @@
+"""Two exports in one folder, the first of which is held up before each of its changes: a manifest stands for a whole.
+
+The second one runs from its beginning to its end meanwhile, as a retry of a task whose machine was forgotten does. On
+a local disk the first is held up before it locks the folder; on a store each request that changes something is late.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from airflow.sdk import ObjectStoragePath
+from airflow.sdk.io import attach
+from fsspec.implementations.memory import MemoryFileSystem
+
+from airflow_provider_minimax.api.client import MiniMaxClient
+from airflow_provider_minimax.api.settings import Settings
+from airflow_provider_minimax.export.exporter import export_images
+from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.ownership import TakenOverError
+from airflow_provider_minimax.sandbox import Sandbox
+from airflow_provider_minimax.storage.base import Storage, storage_at
+
+HISTORY_END = 1_750_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def _pages(sandbox: Sandbox) -> None:
+    sandbox.reset(replace(sandbox.config, history_end=HISTORY_END, images=60, page_cap=20, media_pixels=8))
+
+
+class Gate:
+    """Holds an export up before its so many-th change; the export runs in a thread of this name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.close(-1)
+
+    def close(self, number: int, file: str = "") -> None:
+        """Hold it up before its so many-th change of this file, or of any."""
+        self.number, self.file = number, file
+        self.is_there, self.go = threading.Event(), threading.Event()
+
+    def pass_through(self, path: str) -> None:
+        if not threading.current_thread().name.startswith(self.name) or self.file not in path:
+            return
+        self.number -= 1
+        if self.number == -1:
+            self.is_there.set()
+            assert self.go.wait(60)
+
+
+def gated(gates: tuple[Gate, ...], call: Callable[..., Any], is_change: Callable[..., bool]) -> Callable[..., Any]:
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if is_change(*args, **kwargs):
+            for gate in gates:
+                gate.pass_through(" ".join(map(str, args)))
+        return call(*args, **kwargs)
+
+    return wrapped
+
+
+@pytest.fixture
+def gates(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Gate, Gate]]:
+    """One for an early export, and one for a late one."""
+    gates = Gate("early"), Gate("late")
+    # Airflow itself knows no such storage.
+    attach("memory", fs=MemoryFileSystem())
+    local = type(storage_at(ObjectStoragePath("/")))
+    monkeypatch.setattr(local, "exclusively", gated(gates, local.exclusively, lambda *_: True))
+    opens = gated(gates, MemoryFileSystem.open, lambda fs, path, mode="rb", **_: mode != "rb")
+    monkeypatch.setattr(MemoryFileSystem, "open", opens)
+    monkeypatch.setattr(MemoryFileSystem, "cp_file", gated(gates, MemoryFileSystem.cp_file, lambda *_, **__: True))
+    yield gates
+    MemoryFileSystem.store.clear()
+
+
+def export(sandbox: Sandbox, folder: str, run: str, **plan: Any) -> dict[str, Any]:
+    client = MiniMaxClient(Settings(sandbox.token, sandbox.base_url))
+    return export_images(client, plan=Plan(**plan), folder=ObjectStoragePath(folder), run=run)
+
+
+@contextmanager
+def held_up(gate: Gate, *args: Any, **plan: Any) -> Iterator[Any]:
+    """An export that is held up, or has ended before it came to that; it goes on at the end."""
+    with ThreadPoolExecutor(1, gate.name) as pool:
+        running = pool.submit(export, *args, **plan)
+        running.add_done_callback(lambda _: gate.is_there.set())
+        assert gate.is_there.wait(60)
+        try:
+            yield running
+        finally:
+            gate.go.set()
+
+
+def check_whole(folder: str) -> dict[str, Any] | None:
+    """Return the manifest, after a look at everything that it stands for; None where there is none."""
+    storage = storage_at(ObjectStoragePath(folder))
+    body = storage.get("manifest.json")
+    if body is None:
+        return None
+    manifest: dict[str, Any] = json.loads(body)
+    rows = [row for part in manifest["parts"] for row in rows_of(storage, part)]
+    ids = [row["imageId"] for row in rows]
+    assert len(set(ids)) == len(ids) == manifest["images"]
+    for row in rows:
+        if row.get("mediaPath"):
+            assert storage.measure(row["mediaPath"]) == (row["mediaBytes"], row["mediaSha256"])
+    return manifest
+
+
+def rows_of(storage: Storage, part: dict[str, Any]) -> list[Any]:
+    body = storage.get(part["name"])
+    assert body is not None, f"{part['name']} is not there"
+    assert hashlib.sha256(body).hexdigest() == part["sha256"]
+    return [json.loads(line) for line in body.splitlines()]
+
+
+SNAPSHOT = {"part_rows": 25}
+SYNC = {"sync": True, "part_rows": 8}
+
+
+@pytest.mark.parametrize("place", ["local", "memory"])
+@pytest.mark.parametrize("run", ["one", "two"])
+@pytest.mark.parametrize(
+    "plan", [SNAPSHOT, SYNC, SYNC | {"download_media": True}], ids=["snapshot", "sync", "sync, media"]
+)
+def test_whoever_sees_a_manifest_sees_a_whole_export(
+    sandbox: Sandbox, tmp_path: Any, gates: tuple[Gate, Gate], plan: dict[str, Any], run: str, place: str
+) -> None:
+    """Before each change: at once, when the late one goes on, and after one more export."""
+    for number in itertools.count():
+        sandbox.reset(replace(sandbox.config))
+        folder = f"{tmp_path}/{number}" if place == "local" else f"memory://exports/{number}"
+        if plan.get("sync"):
+            export(sandbox, folder, "zero", **plan)
+            sandbox.arrive(10)
+        gates[0].close(number)
+        with held_up(gates[0], sandbox, folder, "one", **plan) as early:
+            if early.done():
+                break
+            if run == "two":
+                sandbox.arrive(7)
+            images = export(sandbox, folder, run, **plan)["images"]
+            after = check_whole(folder)
+            assert after is not None
+            assert after["images"] == images == len(sandbox.all_images())
+        with pytest.raises(TakenOverError):
+            early.result()
+        assert check_whole(folder) == after
+        sandbox.arrive(1)
+        assert export(sandbox, folder, "three", **plan)["images"] == images + 1
+        check_whole(folder)
+    assert early.result()["images"] == len(sandbox.all_images())
+    assert number > 6
+
+
+def test_a_late_part_takes_the_place_of_no_other_one(sandbox: Sandbox, gates: tuple[Gate, Gate]) -> None:
+    """It arrives when the other export has taken the folder over, and is anywhere on its way."""
+    early_gate, late_gate = gates
+    for number in itertools.count(1):
+        sandbox.reset(replace(sandbox.config))
+        folder = f"memory://exports/{number}"
+        early_gate.close(0, "images-00001")
+        late_gate.close(number)
+        with ExitStack() as later:
+            with held_up(early_gate, sandbox, folder, "one", part_rows=20) as early:
+                assert not early.done()
+                sandbox.arrive(7)
+                late = later.enter_context(held_up(late_gate, sandbox, folder, "two", part_rows=20))
+                is_last = late.done()
+            with pytest.raises(TakenOverError):
+                early.result()
+        assert late.result()["images"] == 67
+        after = check_whole(folder)
+        assert after is not None
+        assert after["images"] == 67
+        if is_last:
+            break
+    assert number > 6

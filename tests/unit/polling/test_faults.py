@@ -1,0 +1,109 @@
+"""Which errors of a poll may pass, and what is said of the others."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.compat import AirflowException, AirflowNotFoundException
+from airflow_provider_minimax.polling import failures, timing
+from airflow_provider_minimax.polling.poller import Poller, WaitFor
+
+
+class VaultError(Exception):
+    """As the libraries of secrets backends have them."""
+
+
+BUGS: list[Exception] = [
+    TypeError("aget() got an unexpected keyword argument 'hook'"),
+    AttributeError("'NoneType' object has no attribute 'get'"),
+    ImportError("cannot import name 'x'"),
+    ModuleNotFoundError("No module named 'x'"),
+    NameError("name 'x' is not defined"),
+    UnboundLocalError("cannot access local variable 'x'"),
+    KeyError("x"),
+    IndexError("list index out of range"),
+    ValueError("invalid literal"),
+    json.JSONDecodeError("Expecting value", "", 0),
+    ZeroDivisionError("division by zero"),
+    AssertionError("x"),
+    NotImplementedError("x"),
+    RecursionError("maximum recursion depth exceeded"),
+    StopIteration(),
+]
+MAY_PASS: list[Exception] = [
+    errors.MiniMaxUpstreamError("down", status=502),
+    errors.MiniMaxCapacityError("busy", status=429),
+    errors.MiniMaxBadRequestError("a ValueError as well"),
+    OSError("disk"),
+    ConnectionError("restarting"),
+    TimeoutError(),
+    requests.ConnectionError("refused"),
+    requests.exceptions.JSONDecodeError("a ValueError as well", "", 0),
+    RuntimeError("can't start new thread"),
+    MemoryError(),
+    AirflowException("of Airflow"),
+    AirflowNotFoundException("no connection"),
+    VaultError("sealed"),
+]
+
+
+@pytest.mark.parametrize("error", BUGS, ids=lambda error: type(error).__name__)
+def test_an_error_of_the_code_is_a_bug(error: Exception) -> None:
+    assert failures.is_bug(error)
+    message = str(failures.report(error))
+    assert message.startswith(f"This is a bug of the provider, not of the service: {type(error).__name__}")
+    assert "report it with the traceback" in message
+    assert "a retry waits again" in message
+
+
+@pytest.mark.parametrize("error", MAY_PASS, ids=lambda error: type(error).__name__)
+def test_an_error_of_the_service_of_the_machine_or_of_a_library_may_pass(error: Exception) -> None:
+    assert not failures.is_bug(error)
+    assert "bug" not in str(failures.report(error))
+
+
+def test_a_bug_is_told_with_its_place() -> None:
+    with pytest.raises(KeyError) as caught:
+        {}["x"]
+    assert "(test_faults.py, line " in str(failures.report(caught.value))
+    assert "in test_a_bug_is_told_with_its_place)" in str(failures.report(caught.value))
+
+
+@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize("error", BUGS, ids=lambda error: type(error).__name__)
+def test_a_bug_ends_a_wait_at_once_silent_or_not(error: Exception, silent: bool) -> None:
+    def read(_: Any) -> Any:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        Poller(WaitFor.check(["user:1-minimax:2-image:3"]), silent=silent).poll(read)
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("error", [OSError("disk"), VaultError("sealed"), RuntimeError("no thread")], ids=str)
+def test_an_error_that_may_pass_is_counted_in_any_wait_and_stood_for_ever_in_a_silent_one(error: Exception) -> None:
+    def read(_: Any) -> Any:
+        raise error
+
+    wait = WaitFor.check(["user:1-minimax:2-image:3"])
+    waiting = Poller(wait)
+    assert [waiting.poll(read) for _ in range(timing.MOST_FAILURES - 1)] == [None] * (timing.MOST_FAILURES - 1)
+    with pytest.raises(type(error)):
+        waiting.poll(read)
+    silent = Poller(wait, silent=True)
+    assert [silent.poll(read) for _ in range(30)] == [None] * 30
+
+
+def test_a_connection_that_is_not_defined_ends_a_wait_at_once_unless_it_is_silent() -> None:
+    def read(_: Any) -> Any:
+        raise AirflowNotFoundException("The conn_id `x` isn't defined")
+
+    wait = WaitFor.check(["user:1-minimax:2-image:3"])
+    with pytest.raises(AirflowNotFoundException):
+        Poller(wait).poll(read)
+    assert Poller(wait, silent=True).poll(read) is None

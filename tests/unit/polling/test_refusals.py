@@ -1,0 +1,90 @@
+"""What an error in a round means, and when a refused id has its turn again."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.polling.refusals import carried_over, end_of_round, is_due
+
+#: Each kind of error that an answer, or the lack of one, can be.
+OWN: dict[str, errors.MiniMaxError] = {
+    "400": errors.MiniMaxBadRequestError("bad", status=400),
+    "402": errors.MiniMaxAuthError("no subscription", status=402),
+    "403": errors.MiniMaxAuthError("not yours", status=403),
+    "412": errors.MiniMaxOutOfCreditsError("no credits", status=412),
+    "422": errors.MiniMaxModeratedError("refused", status=422),
+    "596": errors.MiniMaxAccountOnHoldError("on hold", status=596),
+    "500": errors.MiniMaxUpstreamError("broken", status=500),
+    "no JSON": errors.MiniMaxUpstreamError("not JSON", status=200),
+    "not sent": errors.MiniMaxBadRequestError("no id"),
+}
+TO_ALL: dict[str, errors.MiniMaxError] = {
+    "401": errors.MiniMaxAuthError("no token", status=401),
+    "429": errors.MiniMaxCapacityError("busy", status=429),
+    "no answer": errors.MiniMaxUpstreamError("no connection"),
+}
+
+
+@pytest.mark.parametrize("name", TO_ALL)
+def test_an_answer_to_whoever_asks_ends_the_round_as_itself(name: str) -> None:
+    assert end_of_round([TO_ALL[name]]) is TO_ALL[name]
+    assert end_of_round([OWN["400"], TO_ALL[name]]) is TO_ALL[name]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_one_or_two_refusals_of_an_id_do_not(name: str) -> None:
+    assert end_of_round([OWN[name]]) is None
+    assert end_of_round([OWN[name]] * 2) is None
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["403", "403", "403"],
+        ["402", "402", "402"],
+        ["596", "596", "596"],
+        ["500", "403", "403"],
+        ["400", "400", "400"],
+        ["422", "412", "400"],
+        ["500", "no JSON", "500"],
+    ],
+    ids=", ".join,
+)
+def test_three_in_a_row_do_and_are_final_for_nobody_who_was_not_asked_for(names: list[str]) -> None:
+    failure = end_of_round([OWN[name] for name in names])
+    assert type(failure) is errors.MiniMaxUpstreamError
+    assert str(OWN[names[-1]]) in str(failure)
+
+
+@pytest.mark.parametrize(
+    ("names", "counted"),
+    [
+        pytest.param(["403"] * 3, 2, id="after three in a row, one more is enough in the next round"),
+        pytest.param(["403"] * 2, 0, id="no failure of all"),
+        pytest.param(["403", "429"], 0, id="a failure of all needs no other"),
+    ],
+)
+def test_what_a_round_has_met_in_a_row_counts_in_the_next_one(names: list[str], counted: int) -> None:
+    refusals = [(OWN | TO_ALL)[name] for name in names]
+    assert carried_over(refusals, end_of_round(refusals)) == refusals[len(refusals) - counted :]
+
+
+def test_the_failure_carries_what_the_service_asked_for() -> None:
+    failure = end_of_round([errors.MiniMaxUpstreamError("busy", status=503, retry_after=9.0)] * 3)
+    assert failure is not None
+    assert (failure.status, failure.retry_after) == (503, 9.0)
+
+
+@pytest.mark.parametrize(
+    ("refusals", "rounds"),
+    [
+        (0, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+        (1, [2, 4, 6, 8, 10, 12]),
+        (2, [4, 8, 12]),
+        (3, [4, 8, 12]),
+        (9999, [4, 8, 12]),
+    ],
+)
+def test_what_is_refused_again_and_again_has_its_turn_less_often(refusals: int, rounds: list[int]) -> None:
+    assert [number for number in range(1, 13) if is_due(number, refusals)] == rounds
