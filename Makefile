@@ -9,7 +9,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 EXTRA := --quiet install --no-build-isolation --constraint constraints.txt --editable
 STAMP := $(VENV)/.installed
 
-# pytest keeps the folders of its last runs; here, and not in the system's folder for such.
+# pytest keeps the folders of its last runs: here, and not in the system's temporary folder.
 PYTEST := mkdir -p .airflow/tmp && TMPDIR="$$PWD/.airflow/tmp" $(PY) -m pytest
 
 # Settings of another project's Python must not leak into this one.
@@ -53,7 +53,7 @@ matrix: $(STAMP) ## run the tests on each supported Airflow and Python (ROWS=low
 	@$(PIP) $(EXTRA) '.[matrix]'
 	@ROWS='$(ROWS)' $(PY) -m scripts matrix
 
-constraints: $(STAMP) ## choose anew the versions in constraints.txt
+constraints: $(STAMP) ## renew the versions in constraints.txt
 	@$(PIP) $(EXTRA) '.[matrix]'
 	@$(PY) -m scripts constraints
 
@@ -66,7 +66,7 @@ clean: ## remove everything that the other targets made
 $(STAMP): pyproject.toml constraints.txt
 	@sh scripts/venv.sh '$(PYTHON)' $@
 
-# A virtual environment knows the folder that it was made in; after a move it is made again.
+# A virtual environment holds its own path; after a move it is built again.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(shell pwd -P))
 $(STAMP): moved
 endif

@@ -1,1 +1,1 @@
-"""What the provider costs, against what it could cost: ratios measured in one run, against the sandbox."""
+"""Benchmarks of the provider against simpler code: ratios measured in one run, against the sandbox."""

@@ -15,9 +15,9 @@ def main(wanted: list[str]) -> int:
     parts = sorted(module.name for module in pkgutil.iter_modules(bench.__path__) if not module.name.startswith("_"))
     unknown = set(wanted) - set(parts)
     if unknown:
-        print(f"There is no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}.", file=sys.stderr)
+        print(f"Unknown part: {', '.join(sorted(unknown))}. Known: {', '.join(parts)}.", file=sys.stderr)
         return 2
-    # The failures here are meant, and their warnings would bury the table. Airflow reads this when it is imported.
+    # The failures here are deliberate, and their warnings would bury the table. Airflow reads this on import.
     os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
     # Not a generator: each part runs, also after one that broke a bound.
     kept = [importlib.import_module(f"bench.{part}").main() for part in wanted or parts]

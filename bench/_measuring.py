@@ -1,4 +1,4 @@
-"""Times of several runs, and a table of what came of them."""
+"""Times of several runs, and the table of results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.table import Table
 
 
 class Row(NamedTuple):
-    """What was measured, what came of it, and whether its bound was kept (None: it has none, or did not run)."""
+    """What was measured, the result, and whether its bound was kept (None: it has none, or did not run)."""
 
     what: str
     found: str
@@ -27,7 +27,7 @@ def times(runs: int, *acts: Callable[[], object]) -> list[tuple[float, ...]]:
 
 
 def _seconds(act: Callable[[], object]) -> float:
-    # What others have left is not this one's to clear away: among all of Airflow's objects that takes long.
+    # Garbage of others must not be collected here: among all of Airflow's objects that takes long.
     gc.collect()
     started = time.perf_counter()
     act()
@@ -45,7 +45,7 @@ def median(measured: list[tuple[float, ...]], one: int) -> float:
 
 
 def show(title: str, rows: list[Row]) -> bool:
-    """Print the table; tell whether every bound was kept."""
+    """Print the table; return whether every bound was kept."""
     table = Table(title=title, title_justify="left")
     for name in ("what", "found", "bound", ""):
         table.add_column(name, overflow="fold")

@@ -1,4 +1,4 @@
-"""The sandbox in a process of its own, steered through its control calls while something runs against it."""
+"""The sandbox in a process of its own, driven through its control calls."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Service:
     """A running sandbox.
 
     :param url: where it listens.
-    :param token: what it lets in.
+    :param token: the token that it accepts.
     """
 
     def __init__(self, url: str, token: str) -> None:
@@ -61,11 +61,11 @@ class Service:
         self._post(f"{self.url}/_sandbox/jobs/{job_id}", {"status": 2})
 
     def fault(self, kind: str) -> None:
-        """Answer every request with a fault, until further notice."""
+        """Respond to every request with a fault until ``clear_faults``."""
         self._post(f"{self.url}/_sandbox/faults", {"kind": kind, "times": 0})
 
     def clear_faults(self) -> None:
-        """Answer properly again."""
+        """Respond normally again."""
         self._session.delete(f"{self.url}/_sandbox/faults", timeout=60).raise_for_status()
 
     def requests(self) -> int:
@@ -84,9 +84,9 @@ class Service:
             seen = now
 
     def _post(self, url: str, body: dict[str, Any]) -> Any:
-        answer = self._session.post(url, json=body, timeout=60)
-        answer.raise_for_status()
-        return answer.json() if answer.content else None
+        response = self._session.post(url, json=body, timeout=60)
+        response.raise_for_status()
+        return response.json() if response.content else None
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def worker_starts(service: Service, home: Path, dag_ids: tuple[str, ...]) -> lis
 
 
 def _all_wait(airflow: RunningAirflow, dag_id: str, run_id: str) -> bool:
-    """Tell whether all wait, and the scheduler knows of it: a task that goes on before that it counts as lost."""
+    """Return whether all wait and the scheduler knows it: it counts a task that resumes before that as lost."""
     starts = airflow.worker_starts(dag_id, run_id)
     waiting = [
         task_id

@@ -28,7 +28,7 @@ PAGE = 100
 
 
 def main() -> bool:
-    """Measure and print; tell whether every bound was kept."""
+    """Measure and print; return whether every bound was kept."""
     with tempfile.TemporaryDirectory(prefix="bench-export-") as folder:
         rows = [*waiting_for_pages(Path(folder)), *as_fast_as_it_goes(Path(folder))]
         rows += [mirror(Path(folder)), memory(Path(folder)), downloads(Path(folder)), formats(Path(folder))]

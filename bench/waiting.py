@@ -72,7 +72,7 @@ class Triggerer:
         self._manager = SharedStreamManager()
         self._ids = itertools.count()
         self._tasks: list[asyncio.Task[Any]] = []
-        self.longest_hold = 0.0
+        self.max_hold = 0.0
 
     async def start(self, triggers: Sequence[BaseEventTrigger]) -> None:
         """Start triggers one after the other, with a turn of the loop in between, as Airflow does."""
@@ -96,7 +96,7 @@ class Triggerer:
         while True:
             await asyncio.sleep(0)
             now = time.perf_counter()
-            self.longest_hold = max(self.longest_hold, now - last)
+            self.max_hold = max(self.max_hold, now - last)
             last = now
 
     async def all_ended(self) -> list[Any]:
@@ -130,7 +130,7 @@ async def requests_per_interval(service: Service, ids: Sequence[str]) -> float:
     return counted
 
 
-async def longest_hold(start: Callable[[], Sequence[BaseEventTrigger]], end: Callable[[], Awaitable[None]]) -> float:
+async def max_hold(start: Callable[[], Sequence[BaseEventTrigger]], end: Callable[[], Awaitable[None]]) -> float:
     """Return for how long the loop was held at most: while triggers start, wait some rounds, and end together."""
     triggerer = Triggerer()
     triggers = start()
@@ -142,7 +142,7 @@ async def longest_hold(start: Callable[[], Sequence[BaseEventTrigger]], end: Cal
     await triggerer.all_ended()
     watch.cancel()
     gc.unfreeze()
-    return triggerer.longest_hold
+    return triggerer.max_hold
 
 
 async def memory_per_wait(service: Service, ids: Sequence[str]) -> float:
@@ -195,7 +195,7 @@ async def requests_when_refused(service: Service, ids: Sequence[str], status: in
 async def http_sensor_requests(service: Service, ids: Sequence[str], *, seconds: float) -> int:
     """Return what the http provider's trigger sends for as many waits in as many seconds.
 
-    A job that is not final answers 404 to it, since it takes any 200 for the end.
+    A job that is not final responds with 404, since the sensor takes any 200 for the end.
     """
     from airflow.providers.http.triggers.http import HttpSensorTrigger
 
@@ -244,7 +244,7 @@ async def measure_requests() -> list[Row]:
         rows.append(row("from final on the server to the event, s", await delay_of_the_event(service), INTERVAL + 1))
         for status in (401, 403):
             refused = await requests_when_refused(service, ids, status)
-            rows.append(row(f"requests in 5 s, 100 waits, everything answered {status}", refused, 5))
+            rows.append(row(f"requests in 5 s, 100 waits, every response {status}", refused, 5))
         service.fault("403")
         rows.append(row("the same, HttpSensor, 403", await http_sensor_requests(service, ids[:100], seconds=5)))
     return rows
@@ -256,12 +256,12 @@ async def measure_loop() -> list[Row]:
         ids = service.create(10_000)
         memory = await memory_per_wait(service, ids)
         rows = [row("memory of a wait, kB", memory / 1000, 20)]
-        floor = await longest_hold(lambda: [IdleTrigger() for _ in range(10_000)], nothing)  # type: ignore[no-untyped-call]
+        floor = await max_hold(lambda: [IdleTrigger() for _ in range(10_000)], nothing)  # type: ignore[no-untyped-call]
         rows.append(row("longest hold of the loop, 10,000 triggers that do nothing, ms", floor * 1000))
         for how, measure in {
-            "all refused": longest_hold_when_refused,
-            "all completed at once": longest_hold_when_completed,
-            "one deadline for all": longest_hold_at_a_deadline,
+            "all refused": max_hold_when_refused,
+            "all completed at once": max_hold_when_completed,
+            "one deadline for all": max_hold_at_a_deadline,
         }.items():
             few = await measure(service, ids[:1000])
             rows.append(row(f"the same, 1,000 waits, {how}, ms", few * 1000, 50))
@@ -275,7 +275,7 @@ async def nothing() -> None:
     """Let triggers end by themselves."""
 
 
-async def longest_hold_when_refused(service: Service, ids: Sequence[str]) -> float:
+async def max_hold_when_refused(service: Service, ids: Sequence[str]) -> float:
     """Let all waits run some rounds, and end by one refusal."""
 
     async def end() -> None:
@@ -283,12 +283,12 @@ async def longest_hold_when_refused(service: Service, ids: Sequence[str]) -> flo
             await service.quiet_after_a_round()
         service.fault("401")
 
-    hold = await longest_hold(lambda: waits(ids), end)
+    hold = await max_hold(lambda: waits(ids), end)
     service.clear_faults()
     return hold
 
 
-async def longest_hold_when_completed(service: Service, ids: Sequence[str]) -> float:
+async def max_hold_when_completed(service: Service, ids: Sequence[str]) -> float:
     """Let the rounds of as many waits fail, and then complete all in one."""
     images = MiniMaxHook().iter_images()
     completed = list(itertools.islice((image["imageId"] for image in images if image["status"] == COMPLETED), len(ids)))
@@ -298,12 +298,12 @@ async def longest_hold_when_completed(service: Service, ids: Sequence[str]) -> f
         await service.quiet_after_a_round()
         service.clear_faults()
 
-    return await longest_hold(lambda: waits(completed), end)
+    return await max_hold(lambda: waits(completed), end)
 
 
-async def longest_hold_at_a_deadline(service: Service, ids: Sequence[str]) -> float:  # noqa: ARG001 - like the others
+async def max_hold_at_a_deadline(service: Service, ids: Sequence[str]) -> float:  # noqa: ARG001 - like the others
     """Let all waits run some rounds, and time out together."""
-    return await longest_hold(lambda: waits(ids, seconds=len(ids) / 1000 + ROUNDS * INTERVAL), nothing)
+    return await max_hold(lambda: waits(ids, seconds=len(ids) / 1000 + ROUNDS * INTERVAL), nothing)
 
 
 def measure_workers() -> list[Row]:
@@ -316,6 +316,6 @@ def measure_workers() -> list[Row]:
 
 
 def main() -> bool:
-    """Measure and print; tell whether every bound was kept."""
+    """Measure and print; return whether every bound was kept."""
     rows = asyncio.run(measure_requests()) + asyncio.run(measure_loop()) + measure_workers()
     return show("Waiting", rows)

@@ -15,7 +15,7 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1),
     params={"prompt": Param("A lighthouse made of paper, at dawn", type="string")},
-    # A retry takes up what an earlier try has paid for.
+    # A retry adopts the job that an earlier attempt has paid for.
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["minimax"],
     doc_md=__doc__,

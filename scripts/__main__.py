@@ -1,7 +1,6 @@
 """Run a script by its name: ``python -m scripts demo``.
 
-A detour that pays for itself: Ctrl-C is quiet from here on, also while the script's own imports, which
-take a moment, have not come as far as a handler.
+So Ctrl-C is quiet from the start, also during the imports of the script, before it has set a handler.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ def _main(name: str) -> int:
     try:
         return int(import_module(f"scripts.{name}").main())
     except BrokenPipeError:
-        # The reader of our output has left, as `head` does; there is nobody to tell more to.
+        # The reader of our output has closed it, as `head` does.
         os._exit(1)
 
 

@@ -43,7 +43,7 @@ START_LIMIT = 180.0
 
 
 class CannotRunError(Exception):
-    """What keeps Airflow from running, in words for the user."""
+    """Airflow cannot run; the message is for the user."""
 
 
 def main() -> int:
@@ -91,24 +91,24 @@ def _run(console: Console) -> int:
 
 
 def _wait_until_healthy(url: str, components: Components, request: StopRequest) -> None:
-    """Wait for a heartbeat of each component that is younger than this call, or for a request to stop."""
+    """Wait until each component has sent a heartbeat after this call, or until the user asks to stop."""
     since = datetime.now(UTC)
     deadline = time.monotonic() + START_LIMIT
     while request.signal is None and not is_healthy(get_json(f"{url}/api/v2/monitor/health"), since):
         _check(components)
         if time.monotonic() > deadline:
-            raise CannotRunError(f"Airflow was not healthy within {START_LIMIT:.0f} s; see {_told(LOGS)}")
+            raise CannotRunError(f"Airflow was not healthy within {START_LIMIT:.0f} s; see {_shown(LOGS)}")
         time.sleep(0.3)
 
 
 def _check(components: Components) -> None:
     ended = components.ended()
     if ended is not None:
-        raise CannotRunError(f"Airflow's {ended} has ended; see {_told(components.log(ended))}")
+        raise CannotRunError(f"Airflow's {ended} has ended; see {_shown(components.log(ended))}")
 
 
 def _choose_port(wanted: str | None) -> int:
-    """Take the port that the user asked for, else the usual one, else any that is free."""
+    """Return the port that the user set, else the default one, else any free one."""
     if wanted:
         if not wanted.isdecimal() or not 0 < int(wanted) < 65536:
             raise CannotRunError(f"PORT={wanted} is no port number")
@@ -132,7 +132,7 @@ def _is_free(port: int) -> bool:
 
 
 def _save_connection(sandbox: Sandbox) -> None:
-    """Keep the connection in the database: the UI does not show those of the environment."""
+    """Store the connection in the database: the UI does not show those of the environment."""
     from airflow.models.connection import Connection
     from airflow.utils.session import create_session
     from sqlalchemy import delete
@@ -143,9 +143,9 @@ def _save_connection(sandbox: Sandbox) -> None:
             Connection(
                 conn_id=CONN_ID,
                 conn_type="minimax",
-                description="The sandbox, which answers as the service does.",
+                description="The sandbox, a local stand-in for the service.",
                 host=sandbox.url,
-                # Said once more: in Airflow 3.3.2 the button "Test" refuses a connection without a port.
+                # Stored apart, too: in Airflow 3.3.2 the button "Test" refuses a connection without a port.
                 port=urlsplit(sandbox.url).port,
                 password=sandbox.token,
             )
@@ -156,18 +156,18 @@ def _welcome(console: Console, url: str, sandbox: Sandbox) -> None:
     dags = ", ".join(sorted(path.stem for path in EXAMPLE_DAGS.glob("*.py")))
     console.print(f"[bold green]Airflow is ready:[/] [bold]{url}[/]")
     lines = {"connection": f"{CONN_ID} ({url}/connections)", "sandbox": sandbox.url, "DAGs": dags}
-    for name, text in {**lines, "logs": _told(HOME)}.items():
+    for name, text in {**lines, "logs": _shown(HOME)}.items():
         console.print(f"  {name:<11} {escape(text)}", soft_wrap=True)
     console.print("Ctrl-C ends all of it.")
 
 
-def _told(path: Path) -> str:
+def _shown(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
 @contextmanager
 def _only_one() -> Iterator[None]:
-    """Let one Airflow at a time use the folder: two schedulers on one SQLite file do not go together."""
+    """Let one Airflow at a time use the folder: two schedulers cannot share one SQLite file."""
     HOME.mkdir(parents=True, exist_ok=True)
     with (HOME / "lock").open("w") as lock:
         try:

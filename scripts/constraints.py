@@ -28,11 +28,11 @@ HEADER = f"""\
 
 
 def resolve() -> list[str]:
-    """Let uv choose the versions: lines such as ``name==1.2.3 ; marker``."""
+    """Return the versions that uv chooses: lines such as ``name==1.2.3 ; marker``."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal"]
     command += ["--python-version", "3.11", "--fork-strategy", "fewest", "--all-extras"]
     command += ["--no-annotate", "--no-header", "--no-emit-index-url", "--no-emit-find-links"]
-    # Nothing left behind beside what pip keeps anyway.
+    # No cache beside that of pip.
     command += ["--no-cache", "--constraint", "-", "pyproject.toml"]
     compiled = subprocess.run(
         command,
@@ -56,7 +56,7 @@ def without_needless_markers(lines: list[str]) -> list[str]:
 
 
 def main() -> int:
-    """Resolve and write the file whole; report what changed in number only."""
+    """Resolve the versions and write the file."""
     try:
         lines = without_needless_markers(resolve())
     except subprocess.CalledProcessError as failed:

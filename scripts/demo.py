@@ -1,7 +1,7 @@
 """From a prompt to an image, a video, and a page that shows it: real Airflow tasks, against the sandbox.
 
-Run by ``make demo``. No token and no network is needed. What Airflow logs goes to a file; the
-terminal gets an account of the tasks and, at the end, the names of the files to look at.
+Run by ``make demo``. It needs neither a token nor a network. Airflow's log goes to a file; the terminal
+shows a table of the tasks and, at the end, the names of the files to look at.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ DAGS = {
     "example_minimax_export": "export today's images, with a page to look at",
 }
 
-#: How each state of a task is drawn.
+#: The style of each task state.
 STYLES = {"success": "green", "skipped": "magenta", "failed": "bold red", "upstream_failed": "red"}
 
-#: Fields of an image or a video that `statusLabel` says in a word.
+#: Fields of an image or a video that `statusLabel` already says in a word.
 CODES = ("status", "statusFinal")
 
 
 @dataclass(frozen=True)
 class TaskReport:
-    """What the demo tells about one task."""
+    """One task in the report of the demo."""
 
     task_id: str
     state: str
@@ -54,7 +54,7 @@ class TaskReport:
 
 @dataclass(frozen=True)
 class RunReport:
-    """What the demo tells about one run of a DAG."""
+    """One run of a DAG in the report of the demo."""
 
     dag_id: str
     state: str
@@ -81,7 +81,7 @@ def _run_examples(console: Console) -> list[RunReport]:
 
     # The account of somebody busy: a picture every 24 minutes, so that today's page has something to show.
     with Sandbox(SandboxConfig(images=60, spacing_seconds=24 * 60, step_seconds=0.5)) as sandbox:
-        console.print(f"The sandbox answers as the service does at {sandbox.url}")
+        console.print(f"The sandbox stands in for the service at {sandbox.url}")
         os.environ["AIRFLOW_CONN_MINIMAX_DEFAULT"] = json.dumps(
             {"conn_type": "minimax", "host": sandbox.url, "password": sandbox.token}
         )
@@ -107,9 +107,9 @@ def _load(dag_id: str) -> DAG:
 def _run_dag(dag: DAG) -> RunReport:
     """Run all tasks of the DAG in this process, each as a worker would run it."""
     for task in dag.tasks:
-        # Whoever watches wants to see a failure at once, not after the delays that suit a service.
+        # A failure shows at once, and not after the delays that suit a service.
         task.retries = 0
-        # The sandbox is done in seconds, so it is asked more often than the service would be.
+        # The sandbox completes a job in seconds, so it is polled more often than the service would be.
         if hasattr(task, "poke_interval"):
             task.poke_interval = 1.0
     started = time.monotonic()
@@ -130,7 +130,7 @@ def _run_dag(dag: DAG) -> RunReport:
 
 
 def _result(task: TaskInstance) -> Any:
-    """Read what the task returned; None when it returned nothing."""
+    """Return the XCom of a task; None when it returned nothing."""
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
 
@@ -160,36 +160,36 @@ def _show(console: Console, report: RunReport, purpose: str) -> None:
 
 
 def brief(result: Any) -> str:
-    """Tell a task's result in one line, of which a terminal cuts off what it has no room for."""
+    """Return a task's result in one line; the terminal cuts it to its width."""
     if result is None:
         return ""
     if isinstance(result, list):
         items = "1 item" if len(result) == 1 else f"{len(result)} items"
         return f"{items}: {brief(result[0])}" if result else "nothing"
     if isinstance(result, Mapping):
-        told = [f"{name}={_shorter_path(value)}" for name, value in result.items() if value and name not in CODES]
+        shown = [f"{name}={_shorter_path(value)}" for name, value in result.items() if value and name not in CODES]
         # Numbers and words before long paths and texts.
-        return ", ".join(sorted(told, key=len))
+        return ", ".join(sorted(shown, key=len))
     return _shorter_path(result)
 
 
 def _shorter_path(value: object) -> str:
-    """Tell a path below the clone as relative to it."""
+    """Return a path below the clone as relative to it."""
     return str(value).removeprefix("file://").removeprefix(f"{ROOT}{os.sep}")
 
 
 def _conclude(console: Console, reports: list[RunReport]) -> int:
-    """Name the files to look at; complain when a run failed or a file is missing."""
+    """Print the files to look at, or which run failed and which file is missing; return the exit code."""
     console.print()
     failed = [report.dag_id for report in reports if report.state != "success"]
     files = list(_exported_files(reports))
     missing = [path for path in files if not path.is_file()]
     log = _shorter_path(LOG)
     if failed or missing or not files:
-        wrong = [f"{dag_id} failed" for dag_id in failed]
-        wrong += [f"{_shorter_path(path)} is missing" for path in missing]
-        wrong = wrong or ["no export was written"]
-        console.print(f"[bold red]{escape('; '.join(wrong))}[/]: the log of the tasks is {log}", soft_wrap=True)
+        problems = [f"{dag_id} failed" for dag_id in failed]
+        problems += [f"{_shorter_path(path)} is missing" for path in missing]
+        problems = problems or ["no export was written"]
+        console.print(f"[bold red]{escape('; '.join(problems))}[/]: the log of the tasks is {log}", soft_wrap=True)
         return 1
     console.print("[bold green]Done.[/] Look at:")
     # The page to look at is named last.
@@ -199,7 +199,7 @@ def _conclude(console: Console, reports: list[RunReport]) -> int:
 
 
 def _exported_files(reports: list[RunReport]) -> Iterator[Path]:
-    """Tell what each task has downloaded, and the manifest, the first part and the contact sheet of each export."""
+    """Yield the downloaded files of each task, and the manifest, first part and contact sheet of each export."""
     for report in reports:
         for task in report.tasks:
             rows = task.result if isinstance(task.result, list) else []

@@ -1,8 +1,8 @@
-"""Run the tests on each release of Airflow, and on each Python, that the provider is said to work with.
+"""Run the tests on each release of Airflow, and each Python, that the provider supports.
 
 Run by ``make matrix``; ``ROWS=lowest,newest`` for some rows. Each environment is made once, by uv, in the clone. It
-holds what was published when its Airflow came out, which is what Airflow's own constraints install; it needs an index
-that tells when a file was uploaded.
+holds what was published when its Airflow was released, which is what Airflow's own constraints install. The index has
+to say when a file was uploaded.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Row:
 
 
 def released(airflow: str, before: str) -> tuple[str, ...]:
-    """Choose an Airflow, and what there was before a day, in UTC: the one after its release."""
+    """Return the options for an Airflow and what was published before a day in UTC, the one after its release."""
     return ("--exclude-newer", f"{before}T00:00:00Z", f"apache-airflow=={airflow}")
 
 
@@ -67,16 +67,16 @@ ROWS = (
 
 
 class CannotBuildError(Exception):
-    """Why there is no environment, in words for the user."""
+    """An environment cannot be built; the message is for the user."""
 
 
 class NoPythonError(CannotBuildError):
-    """This machine has no such Python."""
+    """This Python is not installed."""
 
 
 @dataclass
 class Result:
-    """What came of a row.
+    """The result of a row.
 
     :param versions: of Python, Airflow and common-compat.
     """
@@ -112,7 +112,7 @@ def main() -> int:
 def choose(names: str) -> list[Row]:
     """Return the rows of a list with commas; all when it is empty.
 
-    :raises ValueError: there is no row of such a name.
+    :raises ValueError: a name is unknown.
     """
     wanted = [name for name in names.replace(" ", ",").split(",") if name]
     known = {row.name: row for row in ROWS}
@@ -123,7 +123,7 @@ def choose(names: str) -> list[Row]:
 
 
 def run(row: Row) -> Result:
-    """Make the environment unless it is there, and run the tests in it."""
+    """Build the environment unless it exists, and run the tests in it."""
     started = time.monotonic()
     result = Result(row)
     try:
@@ -145,7 +145,7 @@ def run(row: Row) -> Result:
 def build(row: Row) -> Path:
     """Return the Python of the row's environment.
 
-    :raises CannotBuildError: there is none, and why.
+    :raises CannotBuildError: it cannot be built.
     """
     folder = HOME / row.name
     python = folder / "bin" / "python"

@@ -1,4 +1,4 @@
-"""The processes of an Airflow on this machine: started, watched, and ended to the last one."""
+"""The processes of a local Airflow: start them, watch them, end all of them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from scripts.local_airflow import ROOT
 
 HOST = "127.0.0.1"
 
-#: Seconds that the components have to end by themselves.
+#: Seconds in which the components may end by themselves.
 STOP_LIMIT = 8.0
 
-#: Seconds for which we go on killing those that did not.
+#: Seconds for killing those that did not.
 KILL_LIMIT = 10.0
 
 #: Components by the name under which the health page reports their heartbeat.
@@ -37,7 +37,7 @@ HEARTBEATS = {
 
 
 class StopRequest:
-    """Whether the user has asked us to end, and whether more than once.
+    """Whether the user has asked to stop, and whether more than once.
 
     Plain attributes: a signal handler must not take a lock, which an Event would.
     """
@@ -47,7 +47,7 @@ class StopRequest:
         self.insistent = False
 
     def __call__(self, number: int) -> None:
-        """Take a signal."""
+        """Record a signal."""
         self.insistent = self.signal is not None
         self.signal = self.signal or number
 
@@ -55,8 +55,8 @@ class StopRequest:
 class Components:
     """The processes of Airflow, each the leader of a session of its own.
 
-    The session is how their descendants are found in the end: a task runs in a process group of its
-    own, and loses its parent when that one dies first.
+    Their descendants are found by the session: a task runs in a process group of its own, and loses
+    its parent when that one dies first.
     """
 
     def __init__(self, port: int, logs: Path, environment: Mapping[str, str] | None = None) -> None:
@@ -72,13 +72,13 @@ class Components:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
-        """Start all components; what they print goes to a file each."""
+        """Start all components; the output of each goes to a file."""
         self._logs.mkdir(parents=True, exist_ok=True)
         for name in self._commands:
             self.start_one(name)
 
     def start_one(self, name: str) -> None:
-        """Start a component, or start it once more."""
+        """Start a component, or restart it."""
         with self.log(name).open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "airflow", *self._commands[name]],
@@ -98,15 +98,15 @@ class Components:
         self._processes[name].wait()
 
     def log(self, name: str) -> Path:
-        """Tell the file that holds what the component printed."""
+        """Return the file with the output of a component."""
         return self._logs / f"{name}.log"
 
     def ended(self) -> str | None:
-        """Tell the name of a component that runs no more."""
+        """Return the name of a component that has ended; None while all run."""
         return next((name for name, process in self._processes.items() if process.poll() is not None), None)
 
     def stop(self, request: StopRequest | None = None) -> None:
-        """End all components: in good order if they do so in time and nobody insists, else at once."""
+        """Terminate all components; kill those that do not end in time, or all when the user insists."""
         request = request or StopRequest()
         for process in self._processes.values():
             process.terminate()
@@ -117,14 +117,14 @@ class Components:
             time.sleep(0.1)
         deadline = time.monotonic() + KILL_LIMIT
         while time.monotonic() < deadline and (members := self._members()):
-            # Children before their parents, which can so take note of their end.
+            # Children before their parents, so that the parents can reap them.
             for pid in members.keys() - members.values():
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.1)
 
     def _members(self, sessions: set[int] | None = None) -> dict[int, int]:
-        """Tell the processes of our sessions that still live, each with its parent."""
+        """Return the live processes of our sessions, each with its parent."""
         for process in self._processes.values():
             process.poll()
         sessions = sessions or {process.pid for process in self._processes.values()}
@@ -137,9 +137,9 @@ class Components:
 
 
 def is_healthy(health: Mapping[str, Any], since: datetime) -> bool:
-    """Tell whether every component has given a sign of life since then.
+    """Return whether every component has sent a heartbeat since then.
 
-    The state that Airflow reports is not enough: it also counts what a former run has left behind.
+    The state that Airflow reports is not enough: it also counts the heartbeats of a former run.
     """
     for component, key in HEARTBEATS.items():
         heartbeat = (health.get(component) or {}).get(key)
@@ -149,18 +149,18 @@ def is_healthy(health: Mapping[str, Any], since: datetime) -> bool:
 
 
 def free_port() -> int:
-    """Tell a port that nobody listens on."""
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def get_json(url: str) -> dict[str, Any]:
-    """Read a JSON object; an empty one as long as nobody answers."""
+    """Read a JSON object; an empty one while no server responds."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=5) as response:
-            answer = json.load(response)
+            document = json.load(response)
     except (OSError, ValueError):
         return {}
-    return answer if isinstance(answer, dict) else {}
+    return document if isinstance(document, dict) else {}

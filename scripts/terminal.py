@@ -1,4 +1,4 @@
-"""What the terminal is told, and how a script takes Ctrl-C."""
+"""The output of a script on the terminal, and how it handles Ctrl-C."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def output_into(log: Path) -> Iterator[Console]:
-    """Send all that this process prints into a file, but for the console that is given out.
+    """Redirect all output of this process into a file; yield a console on the terminal.
 
-    Airflow's loggers, its tasks and their libraries print by several ways; the file descriptors are
-    the one place where all of them pass.
+    Airflow's loggers, its tasks and their libraries print in several ways; all of them pass the file
+    descriptors.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", errors="replace")
@@ -44,7 +44,7 @@ def output_into(log: Path) -> Iterator[Console]:
 
 
 def on_signals(act: Callable[[int], None]) -> None:
-    """Have ``act`` called with the number of each signal that asks this process to end."""
+    """Call ``act`` with the number of each signal that asks this process to end."""
 
     def handle(number: int, _frame: FrameType | None) -> None:
         act(number)
@@ -54,9 +54,9 @@ def on_signals(act: Callable[[int], None]) -> None:
 
 
 def leave_at_once_on_signals() -> None:
-    """End on a signal wherever this process is; for as long as it has no children.
+    """Exit on a signal at once, while this process has no children.
 
-    An exception would not do: inside a task it would be taken for that task's failure.
+    Not by an exception: inside a task it would count as the failure of that task.
     """
     terminal = os.dup(sys.stdout.fileno())
 

@@ -25,7 +25,7 @@ command -v "$python" >/dev/null 2>&1 ||
 
 trap 'exit 130' INT
 
-# What an interrupted run, a move or a removed Python left behind is of no use.
+# Discard what an interrupted run, a move or a removed Python has left.
 here=$(pwd -P)
 if [ -e "$unfinished" ] || [ "$(cat "$stamp" 2>/dev/null || echo "$here")" != "$here" ] ||
     ! "$venv/bin/python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
