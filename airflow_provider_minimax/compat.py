@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 try:
-    from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferralError, TaskDeferralTimeout
+    from airflow.sdk.exceptions import (
+        AirflowRescheduleException,
+        DownstreamTasksSkipped,
+        TaskDeferralError,
+        TaskDeferralTimeout,
+    )
 except ImportError:
     from airflow.exceptions import (  # type: ignore[no-redef]
         AirflowRescheduleException,
+        DownstreamTasksSkipped,
         TaskDeferralError,
         TaskDeferralTimeout,
     )
 
-__all__ = ["AirflowRescheduleException", "TaskDeferralError", "TaskDeferralTimeout"]
+__all__ = ["AirflowRescheduleException", "DownstreamTasksSkipped", "TaskDeferralError", "TaskDeferralTimeout"]
