@@ -33,8 +33,9 @@ _URL_CHARACTERS: Final = "%:/?#[]@!$&'()*+,;=~"
 
 def one_line(text: object, limit: int) -> str:
     """Return text as one line without invisible characters, cut to ``limit`` characters; None is empty."""
-    line = " ".join(str(text).split()) if text is not None else ""
-    line = "".join(c for c in line if c in _JOINERS or unicodedata.category(c) not in _INVISIBLE)
+    characters = str(text) if text is not None else ""
+    visible = (c for c in characters if c.isspace() or c in _JOINERS or unicodedata.category(c) not in _INVISIBLE)
+    line = " ".join("".join(visible).split())
     return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
 
 

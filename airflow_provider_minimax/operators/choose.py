@@ -127,14 +127,27 @@ class MiniMaxChooseOperator(HITLBranchOperator):
         self.subject = choice_page.one_line(self.subject, choice_page.MAX_PROMPT)
         self.body = choice_page.body(media, self.body)
         self.options = choice_page.options(media) + ([AGAIN] if self.again_task_id else [])
-        self.defaults = _default_options(self.default_choice, self.options)
-        self.validate_defaults()
+        self.defaults = self._default_options()
 
     def _report_empty(self, given: int) -> None:
         message = f"Nothing to choose from: {'all failed or were moderated' if given else 'media is an empty list'}."
         if self.on_empty == "skip":
             raise AirflowSkipException(message)
         raise MiniMaxBadRequestError(message)
+
+    def _default_options(self) -> list[str] | None:
+        if self.default_choice is None:
+            return None
+        given = [self.default_choice] if isinstance(self.default_choice, int | str) else self.default_choice
+        by_name = {name: option for option in self.options for name in (option, option.partition(".")[0])}
+        missing = [member for member in given if str(member) not in by_name]
+        if missing:
+            raise MiniMaxBadRequestError(
+                f"defaults: {', '.join(map(repr, missing))} is not on the page, which offers {', '.join(self.options)}."
+            )
+        if len(given) > 1 and not self.multiple:
+            raise MiniMaxBadRequestError(f"defaults={given!r} are several, which needs multiple=True.")
+        return [by_name[str(member)] for member in given]
 
     # The branch
 
@@ -196,20 +209,3 @@ def _literal(text: str) -> object:
 
 def _shortened(value: object) -> str:
     return choice_page.one_line(repr(value), 100)
-
-
-def _default_options(given: int | str | Sequence[int | str] | None, options: Sequence[str]) -> list[str] | None:
-    """Return the options that are taken on a time-out.
-
-    :raises MiniMaxBadRequestError: one of them is not on the page.
-    """
-    if given is None:
-        return None
-    members = [given] if isinstance(given, int | str) else given
-    by_name = {option: option for option in options} | {option.partition(".")[0]: option for option in options}
-    missing = [member for member in members if str(member) not in by_name]
-    if missing:
-        raise MiniMaxBadRequestError(
-            f"defaults: {', '.join(map(repr, missing))} is not on the page, which offers {', '.join(options)}."
-        )
-    return [by_name[str(member)] for member in members]
