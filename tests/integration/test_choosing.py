@@ -9,6 +9,8 @@ from scripts.running_airflow import ENDED, RunningAirflow, until
 
 DAG_ID = "example_minimax_choose"
 PROMPT = "A paper boat"
+#: The states of a task that waits for a person: since Airflow 3.3, and before.
+WAITING = {"awaiting_input", "deferred"}
 OPTIONS = [*(f"{number}. {PROMPT}" for number in range(1, 5)), "Generate again"]
 
 
@@ -17,7 +19,7 @@ def question(run_id: str) -> str:
 
 
 def until_asked(airflow: RunningAirflow, run_id: str) -> None:
-    until(lambda: airflow.states(DAG_ID, run_id, "choose")["awaiting_input"] == 1)
+    until(lambda: bool(airflow.states(DAG_ID, run_id, "choose").keys() & WAITING))
     until(lambda: airflow.has_left_its_worker(DAG_ID, run_id, "choose"))
 
 
