@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.providers.standard.operators.hitl import HITLBranchOperator, HITLOperator
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.jobs import FAILED, MODERATED, outcome
+from airflow_provider_minimax.api.jobs import FAILED, MODERATED, status_label
 from airflow_provider_minimax.api.parameters import one_of
 from airflow_provider_minimax.api.sendable import sendable
 from airflow_provider_minimax.compat import DownstreamTasksSkipped
@@ -96,7 +96,7 @@ class MiniMaxChooseOperator(HITLBranchOperator):
     def execute(self, context: Context) -> Any:
         """Ask, and wait without a worker."""
         given = media_given(self.media)
-        media = [item for item in given if outcome(item) not in (FAILED, MODERATED)]
+        media = [item for item in given if status_label(item) not in (FAILED, MODERATED)]
         if not media:
             self._report_empty(len(given))
         if left_out := len(given) - len(media):
