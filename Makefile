@@ -42,7 +42,7 @@ bench: $(STAMP) ## measure the provider against what it could cost, on the sandb
 	@$(PIP) $(EXTRA) '.[bench]'
 	@AIRFLOW_HOME="$$PWD/.airflow/bench" $(PY) -m bench $(PART)
 
-browser: $(STAMP) ## look at the contact sheet through Chromium or Chrome (CHROMIUM=/path/to/it)
+browser: $(STAMP) ## look at the pages through Chromium or Chrome (CHROMIUM=/path/to/it)
 	@$(PYTEST) tests/browser
 
 integration: $(STAMP) ## run only the tests that go through a running Airflow, sandbox or S3 server (TESTS=... for some)

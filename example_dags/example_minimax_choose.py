@@ -1,28 +1,15 @@
-"""Create four images, let a person choose one on Airflow's own pages, and animate that one."""
+"""Create four images, let a person choose one on Airflow's own pages, and animate that one, or create four others."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
-from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk import DAG, Param, task
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG, Param
 
+from airflow_provider_minimax.operators.choose import MiniMaxChooseOperator
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
-
-# Airflow shows Markdown, no HTML, and pictures up to 300 pixels wide: two in a row, each a link to its full size.
-# The browser of whoever chooses fetches them straight from their addresses.
-PICTURES = """
-{% set urls = ti.xcom_pull(task_ids='create_images') | map(attribute='url') | list %}
-{% macro picture(number) %}[![{{ number }}]({{ urls[number - 1] }})]({{ urls[number - 1] }}){% endmacro %}
-
-| **1** | **2** |
-| :---: | :---: |
-| {{ picture(1) }} | {{ picture(2) }} |
-| **3** | **4** |
-| {{ picture(3) }} | {{ picture(4) }} |
-"""
 
 with DAG(
     dag_id="example_minimax_choose",
@@ -41,26 +28,26 @@ with DAG(
         deferrable=True,
     )
 
-    # Under "Required Actions". The options of this operator are not templated, so they are numbers.
-    choose = HITLOperator(
+    # Under "Required Actions".
+    choose = MiniMaxChooseOperator(
         task_id="choose",
+        media=create_images.output,
         subject='Which picture of "{{ params.prompt }}" shall move?',
-        body=PICTURES,
-        options=["1", "2", "3", "4"],
+        again_task_id="create_others",
     )
-
-    @task
-    def file_of(images: list[dict[str, Any]], answer: dict[str, Any]) -> str:
-        (chosen,) = answer["chosen_options"]
-        return str(images[int(chosen) - 1]["fileID"])
-
-    chosen_file = file_of(create_images.output, choose.output)
 
     create_video = MiniMaxCreateVideoOperator(
         task_id="create_video",
         prompt="The light begins to turn",
-        file_id=chosen_file,
+        file_id=choose.output["fileID"],
         deferrable=True,
     )
 
-    create_images >> choose
+    # A DAG has no loops; another run of it has the same prompt.
+    create_others = TriggerDagRunOperator(
+        task_id="create_others",
+        trigger_dag_id="example_minimax_choose",
+        conf={"prompt": "{{ params.prompt }}"},
+    )
+
+    choose >> create_others

@@ -8,26 +8,60 @@ from airflow_provider_minimax.sandbox import Sandbox
 from scripts.running_airflow import ENDED, RunningAirflow, until
 
 DAG_ID = "example_minimax_choose"
+PROMPT = "A paper boat"
+#: The states of a task that waits for a person: since Airflow 3.3, and before.
+WAITING = {"awaiting_input", "deferred"}
+OPTIONS = [*(f"{number}. {PROMPT}" for number in range(1, 5)), "Generate again"]
+
+
+def question(run_id: str) -> str:
+    return f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/choose/-1/hitlDetails"
+
+
+def until_asked(airflow: RunningAirflow, run_id: str) -> None:
+    until(lambda: bool(airflow.states(DAG_ID, run_id, "choose").keys() & WAITING))
+    until(lambda: airflow.has_left_its_worker(DAG_ID, run_id, "choose"))
+
+
+def run_ids(airflow: RunningAirflow) -> list[str]:
+    return [run["dag_run_id"] for run in airflow.get(f"dags/{DAG_ID}/dagRuns")["dag_runs"]]
 
 
 def test_the_picture_that_a_person_chooses_becomes_a_video(sandbox: Sandbox, airflow: RunningAirflow) -> None:
-    run_id = airflow.trigger(DAG_ID)
-    until(lambda: airflow.states(DAG_ID, run_id, "choose")["awaiting_input"] == 1)
-    question = f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/choose/-1/hitlDetails"
+    run_id = airflow.trigger(DAG_ID, prompt=PROMPT)
+    until_asked(airflow, run_id)
     images = airflow.xcom(DAG_ID, run_id, "create_images")
-    asked = airflow.get(question)
-    assert asked["options"] == ["1", "2", "3", "4"]
-    assert re.findall(r"!\[(\d)\]\((\S+?)\)", asked["body"]) == [
+    asked = airflow.get(question(run_id))
+    assert asked["subject"] == f'Which picture of "{PROMPT}" shall move?'
+    assert asked["options"] == OPTIONS
+    assert re.findall(r"!\[(\d)\]\(<(\S+?)>\)", asked["body"]) == [
         (str(number), image["url"]) for number, image in enumerate(images, start=1)
     ]
 
-    until(lambda: airflow.has_left_its_worker(DAG_ID, run_id, "choose"))
-    airflow.patch(question, {"chosen_options": ["3"]})
+    airflow.patch(question(run_id), {"chosen_options": [OPTIONS[2]]})
     until(lambda: airflow.run_state(DAG_ID, run_id) in ENDED)
     assert airflow.run_state(DAG_ID, run_id) == "success"
+    assert airflow.states(DAG_ID, run_id, "create_others") == {"skipped": 1}
     create_video = airflow.get(f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/create_video")
     assert create_video["rendered_fields"]["file_id"] == images[2]["fileID"]
     video = airflow.xcom(DAG_ID, run_id, "create_video")
-    links = airflow.get(f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/create_video/links")
-    assert links["extra_links"] == {"Open media": video["url"]}
+    for task_id, made in (("choose", images[2]), ("create_video", video)):
+        links = airflow.get(f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/{task_id}/links")
+        assert links["extra_links"] == {"Open media": made["url"]}
     assert dict(sandbox.stats.creates) == {"images": 4, "videos": 1}
+
+
+def test_generating_again_is_another_run_of_the_same_prompt(sandbox: Sandbox, airflow: RunningAirflow) -> None:
+    run_id = airflow.trigger(DAG_ID, prompt=PROMPT)
+    until_asked(airflow, run_id)
+    earlier = run_ids(airflow)
+    airflow.patch(question(run_id), {"chosen_options": ["Generate again"]})
+    until(lambda: airflow.run_state(DAG_ID, run_id) in ENDED)
+    assert airflow.run_state(DAG_ID, run_id) == "success"
+    assert airflow.states(DAG_ID, run_id, "create_others") == {"success": 1}
+    assert airflow.states(DAG_ID, run_id, "create_video") == {"skipped": 1}
+
+    (again,) = set(run_ids(airflow)) - set(earlier)
+    until_asked(airflow, again)
+    assert airflow.get(question(again))["options"] == OPTIONS
+    assert dict(sandbox.stats.creates) == {"images": 8}

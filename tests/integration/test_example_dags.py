@@ -11,6 +11,7 @@ from typing import Any
 
 import pendulum
 import pytest
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from airflow_provider_minimax.sandbox import Sandbox
@@ -114,22 +115,28 @@ def test_a_prompt_becomes_an_image_and_then_a_video(
 
 
 def test_what_a_person_chooses_becomes_a_video(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = example("example_minimax_choose")
     asked: dict[str, str] = {}
 
-    def answer(self: Any, context: Any) -> dict[str, Any]:
+    def respond(self: Any, context: Any) -> Any:
         asked.update(subject=self.subject, body=self.body)
-        return {"chosen_options": ["3"], "params_input": {}}
+        event = {"chosen_options": [self.options[2]], "params_input": {}, "responded_at": pendulum.now("UTC")}
+        return self.execute_complete(context, {**event, "responded_by_user": None})
 
-    # A person answers on Airflow's pages only; that way is taken with a running Airflow.
-    monkeypatch.setattr(module.HITLOperator, "execute", answer)
-    run = Run(module.dag)
-    assert set(run.states.values()) == {"success"}
+    # A person responds on Airflow's pages only; that way is taken with a running Airflow.
+    monkeypatch.setattr(HITLOperator, "execute", respond)
+    run = Run(example("example_minimax_choose").dag)
+    assert run.states == {
+        "create_images": "success",
+        "choose": "success",
+        "create_video": "success",
+        "create_others": "skipped",
+    }
     images = run.xcom("create_images")
-    pictures = re.findall(r"\[!\[(\d)\]\((\S+)\)\]\((\S+)\)", asked["body"])
+    pictures = re.findall(r"\[\*\*(\d)\*\* !\[\1\]\(<(\S+)>\)\]\(<(\S+)>\)", asked["body"])
     assert pictures == [(str(number), image["url"], image["url"]) for number, image in enumerate(images, start=1)]
     assert images[0]["desc"] in asked["subject"]
-    assert run.xcom("file_of") == images[2]["fileID"]
+    assert run.xcom("choose") == images[2]
+    assert run.xcom("choose", key="fileID") == images[2]["fileID"]
     assert paid(sandbox) == {"images": 4, "videos": 1}
 
 

@@ -34,8 +34,8 @@ def distribution(module: str) -> str:
     if top != "airflow":
         return {"PIL": "pillow"}.get(top, top)
     if rest[:1] == ["providers"]:
-        # The name of the one that is used has two parts.
-        return "-".join(["apache-airflow-providers", *rest[1:3]])
+        # Of one of them the name has two parts.
+        return "-".join(["apache-airflow-providers", *rest[1 : 3 if rest[1] == "common" else 2]])
     return "apache-airflow"
 
 
