@@ -10,8 +10,9 @@ import pytest
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.polling import timing
-from airflow_provider_minimax.polling.poller import Poller, WaitFor, check_accepted, check_require
-from airflow_provider_minimax.polling.reader import Answers
+from airflow_provider_minimax.polling.poller import Poller
+from airflow_provider_minimax.polling.results import RoundResult
+from airflow_provider_minimax.polling.wait_spec import WaitSpec
 
 A, B, C = (f"user:1-minimax:2-image:{name}" for name in "abc")
 RUNS, DONE, FAILED, MODERATED, STRANGE = 1, 2, 3, 5, 99
@@ -22,7 +23,7 @@ GONE = errors.MiniMaxNotFoundError("not found", status=404)
 
 
 class Service:
-    """Answers each id by its own story: statuses, jobs or errors, of which the last one stays."""
+    """RoundResult each id by its own story: statuses, jobs or errors, of which the last one stays."""
 
     def __init__(self, **stories: Any) -> None:
         self.asked: list[str] = []
@@ -31,8 +32,8 @@ class Service:
             for name, story in stories.items()
         }
 
-    def __call__(self, ids: Collection[str]) -> Answers:
-        answers = Answers({})
+    def __call__(self, ids: Collection[str]) -> RoundResult:
+        answers = RoundResult({})
         for job_id in ids:
             try:
                 answers.jobs[job_id] = self._ask(job_id)
@@ -52,8 +53,7 @@ class Service:
 
 
 def poller(*ids: str, **options: Any) -> Poller:
-    silent = options.pop("silent", False)
-    return Poller(WaitFor.check(ids, **options), silent=silent)
+    return Poller(WaitSpec.from_kwargs(ids, **options).checked())
 
 
 def finish(waiting: Poller, service: Service, rounds: int = 20) -> list[str] | str:
@@ -184,7 +184,7 @@ def test_a_good_round_forgets_the_failures_before_it() -> None:
 
 
 def test_failures_before_a_restart_count() -> None:
-    waiting = Poller(WaitFor((A,)), failures=timing.MOST_FAILURES - 1)
+    waiting = Poller(WaitSpec((A,), failures=timing.MOST_FAILURES - 1))
     with pytest.raises(errors.MiniMaxUpstreamError):
         waiting.poll(Service(a=[DOWN]))
 
@@ -273,7 +273,7 @@ def test_a_round_counts_as_failed_when_it_brings_a_failure_and_no_job(
     jobs: dict[str, Any], failure: errors.MiniMaxError | None, needs_all: str, needs_any: str
 ) -> None:
     for require, end in (("all", needs_all), ("any", needs_any)):
-        assert end_of(Poller(WaitFor.check([A, B], require=require), failures=3), jobs, failure) == end
+        assert end_of(poller(A, B, require=require, failures=3), jobs, failure) == end
 
 
 def test_an_id_that_is_never_answered_ends_its_wait_when_nothing_else_is_awaited() -> None:
@@ -292,8 +292,8 @@ def test_what_one_id_was_answered_is_told_once_and_described(caplog: pytest.LogC
     for _ in range(3):
         waiting.take({A: DOWN, B: RUNNING})
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert told == [f"{A}: no answer, MiniMaxUpstreamError: down"]
-    assert f"{A} (no answer, MiniMaxUpstreamError: down)" in waiting.describe_pending()
+    assert told == [f"{A}: request failed, MiniMaxUpstreamError: down"]
+    assert f"{A} (request failed, MiniMaxUpstreamError: down)" in waiting.describe_pending()
 
 
 # A silent wait
@@ -335,9 +335,23 @@ def test_the_log_tells_changes_only(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_the_log_tells_an_unknown_status_by_its_number_and_its_message(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        poller(A).poll(Service(a={"status": 99, "message": "almost"}))
-    assert lines(caplog) == [f"{A}: unknown (99), almost"]
+    poller(A).poll(Service(a={"status": 99, "message": "almost"}))
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage().startswith(f"{A}: unknown (99), almost; this version does not know the status")
+
+
+def test_the_log_repeats_an_unknown_status_every_few_minutes(caplog: pytest.LogCaptureFixture) -> None:
+    now = [0.0]
+    waiting = Poller(WaitSpec((A, B)), clock=lambda: now[0])
+    service = Service(a=STRANGE, b=RUNS)
+    logged = []
+    for _ in range(21):
+        caplog.clear()
+        waiting.poll(service)
+        logged += [now[0] for record in caplog.records if record.levelno == logging.WARNING]
+        now[0] += 30.0
+    assert logged == [0.0, 300.0, 600.0]
 
 
 def test_the_log_counts_failures(caplog: pytest.LogCaptureFixture) -> None:
@@ -373,34 +387,3 @@ def test_of_many_bad_ends_ten_are_named_and_messages_are_cut() -> None:
     with pytest.raises(errors.MiniMaxModeratedError, match="and 990 more") as caught:
         poller(*ids).take({job_id: {"status": MODERATED, "message": "no " * 1000} for job_id in ids})
     assert len(str(caught.value)) < 5000
-
-
-# What a wait is for
-
-
-def test_a_wait_is_checked_into_full_ids_in_the_order_asked() -> None:
-    wait = WaitFor.check([f" {B}", A], require="any", accept_statuses=["moderated"])
-    assert wait == WaitFor((B, A), "image", "any", frozenset({"moderated"}))
-
-
-@pytest.mark.parametrize(
-    ("ids", "options", "words"),
-    [
-        pytest.param([], {}, "no image id to wait for", id="no ids"),
-        pytest.param([A, "5"], {}, "'5' is not a full image id", id="a bare id"),
-        pytest.param([A, None], {}, "No image id was given", id="None"),
-        pytest.param([A], {"kind": "video"}, "is an id of kind image", id="another kind"),
-        pytest.param([A], {"account": "3"}, "belongs to account 2", id="another account"),
-        pytest.param([A], {"require": "some"}, "require must be 'all' or 'any', not 'some'", id="unknown word"),
-        pytest.param([A], {"accept_statuses": ["queued"]}, "'queued'", id="a status that is not final"),
-        pytest.param([A], {"accept_statuses": "failed"}, "a list", id="a string of labels"),
-    ],
-)
-def test_a_wait_that_makes_no_sense_is_refused(ids: Any, options: dict[str, Any], words: str) -> None:
-    with pytest.raises(errors.MiniMaxBadRequestError) as caught:
-        WaitFor.check(ids, **options)
-    assert words in str(caught.value)
-
-
-def test_the_words_of_a_wait_can_be_checked_on_their_own() -> None:
-    assert (check_require("any"), check_accepted(["failed"])) == ("any", frozenset({"failed"}))

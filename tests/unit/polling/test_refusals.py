@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_minimax.api import errors
-from airflow_provider_minimax.polling.refusals import carried_over, end_of_round, is_due
+from airflow_provider_minimax.polling.refusals import errors_to_carry, is_due, round_failure
 
 #: Each kind of error that an answer, or the lack of one, can be.
 OWN: dict[str, errors.MiniMaxError] = {
@@ -28,14 +28,14 @@ TO_ALL: dict[str, errors.MiniMaxError] = {
 
 @pytest.mark.parametrize("name", TO_ALL)
 def test_an_answer_to_whoever_asks_ends_the_round_as_itself(name: str) -> None:
-    assert end_of_round([TO_ALL[name]]) is TO_ALL[name]
-    assert end_of_round([OWN["400"], TO_ALL[name]]) is TO_ALL[name]
+    assert round_failure([TO_ALL[name]]) is TO_ALL[name]
+    assert round_failure([OWN["400"], TO_ALL[name]]) is TO_ALL[name]
 
 
 @pytest.mark.parametrize("name", OWN)
 def test_one_or_two_refusals_of_an_id_do_not(name: str) -> None:
-    assert end_of_round([OWN[name]]) is None
-    assert end_of_round([OWN[name]] * 2) is None
+    assert round_failure([OWN[name]]) is None
+    assert round_failure([OWN[name]] * 2) is None
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_one_or_two_refusals_of_an_id_do_not(name: str) -> None:
     ids=", ".join,
 )
 def test_three_in_a_row_do_and_are_final_for_nobody_who_was_not_asked_for(names: list[str]) -> None:
-    failure = end_of_round([OWN[name] for name in names])
+    failure = round_failure([OWN[name] for name in names])
     assert type(failure) is errors.MiniMaxUpstreamError
     assert str(OWN[names[-1]]) in str(failure)
 
@@ -67,11 +67,11 @@ def test_three_in_a_row_do_and_are_final_for_nobody_who_was_not_asked_for(names:
 )
 def test_what_a_round_has_met_in_a_row_counts_in_the_next_one(names: list[str], counted: int) -> None:
     refusals = [(OWN | TO_ALL)[name] for name in names]
-    assert carried_over(refusals, end_of_round(refusals)) == refusals[len(refusals) - counted :]
+    assert errors_to_carry(refusals, round_failure(refusals)) == refusals[len(refusals) - counted :]
 
 
 def test_the_failure_carries_what_the_service_asked_for() -> None:
-    failure = end_of_round([errors.MiniMaxUpstreamError("busy", status=503, retry_after=9.0)] * 3)
+    failure = round_failure([errors.MiniMaxUpstreamError("busy", status=503, retry_after=9.0)] * 3)
     assert failure is not None
     assert (failure.status, failure.retry_after) == (503, 9.0)
 

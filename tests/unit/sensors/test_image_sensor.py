@@ -41,7 +41,7 @@ READ = "GET /images/{id}"
 @pytest.fixture(autouse=True)
 def _quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.001)
-    monkeypatch.setattr(timing, "LONGEST_STRETCH", 0.01)
+    monkeypatch.setattr(timing, "MAX_BACKOFF", 0.01)
 
 
 class TaskInstance:
@@ -274,7 +274,7 @@ def test_more_images_than_an_event_carries_come_back_all_the_same(sandbox: Sandb
 @pytest.mark.parametrize(
     ("options", "end", "words"),
     [
-        pytest.param({}, AirflowSensorTimeout, "within 1800 s: the trigger gave no answer", id="as usual"),
+        pytest.param({}, AirflowSensorTimeout, "within 1800 s: the trigger sent no event", id="as usual"),
         pytest.param({"execution_timeout": timedelta(seconds=60)}, AirflowTaskTimeout, "of 60 s", id="the shorter one"),
         pytest.param({"execution_timeout": timedelta(hours=2)}, AirflowSensorTimeout, "1800 s", id="the longer one"),
         pytest.param(

@@ -28,7 +28,7 @@ READ = "GET /images/{id}"
 @pytest.fixture
 def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.01)
-    monkeypatch.setattr(timing, "LONGEST_STRETCH", 0.01)
+    monkeypatch.setattr(timing, "MAX_BACKOFF", 0.01)
 
 
 def sensor(image_id: object, **options: Any) -> MiniMaxImageSensor:
@@ -82,14 +82,14 @@ def test_the_last_poke_asks_the_jobs_themselves(sandbox: Sandbox, monkeypatch: p
     ids = [sandbox.create_image("a lamp")[0] for _ in range(3)]
     for image_id in ids:
         sandbox.finish(image_id, 2)
-    real = Reader._take
+    real = Reader._record_page
 
     def take(self: Reader, page: Any, *args: Any) -> set[str]:
         return real(
             self, [{**job, "status": 1, "statusLabel": "processing", "statusFinal": False} for job in page], *args
         )
 
-    monkeypatch.setattr(Reader, "_take", take)
+    monkeypatch.setattr(Reader, "_record_page", take)
     found = go_on(sensor(ids, deferrable=True), seconds=0.3)
     assert [image["imageId"] for image in found] == ids
     assert sandbox.stats.count(READ) == 3

@@ -13,8 +13,9 @@ import pytest
 
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling import timing
-from airflow_provider_minimax.polling.reader import Answers, Reader
-from airflow_provider_minimax.polling.shared_poll import in_own_thread
+from airflow_provider_minimax.polling.reader import Reader
+from airflow_provider_minimax.polling.results import RoundResult
+from airflow_provider_minimax.polling.threads import run_in_own_thread
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 from tests.unit.triggers.support import deserialize, serialize
@@ -84,7 +85,11 @@ def test_a_trigger_survives_the_way_through_the_database() -> None:
 
 def test_all_but_ids_and_deadline_have_defaults_for_triggers_stored_without_them() -> None:
     parameters = inspect.signature(MiniMaxJobTrigger).parameters
-    assert [name for name, one in parameters.items() if one.default is one.empty] == ["ids", "deadline"]
+    required = [
+        name for name, one in parameters.items() if one.default is one.empty and one.kind is not one.VAR_KEYWORD
+    ]
+    assert required == ["ids", "deadline"]
+    assert MiniMaxJobTrigger(**{name: STORED_NOW[name] for name in required}).spec.kind == "image"
 
 
 def test_it_fires_once_with_compact_images(sandbox: Sandbox) -> None:
@@ -116,7 +121,7 @@ def test_one_that_was_not_has_timed_out_with_one_request(sandbox: Sandbox) -> No
 def test_a_deadline_before_the_first_round_is_no_reason_not_to_ask(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timing, "phase", lambda interval: interval)
+    monkeypatch.setattr(timing, "first_delay", lambda interval: interval)
     image_id = next(image["imageId"] for image in sandbox.all_images() if image["status"] == 2)
     (event,) = asyncio.run(fire(trigger(image_id, seconds=0.1, poke_interval=3600)))
     assert event["end"] == "completed"
@@ -125,7 +130,7 @@ def test_a_deadline_before_the_first_round_is_no_reason_not_to_ask(
 def test_a_service_that_hangs_does_not_keep_a_wait_long_beyond_its_deadline(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timing, "LAST_LOOK", 0.1)
+    monkeypatch.setattr(timing, "LAST_ROUND_WITHIN", 0.1)
     (image_id,) = sandbox.create_image("a lamp [stuck]")
     sandbox.fail("slow", operation=READ, delay=30.0)
     (event,) = asyncio.run(asyncio.wait_for(fire(trigger(image_id, seconds=0.1)), 20))
@@ -145,7 +150,7 @@ def test_a_connection_that_the_triggerer_does_not_know_leaves_the_wait_to_a_work
     assert event == {
         "end": "left to this worker",
         "ids": ["user:1000-minimax:2-image:3"],
-        "deadline": waiting.deadline,
+        "deadline": waiting.spec.deadline,
         "fresh_until": 77.0,
     }
     assert "'minimax_default' is not defined in the triggerer" in caplog.text
@@ -179,7 +184,7 @@ def test_the_first_round_comes_at_a_random_phase_of_the_interval(
         asked.append(interval)
         return 0.0
 
-    monkeypatch.setattr(timing, "phase", phase)
+    monkeypatch.setattr(timing, "first_delay", phase)
     image_id = next(image["imageId"] for image in sandbox.all_images() if image["status"] == 2)
     asyncio.run(fire(trigger(image_id, poke_interval=20.0)))
     assert asked == [20.0]
@@ -190,7 +195,7 @@ def test_a_request_under_way_does_not_hold_the_event_loop() -> None:
     answering = threading.Event()
 
     async def turn_while_asking() -> bool:
-        asking = asyncio.create_task(in_own_thread(answering.wait, 30))
+        asking = asyncio.create_task(run_in_own_thread(answering.wait, 30))
         for _ in range(1000):
             await asyncio.sleep(0)
         answering.set()
@@ -203,7 +208,7 @@ def test_requests_leave_from_a_thread_of_their_own(sandbox: Sandbox, monkeypatch
     asked_in: list[str] = []
     real_read = Reader.read
 
-    def read(self: Reader, ids: Collection[str]) -> Answers:
+    def read(self: Reader, ids: Collection[str]) -> RoundResult:
         asked_in.append(threading.current_thread().name)
         return real_read(self, ids)
 
@@ -217,7 +222,7 @@ def test_an_error_in_the_thread_is_raised_where_it_is_awaited() -> None:
         raise LookupError("here")
 
     with pytest.raises(LookupError, match="here"):
-        asyncio.run(in_own_thread(fail))
+        asyncio.run(run_in_own_thread(fail))
 
 
 # When a person ends the task

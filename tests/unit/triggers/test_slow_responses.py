@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.polling import shared_poll, timing
-from airflow_provider_minimax.polling.lanes import MAX_UNDER_WAY
+from airflow_provider_minimax.polling.senders import MAX_PENDING
 from tests.conftest import connect
 from tests.unit.triggers.support import Triggerer, run, trigger
 
@@ -27,7 +27,7 @@ def image_id(name: object) -> str:
 
 
 class Service:
-    """Answers for the images that it is told of, and holds the responses that it is told to hold.
+    """RoundResult for the images that it is told of, and holds the responses that it is told to hold.
 
     ``held`` are names of images, or ``LIST``; a response that is held drips a blank now and then until it is released.
     """
@@ -148,24 +148,24 @@ def test_no_more_than_a_few_requests_hang_at_the_same_time(
     service.held = {*hanging, LIST}
 
     async def wait() -> None:
-        many_rounds, real, full = asyncio.Event(), shared_poll.Stream._look, []
+        many_rounds, real, full = asyncio.Event(), shared_poll.Stream._poll, []
 
         async def look(*args: Any) -> Any:
-            if service.holding.total() >= MAX_UNDER_WAY:
+            if service.holding.total() >= MAX_PENDING:
                 full.append(True)
             if len(full) == 10:
                 many_rounds.set()
             return await real(*args)
 
-        monkeypatch.setattr(shared_poll.Stream, "_look", look)
+        monkeypatch.setattr(shared_poll.Stream, "_poll", look)
         waits = [asyncio.create_task(triggerer.run(trigger(image_id(name)))) for name in hanging]
         await many_rounds.wait()
-        assert service.requests.total() == MAX_UNDER_WAY
+        assert service.requests.total() == MAX_PENDING
         service.release()
         assert await ends(waits) == ["completed"] * 12
 
     run(wait())
-    assert service.most_held == MAX_UNDER_WAY
+    assert service.most_held == MAX_PENDING
 
 
 def test_a_list_that_hangs_is_made_up_for_by_id(service: Service, triggerer: Triggerer) -> None:
@@ -185,7 +185,7 @@ def test_a_list_that_hangs_is_made_up_for_by_id(service: Service, triggerer: Tri
 def test_a_wait_whose_image_is_completed_just_before_its_deadline_ends_well_beside_one_that_hangs(
     service: Service, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timing, "shortest_deferral", lambda _: 0.0)
+    monkeypatch.setattr(timing, "min_deferral", lambda _: 0.0)
     service.statuses = {"hangs": 2, "late": 1}
     service.held = {"hangs"}
 

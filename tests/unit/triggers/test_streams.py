@@ -157,19 +157,19 @@ def test_a_renewed_token_is_taken_up_by_a_stream_that_runs(
     monkeypatch.setenv("AIRFLOW_CONN_MINIMAX_DEFAULT", connection.replace(sandbox.token, "user:1-old"))
 
     async def wait() -> Any:
-        real = shared_poll.Stream._ask
-        asked = 0
+        real = shared_poll.Stream._read_jobs
+        rounds = 0
 
-        async def renew_after_the_first_question(*args: Any) -> Any:
-            nonlocal asked
-            asked += 1
-            answers = await real(*args)
-            if asked == 1:
+        def renew_after_the_first_round(*args: Any) -> Any:
+            nonlocal rounds
+            rounds += 1
+            result = real(*args)
+            if rounds == 1:
                 monkeypatch.setenv("AIRFLOW_CONN_MINIMAX_DEFAULT", connection)
                 sandbox.release(image_id)
-            return answers
+            return result
 
-        monkeypatch.setattr(shared_poll.Stream, "_ask", renew_after_the_first_question)
+        monkeypatch.setattr(shared_poll.Stream, "_read_jobs", renew_after_the_first_round)
         return await triggerer.run(trigger(image_id))
 
     (event,) = run(wait())
@@ -184,7 +184,7 @@ def test_a_wait_that_a_worker_has_just_deferred_is_not_ended_at_once(
     """Airflow's scheduler would take the task for lost. Nor is it asked for again meanwhile."""
     image_id = sandbox.create_image("a lamp")[0]
     sandbox.finish(image_id, status)
-    monkeypatch.setattr(timing, "shortest_deferral", lambda _: 1.5)
+    monkeypatch.setattr(timing, "min_deferral", lambda _: 1.5)
     earliest = time.time() + 1.5
     (event,) = run(triggerer.run(trigger(image_id, seconds=1.0)))
     assert event["end"] == end
@@ -205,6 +205,6 @@ def test_what_changes_is_logged_for_each_wait_in_its_own_context(
     caplog.set_level("INFO")
     image_id = sandbox.create_image("a lamp")[0]
     run(triggerer.run(trigger(image_id)))
-    lines = [record.getMessage() for record in caplog.records if record.name.endswith("waiting.poller")]
+    lines = [record.getMessage() for record in caplog.records if record.name.endswith("polling.poller")]
     assert lines[-1] == f"{image_id}: completed"
     assert len(lines) == len(set(lines))

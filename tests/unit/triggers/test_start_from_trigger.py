@@ -139,31 +139,36 @@ def test_what_a_scheduler_stores_today_is_the_newest_of_these() -> None:
 
 def test_a_constant() -> None:
     trigger = started(lambda: sensor(image_id=FIRST, timeout=60, poke_interval=7, silent_fail=True))
-    assert (trigger.ids, trigger.single, trigger.poke_interval, trigger.silent) == ([FIRST], True, 7, True)
-    assert trigger.deadline == pytest.approx(time.time() + 60, abs=20)
+    assert (trigger.spec.ids, trigger.spec.single, trigger.spec.poke_interval, trigger.spec.silent) == (
+        (FIRST,),
+        True,
+        7,
+        True,
+    )
+    assert trigger.spec.deadline == pytest.approx(time.time() + 60, abs=20)
 
 
 def test_a_list_of_constants() -> None:
     trigger = started(lambda: sensor(image_id=[FIRST, SECOND], require="any"))
-    assert (trigger.ids, trigger.single, trigger.require) == ([FIRST, SECOND], False, "any")
+    assert (trigger.spec.ids, trigger.spec.single, trigger.spec.require) == ((FIRST, SECOND), False, "any")
 
 
 def test_a_template() -> None:
-    assert started(lambda: sensor(image_id="{{ params.image }}")).ids == [FIRST]
+    assert started(lambda: sensor(image_id="{{ params.image }}")).spec.ids == (FIRST,)
 
 
 def test_a_template_that_pulls_an_xcom() -> None:
-    assert started(lambda: sensor(image_id="{{ ti.xcom_pull(task_ids='ids')[1] }}")).ids == [SECOND]
+    assert started(lambda: sensor(image_id="{{ ti.xcom_pull(task_ids='ids')[1] }}")).spec.ids == (SECOND,)
 
 
 def test_a_template_that_gives_a_list_as_text() -> None:
     trigger = started(lambda: sensor(image_id="{{ ti.xcom_pull(task_ids='ids') }}"))
-    assert (trigger.ids, trigger.single) == ([FIRST, SECOND], False)
+    assert (trigger.spec.ids, trigger.spec.single) == ((FIRST, SECOND), False)
 
 
 def test_the_result_of_a_task() -> None:
     trigger = started(lambda: sensor(image_id=made()))
-    assert trigger.ids == [FIRST, SECOND]
+    assert trigger.spec.ids == (FIRST, SECOND)
     ti: Any = trigger.task_instance
     assert ti.pulled == [{"task_ids": "ids", "key": "return_value", "map_indexes": None}]
 
@@ -174,9 +179,14 @@ def test_mapped_over_the_result_of_a_task() -> None:
         MiniMaxImageSensor.partial(task_id="wait", require="any", **options).expand(image_id=made())
 
     trigger = started(build, map_index=1)
-    assert (trigger.ids, trigger.single, trigger.require, trigger.ends) == ([SECOND], True, "any", True)
+    assert (trigger.spec.ids, trigger.spec.single, trigger.spec.require, trigger.spec.ends) == (
+        (SECOND,),
+        True,
+        "any",
+        True,
+    )
     assert trigger.timeout == 60.0
-    assert trigger.poke_interval == 10.0
+    assert trigger.spec.poke_interval == 10.0
 
 
 def test_mapped_over_templates() -> None:
@@ -185,7 +195,7 @@ def test_mapped_over_templates() -> None:
             image_id=[SECOND, "{{ params.image }}"]
         )
 
-    assert started(build, map_index=1).ids == [FIRST]
+    assert started(build, map_index=1).spec.ids == (FIRST,)
 
 
 def test_mapped_over_connections() -> None:
@@ -195,7 +205,7 @@ def test_mapped_over_connections() -> None:
         )
 
     trigger = started(build, map_index=1)
-    assert (trigger.ids, trigger.minimax_conn_id) == ([FIRST], "two")
+    assert (trigger.spec.ids, trigger.spec.minimax_conn_id) == ((FIRST,), "two")
 
 
 def test_mapped_with_default_args() -> None:
@@ -205,14 +215,14 @@ def test_mapped_with_default_args() -> None:
             MiniMaxImageSensor.partial(task_id="wait", image_id=FIRST, poke_interval=8).expand(account=[None, None])
 
     trigger = started(build, task_id="group.wait", map_index=1)
-    assert (trigger.ids, trigger.minimax_conn_id, trigger.account) == ([FIRST], "prod", None)
-    assert trigger.poke_interval == 8
+    assert (trigger.spec.ids, trigger.spec.minimax_conn_id, trigger.spec.account) == ((FIRST,), "prod", None)
+    assert trigger.spec.poke_interval == 8
 
 
 def test_a_video() -> None:
     video_id = FIRST.replace("image", "video")
     trigger = started(lambda: MiniMaxVideoSensor(task_id="wait", start_from_trigger=True, video_id=video_id))
-    assert (trigger.ids, trigger.kind, trigger.timeout) == ([video_id], "video", 3600.0)
+    assert (trigger.spec.ids, trigger.spec.kind, trigger.timeout) == ((video_id,), "video", 3600.0)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +276,7 @@ def test_of_what_it_is_mapped_over_it_renders_its_own_alone() -> None:
             image_id=["{{ nonsense.here }}", "{{ params.image }}"]
         )
 
-    assert started(build, map_index=1).ids == [FIRST]
+    assert started(build, map_index=1).spec.ids == (FIRST,)
 
 
 async def never(*_: object, **__: object) -> None:
@@ -301,7 +311,7 @@ def test_it_says_so_and_fires_instead_of_hanging(caplog: pytest.LogCaptureFixtur
         return [event.payload async for event in MiniMaxStartedJobTrigger("image", image_id="12345").run()]
 
     assert asyncio.run(fire()) == [{"end": "left to a worker"}]
-    assert "a worker begins it" in caplog.text
+    assert "a worker starts it" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -324,7 +334,7 @@ def test_the_deadline_stays_where_it_was_when_a_triggerer_takes_over(
     # As Airflow reckons it when it starts the trigger.
     trigger.timeout_after = begun + min(limit, execution_timeout or limit)
     asyncio.run(trigger._resolve())
-    assert trigger.deadline == pytest.approx(begun.timestamp() + 60.0, abs=0.001)
+    assert trigger.spec.deadline == pytest.approx(begun.timestamp() + 60.0, abs=0.001)
 
 
 def test_a_sensor_that_does_not_ask_for_it_starts_on_a_worker() -> None:
@@ -340,7 +350,7 @@ WORKERS_OWN: list[dict[str, Any]] = [
 
 
 def test_what_no_worker_has_deferred_may_end_at_once(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "shortest_deferral", lambda _: 3600.0)
+    monkeypatch.setattr(timing, "min_deferral", lambda _: 3600.0)
     (image_id,) = sandbox.create_image("a lamp")
 
     async def fire() -> list[Any]:
@@ -364,12 +374,12 @@ def test_a_task_of_whose_result_a_worker_makes_more_does_not_end_in_the_triggere
         else:
             MiniMaxImageSensor(task_id="wait", image_id=FIRST, **flags)
 
-    assert started(build, map_index=0 if is_mapped else -1).ends is (options == {})
+    assert started(build, map_index=0 if is_mapped else -1).spec.ends is (options == {})
 
 
 def test_nor_does_the_task_whose_result_is_that_of_the_dag() -> None:
     waiting = sensor(image_id=FIRST, end_from_trigger=True)
-    assert started(lambda: sensor(image_id=FIRST, end_from_trigger=True)).ends
+    assert started(lambda: sensor(image_id=FIRST, end_from_trigger=True)).spec.ends
     waiting.returns_dag_result = True
     arguments: Any = waiting.start_trigger_args
     assert not arguments.trigger_kwargs["ends"]

@@ -12,9 +12,9 @@ import pytest
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.settings import Settings
-from airflow_provider_minimax.polling.lanes import Clients, FullError, Lanes, SlowError
 from airflow_provider_minimax.polling.reader import Reader
-from tests.unit.polling.test_rounds import DOWN, UNAUTHORIZED, image_id
+from airflow_provider_minimax.polling.senders import ClientPool, SenderFullError, SlowResponseError, ThreadedSender
+from tests.unit.polling.test_reader import DOWN, UNAUTHORIZED, image_id
 
 #: Seconds. What answers at once does so within the one, and what hangs would do so for the other.
 PATIENCE, HANG = 0.2, 60.0
@@ -71,84 +71,84 @@ def hang() -> Iterator[Callable[..., Hanging]]:
 
 
 def test_a_response_that_comes_soon_is_returned_and_an_error_raised() -> None:
-    lanes, refused = Lanes(HANG), Hanging(DOWN)
+    lanes, refused = ThreadedSender(HANG), Hanging(DOWN)
     refused.end()
     assert lanes.send("a", lambda: 7) == 7
     with pytest.raises(errors.MiniMaxUpstreamError):
         lanes.send("a", refused)
-    assert (lanes.is_under_way("a"), lanes.is_slow("a"), list(lanes.take_late())) == (False, False, [])
+    assert (lanes.is_pending("a"), lanes.is_slow("a"), list(lanes.pop_late())) == (False, False, [])
 
 
 @pytest.mark.parametrize("response", ["here", DOWN], ids=str)
 def test_one_that_is_slow_goes_on_apart_and_is_taken_late_and_once(
     told: Told, hang: Callable[..., Hanging], response: object
 ) -> None:
-    lanes, slow = Lanes(PATIENCE, told), hang(response)
-    with pytest.raises(SlowError):
+    lanes, slow = ThreadedSender(PATIENCE, told), hang(response)
+    with pytest.raises(SlowResponseError):
         lanes.send("a", slow)
-    assert (lanes.is_under_way("a"), lanes.is_slow("a"), list(lanes.take_late())) == (True, True, [])
+    assert (lanes.is_pending("a"), lanes.is_slow("a"), list(lanes.pop_late())) == (True, True, [])
     assert lanes.send("b", lambda: 7) == 7
     slow.end()
     told.wait()
-    ((name, result),) = lanes.take_late()
+    ((name, result),) = lanes.pop_late()
     if isinstance(response, Exception):
         with pytest.raises(errors.MiniMaxUpstreamError):
             result()
     else:
         assert (name, result()) == ("a", "here")
-    assert (lanes.is_under_way("a"), list(lanes.take_late()), slow.begun) == (False, [], 1)
+    assert (lanes.is_pending("a"), list(lanes.pop_late()), slow.begun) == (False, [], 1)
 
 
 def test_there_are_so_many_at_most_and_what_is_known_to_be_slow_leaves_one_lane_free(
     told: Told, hang: Callable[..., Hanging]
 ) -> None:
-    lanes = Lanes(PATIENCE, told, limit=3)
+    lanes = ThreadedSender(PATIENCE, told, max_pending=3)
     first = [hang() for _ in range(3)]
     for number, slow in enumerate(first):
-        with pytest.raises(SlowError):
+        with pytest.raises(SlowResponseError):
             lanes.send(str(number), slow)
     more = hang()
-    with pytest.raises(FullError):
+    with pytest.raises(SenderFullError):
         lanes.send("3", more)
     assert more.begun == 0
     for slow in first:
         slow.end()
         told.wait()
-    assert len(list(lanes.take_late())) == 3
+    assert len(list(lanes.pop_late())) == 3
     for number in range(2):
-        with pytest.raises(SlowError):
+        with pytest.raises(SlowResponseError):
             lanes.send(str(number), hang())
-    with pytest.raises(FullError):
+    with pytest.raises(SenderFullError):
         lanes.send("2", more)
     assert lanes.send("healthy", lambda: 7) == 7
 
 
 def test_what_was_slow_and_is_quick_again_is_waited_for_again(told: Told, hang: Callable[..., Hanging]) -> None:
-    lanes, slow = Lanes(PATIENCE, told), hang()
-    with pytest.raises(SlowError):
+    lanes, slow = ThreadedSender(PATIENCE, told), hang()
+    with pytest.raises(SlowResponseError):
         lanes.send("a", slow)
     slow.end()
     told.wait()
-    list(lanes.take_late())
+    list(lanes.pop_late())
     assert lanes.is_slow("a")
     # It is not waited for, and may have come all the same.
-    with contextlib.suppress(SlowError):
+    with contextlib.suppress(SlowResponseError):
         assert lanes.send("a", lambda: 7) == 7
-    if lanes.is_under_way("a"):
+    if lanes.is_pending("a"):
         told.wait()
-        assert [(name, result()) for name, result in lanes.take_late()] == [("a", 7)]
+        assert [(name, result()) for name, result in lanes.pop_late()] == [("a", 7)]
     assert not lanes.is_slow("a")
     assert lanes.send("a", lambda: 8) == 8
 
 
 def test_each_thread_has_a_client_to_itself_and_idle_ones_are_used_again() -> None:
-    clients = Clients(MiniMaxClient(Settings("user:1-token", "http://127.0.0.1:1")))
-    assert clients._take() is clients._client
-    second = clients._take()
+    clients = ClientPool(MiniMaxClient(Settings("user:1-token", "http://127.0.0.1:1")))
+    assert clients._acquire() is clients._client
+    second = clients._acquire()
     assert second is not clients._client
     assert second.settings == clients._client.settings
     clients._idle.append(second)
-    assert clients._take() is second
+    assert clients._acquire() is second
 
 
 # In a reader
@@ -161,7 +161,7 @@ def test_a_refusal_that_comes_late_is_one_to_that_id_alone(told: Told, hang: Cal
     def ask(job_id: str) -> Any:
         return slow() if job_id == image_id(0) else {"imageId": job_id, "status": 1}
 
-    reader = Reader("image", ask, lambda _: (), sender=Lanes(PATIENCE, told))
+    reader = Reader("image", ask, lambda _: (), sender=ThreadedSender(PATIENCE, told))
     assert reader.read([image_id(0)]) == ({}, None)
     slow.end()
     told.wait()
@@ -172,7 +172,7 @@ def test_a_refusal_that_comes_late_is_one_to_that_id_alone(told: Told, hang: Cal
 
 def test_a_refused_token_is_everybodys_however_late(told: Told, hang: Callable[..., Hanging]) -> None:
     slow = hang(UNAUTHORIZED)
-    reader = Reader("image", lambda _: slow(), lambda _: (), sender=Lanes(PATIENCE, told))
+    reader = Reader("image", lambda _: slow(), lambda _: (), sender=ThreadedSender(PATIENCE, told))
     reader.read([image_id(0)])
     slow.end()
     told.wait()
@@ -194,7 +194,7 @@ def test_a_list_that_comes_late_is_read_on_and_its_ids_are_asked_for_meanwhile_f
         asked.append(job_id)
         return {"imageId": job_id, "status": 1}
 
-    lanes = Lanes(PATIENCE, told)
+    lanes = ThreadedSender(PATIENCE, told)
     reader = Reader("image", ask, pages, sender=lanes)
     assert len(reader.read(ids).jobs) == len(asked) == 20
     assert len(set(reader.read(ids).jobs) | set(asked)) > 20
@@ -202,7 +202,7 @@ def test_a_list_that_comes_late_is_read_on_and_its_ids_are_asked_for_meanwhile_f
     first.end()
     told.wait()
     found = dict(reader.read([]).jobs)
-    if lanes.is_under_way("1"):
+    if lanes.is_pending("1"):
         # The second page: what is known to be slow is not waited for.
         told.wait()
         found |= reader.read([]).jobs
@@ -218,11 +218,11 @@ def test_a_round_that_takes_long_is_told_in_parts_and_asks_for_each_once() -> No
         return {"imageId": job_id, "status": 1}
 
     ids = [image_id(number) for number in range(10)]
-    reader = Reader("image", ask, lambda _: (), seconds=(4.0, 4.0), clock=lambda: now[0])
+    reader = Reader("image", ask, lambda _: (), max_seconds=(4.0, 4.0), clock=lambda: now[0])
     parts = []
     for _ in range(3):
         parts.append(list(reader.read(ids).jobs))
-        if reader.is_at_the_end:
+        if reader.is_round_complete:
             break
     assert [len(part) for part in parts] == [4, 4, 2]
     assert asked == ids

@@ -10,7 +10,8 @@ import pytest
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.jobs import Job
-from airflow_provider_minimax.polling.reader import Answers, Reader
+from airflow_provider_minimax.polling.reader import Reader
+from airflow_provider_minimax.polling.results import RoundResult
 
 
 def image_id(number: int, account: int = 1) -> str:
@@ -201,7 +202,7 @@ def stale_service(count: int) -> tuple[Service, list[str]]:
     return Stale(100, account1=ids), ids
 
 
-def completed(answers: Answers) -> set[str]:
+def completed(answers: RoundResult) -> set[str]:
     return {
         job_id
         for job_id, job in answers.jobs.items()
@@ -209,7 +210,7 @@ def completed(answers: Answers) -> set[str]:
     }
 
 
-def ten_seconds_a_round(reader: Reader, clock: list[float], ids: Sequence[str]) -> Answers:
+def ten_seconds_a_round(reader: Reader, clock: list[float], ids: Sequence[str]) -> RoundResult:
     clock[0] += 10.0
     return reader.read(ids)
 

@@ -15,9 +15,12 @@ from airflow_provider_minimax.api.errors import MiniMaxCapacityError, MiniMaxUps
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling import shared_poll, timing
-from airflow_provider_minimax.polling.poller import Poller, WaitFor
-from airflow_provider_minimax.polling.reader import Answers, Reader
-from airflow_provider_minimax.polling.shared_poll import Stream, Wait
+from airflow_provider_minimax.polling.poller import Poller
+from airflow_provider_minimax.polling.reader import Reader
+from airflow_provider_minimax.polling.results import RoundResult
+from airflow_provider_minimax.polling.shared_poll import Stream
+from airflow_provider_minimax.polling.shared_wait import SharedWait
+from airflow_provider_minimax.polling.wait_spec import WaitSpec
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.unit.triggers.support import Triggerer, run, trigger
 
@@ -95,7 +98,7 @@ def test_a_fault_in_one_wait_ends_no_other(
     real = Poller.take
 
     def take(self: Poller, *args: Any) -> Any:
-        if self.wait.ids == (ids[1],):
+        if self.spec.ids == (ids[1],):
             raise LookupError("a bug")
         return real(self, *args)
 
@@ -111,22 +114,30 @@ def test_a_fault_in_one_wait_ends_no_other(
 class Asked:
     """A stream that notes whom it asks for, and finds what it is told to find."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, interval: float = 3600.0, *, phase: float = 0.0) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        interval: float = 3600.0,
+        *,
+        phase: float = 0.0,
+        last_round_within: float = 20.0,
+    ) -> None:
         self.rounds: list[list[str]] = []
         self.failure: MiniMaxUpstreamError | MiniMaxCapacityError | None = None
-        self.stream = Stream("image", interval, self._get_settings)
-        monkeypatch.setattr(timing, "phase", lambda interval: phase)
-        monkeypatch.setattr(Stream, "_read", self._read)
+        self.stream = Stream(
+            "image", interval, self._get_settings, first_delay=lambda _: phase, last_round_within=last_round_within
+        )
+        monkeypatch.setattr(Stream, "_read_jobs", self._read_jobs)
 
     async def _get_settings(self) -> Settings:
         return Settings("user:1-token", "http://127.0.0.1:1")
 
-    def _read(self, settings: Settings, waits: Collection[Wait]) -> Answers:
+    def _read_jobs(self, settings: Settings, waits: Collection[SharedWait]) -> RoundResult:
         self.rounds.append([job_id for wait in waits for job_id in wait.poller.pending])
-        return Answers({}, self.failure)
+        return RoundResult({}, self.failure)
 
-    def join(self, number: int, seconds: float = 3600.0) -> Wait:
-        return self.stream.join(Poller(WaitFor((image_id(number),))), time.time() + seconds)
+    def join(self, number: int, seconds: float = 3600.0) -> SharedWait:
+        return self.stream.join(Poller(WaitSpec((image_id(number),))), time.time() + seconds)
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -161,10 +172,8 @@ def test_after_its_deadline_a_wait_is_asked_for_once_more_and_no_other(monkeypat
 
 
 def test_a_deadline_passes_though_nobody_drives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "LAST_LOOK", 0.1)
-
     async def wait() -> None:
-        asked = Asked(monkeypatch)
+        asked = Asked(monkeypatch, last_round_within=0.1)
         assert (await asked.join(1, seconds=0.1).end)["end"] == "timed out"
         assert asked.rounds == []
 
@@ -172,10 +181,8 @@ def test_a_deadline_passes_though_nobody_drives(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_many_deadlines_at_once_are_met_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "LAST_LOOK", 0.0)
-
     async def wait() -> int:
-        asked = Asked(monkeypatch)
+        asked = Asked(monkeypatch, last_round_within=0.0)
         waits = [asked.join(number, seconds=-1.0) for number in range(200)]
         ended: list[int] = [0]
         for _ in range(10 * len(waits)):
@@ -184,7 +191,7 @@ def test_many_deadlines_at_once_are_met_in_turns(monkeypatch: pytest.MonkeyPatch
         assert ended[-1] == len(waits)
         return max(after - before for before, after in itertools.pairwise(ended))
 
-    assert run(wait()) <= shared_poll._AT_ONCE
+    assert run(wait()) <= shared_poll.MAX_PER_TURN
 
 
 @pytest.mark.parametrize("failure", [None, MiniMaxCapacityError("busy", status=429, retry_after=5.0)], ids=str)
@@ -192,14 +199,14 @@ def test_who_takes_over_the_wheel_keeps_to_the_next_round(monkeypatch: pytest.Mo
     async def drive() -> None:
         asked = Asked(monkeypatch, interval=0.05)
         asked.failure = failure
-        monkeypatch.setattr(timing, "LONGEST_STRETCH", 3600.0)
+        monkeypatch.setattr(timing, "MAX_BACKOFF", 3600.0)
         pauses: list[tuple[int, float | None]] = []
 
         def pause(interval: float, failures: int = 0, retry_after: float | None = None) -> float:
             pauses.append((failures, retry_after))
             return 3600.0
 
-        monkeypatch.setattr(timing, "pause", pause)
+        monkeypatch.setattr(timing, "next_delay", pause)
         asked.join(1)
         first, second = (asyncio.create_task(asked.stream.drive()) for _ in range(2))
         await until(lambda: len(pauses) == 2)
@@ -218,7 +225,6 @@ def test_who_takes_over_the_wheel_keeps_to_the_next_round(monkeypatch: pytest.Mo
 def test_a_thread_that_a_driver_leaves_behind_asks_no_further_and_no_other_asks_beside_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(timing, "phase", lambda interval: 0.0)
     answering, asked, at_once = threading.Event(), [], []
 
     def ask(job_id: str) -> dict[str, Any]:
@@ -233,14 +239,14 @@ def test_a_thread_that_a_driver_leaves_behind_asks_no_further_and_no_other_asks_
         return Settings("user:1-token", "http://127.0.0.1:1")
 
     async def drive() -> None:
-        stream = Stream("image", 0.001, get_settings)
-        stream._reader = Reader("image", ask, lambda account: (), stream._go_on)
-        many = stream.join(Poller(WaitFor(tuple(image_id(number) for number in range(20)))), time.time() + 60)
+        stream = Stream("image", 0.001, get_settings, first_delay=lambda _: 0.0)
+        stream._reader = Reader("image", ask, lambda account: (), stream._stop_if_abandoned)
+        many = stream.join(Poller(WaitSpec(tuple(image_id(number) for number in range(20)))), time.time() + 60)
         first = asyncio.create_task(stream.drive())
         await until(lambda: bool(asked))
         await end(first)
         stream.leave(many)
-        one = stream.join(Poller(WaitFor((image_id(99),))), time.time() + 60)
+        one = stream.join(Poller(WaitSpec((image_id(99),))), time.time() + 60)
         second = asyncio.create_task(stream.drive())
         await turns()
         assert len(asked) == 1
@@ -264,4 +270,4 @@ def test_a_reader_that_lives_for_days_forgets_those_who_have_gone(sandbox: Sandb
         return stream._reader
 
     reader = run(wait())
-    assert (len(reader._ranks), len(reader._accounts), reader._refusals) == (1, 1, {})
+    assert (len(reader._jobs), reader._refusals) == (1, {})
