@@ -10,14 +10,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from airflow_provider_minimax.api.errors import MiniMaxAccountOnHoldError, MiniMaxError, MiniMaxNotFoundError
-from airflow_provider_minimax.api.ids import Kind, parse_id
+from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.jobs import Job, is_final
 from airflow_provider_minimax.api.validation import PAGE_SIZE
 from airflow_provider_minimax.compat import AirflowFailException
 from airflow_provider_minimax.polling import poll_plan
+from airflow_provider_minimax.polling.known_jobs import KnownJobs
 from airflow_provider_minimax.polling.list_walk import ListWalk
-from airflow_provider_minimax.polling.poll_plan import NOT_LISTED, ListedUnfinished, Rank
-from airflow_provider_minimax.polling.refusals import errors_to_carry, is_due, round_failure
+from airflow_provider_minimax.polling.poll_plan import ListedUnfinished
+from airflow_provider_minimax.polling.refusals import errors_to_carry, round_failure
 from airflow_provider_minimax.polling.results import JobResult, RoundResult
 from airflow_provider_minimax.polling.senders import (
     ClientPool,
@@ -51,15 +52,6 @@ _MAX_LAST_SECONDS: Final = 5.0
 
 class _OutOfTimeError(Exception):
     """The call has reached its time limit; the next one continues the round."""
-
-
-@dataclass(slots=True)
-class _KnownJob:
-    """What earlier rounds have shown of an awaited job."""
-
-    account: str
-    rank: Rank = None
-    listed: ListedUnfinished | None = None
 
 
 @dataclass(slots=True)
@@ -128,9 +120,7 @@ class Reader:
         # The default, until the service has shown its own.
         self._page_size = PAGE_SIZE
         self._round_number = 0
-        self._jobs: dict[str, _KnownJob] = {}
-        #: How often in a row an id, or the list of an account, was refused; the latest refusal comes last.
-        self._refusals: dict[str, int] = {}
+        self._jobs = KnownJobs(kind)
         self._carried_errors: list[MiniMaxError] = []
         self._walks: dict[str, ListWalk] = {}
         #: The ids that the current round still has to request, and the accounts whose list it has read.
@@ -207,7 +197,7 @@ class Reader:
         failure = None
         try:
             self._process_late_responses(call)
-            self._add_jobs(ids)
+            self._jobs.add(ids)
             self._run_last_round(list(ids), call)
         except MiniMaxError as error:
             failure = error
@@ -215,8 +205,7 @@ class Reader:
 
     def forget(self, job_id: str) -> None:
         """Forget an id that nobody awaits any more; a reader may live for days."""
-        self._jobs.pop(job_id, None)
-        self._refusals.pop(job_id, None)
+        self._jobs.forget(job_id)
         self._remaining.pop(job_id, None)
         self._sender.forget(job_id)
 
@@ -225,14 +214,9 @@ class Reader:
     def _new_call(self, seconds: float) -> _Call:
         return _Call(self._clock() + seconds, list(self._carried_errors))
 
-    def _add_jobs(self, ids: Iterable[str]) -> None:
-        for job_id in ids:
-            if job_id not in self._jobs:
-                self._jobs[job_id] = _KnownJob(parse_id(job_id, self._kind).account)
-
     def _start_or_continue_round(self, ids: Collection[str]) -> list[str]:
         """Return the ids to request: the remaining ones of the current round, or all in a new one."""
-        self._add_jobs(ids)
+        self._jobs.add(ids)
         remaining = [job_id for job_id in ids if job_id in self._remaining]
         if remaining:
             return remaining
@@ -242,17 +226,20 @@ class Reader:
         # A walk that stopped in the middle would continue at a place that has moved since.
         self._walks = {name: walk for name, walk in self._walks.items() if self._sender.is_pending(name)}
         if poll_plan.searches_again(self._round_number):
-            for job in self._jobs.values():
-                job.rank = None if job.rank == NOT_LISTED else job.rank
+            self._jobs.search_again()
         return list(ids)
 
     def _run_round(self, ids: list[str], call: _Call) -> None:
         try:
-            for account, of_account in self._group_by_account(ids).items():
+            for account, of_account in self._jobs.group_by_account(ids).items():
                 self._read_list(account, of_account, call)
-            due = self._select_due([job_id for job_id in ids if job_id not in call.results], is_all=not call.results)
+            missing = [job_id for job_id in ids if job_id not in call.results]
+            due = self._jobs.select_due(missing, self._round_number, self._sender, is_all=not call.results)
             self._remaining = dict.fromkeys(due)
-            for job_id in [*due, *self._select_checks(ids, call)]:
+            unfinished = [job_id for job_id in ids if job_id in call.unfinished]
+            # Each process of a rescheduled wait starts with round 1, but with another age.
+            seed = self._round_number + int(self._age)
+            for job_id in [*due, *self._jobs.select_checks(unfinished, self._clock(), seed)]:
                 self._request_job(job_id, call)
                 self._remaining.pop(job_id, None)
         except _OutOfTimeError:
@@ -264,7 +251,7 @@ class Reader:
 
     def _run_last_round(self, ids: list[str], call: _Call) -> None:
         try:
-            for account, of_account in self._group_by_account(ids).items():
+            for account, of_account in self._jobs.group_by_account(ids).items():
                 if len(of_account) > poll_plan.MAX_BY_ID_AT_DEADLINE:
                     self._read_list(account, of_account, call)
             unfinished = [job_id for job_id in ids if job_id in call.unfinished]
@@ -274,35 +261,6 @@ class Reader:
                 self._request_job(job_id, call)
         except (_OutOfTimeError, SenderFullError):
             return
-
-    def _group_by_account(self, ids: Collection[str]) -> dict[str, list[str]]:
-        grouped: dict[str, list[str]] = {}
-        for job_id in ids:
-            grouped.setdefault(self._jobs[job_id].account, []).append(job_id)
-        return grouped
-
-    def _select_due(self, ids: list[str], *, is_all: bool) -> list[str]:
-        """Return the ids to request, in this order: healthy, refused before, slow.
-
-        :param is_all: no other id is awaited; the interval between two rounds then spares the service enough.
-        """
-        due = [job_id for job_id in ids if is_due(self._round_number, self._refusals.get(job_id, 0))]
-        place = {name: number for number, name in enumerate(self._refusals)}
-        without_list = [job_id for job_id in due or ids if self._sender.is_pending(self._jobs[job_id].account)]
-        # The list may still answer for them, with far fewer requests.
-        spared = set(without_list).difference(
-            poll_plan.sample_ids(without_list, self._round_number, poll_plan.MAX_BY_ID_WITHOUT_LIST)
-        )
-        return sorted(
-            (job_id for job_id in (due or ids if is_all else due) if job_id not in spared),
-            key=lambda job_id: (self._sender.is_slow(job_id), place.get(job_id, -1)),
-        )
-
-    def _select_checks(self, ids: Iterable[str], call: _Call) -> list[str]:
-        # Each process of a rescheduled wait starts with round 1, but with another age.
-        seed = self._round_number + int(self._age)
-        listed = {job_id: self._jobs[job_id].listed for job_id in ids if job_id in call.unfinished}
-        return poll_plan.due_checks({job_id: one for job_id, one in listed.items() if one}, self._clock(), seed)
 
     # Requests
 
@@ -315,7 +273,7 @@ class Reader:
     def _process_late_responses(self, call: _Call) -> None:
         for name, response in self._sender.pop_late():
             walk = self._walks.get(name)
-            if walk is None and name not in self._jobs:
+            if walk is None and name not in self._jobs.by_id:
                 # Nobody awaits it any more.
                 continue
             try:
@@ -332,14 +290,14 @@ class Reader:
     def _record_late_error(self, name: str, error: MiniMaxError, call: _Call) -> None:
         """Record a late refusal. A late request without any response says nothing about the others."""
         call.last_error = error
-        self._refusals[name] = self._refusals.pop(name, 0) + 1
+        self._jobs.add_refusal(name)
         if error.status is not None and round_failure([error]):
             raise error
-        if name in self._jobs:
+        if name in self._jobs.by_id:
             call.results.setdefault(name, error)
 
     def _request_job(self, job_id: str, call: _Call) -> None:
-        if self._sender.is_pending(self._jobs[job_id].account) or self._sender.is_pending(job_id):
+        if self._sender.is_pending(self._jobs.by_id[job_id].account) or self._sender.is_pending(job_id):
             self._process_late_responses(call)
             if job_id in call.results or self._sender.is_pending(job_id):
                 return
@@ -362,19 +320,16 @@ class Reader:
     def _record_result(self, job_id: str, result: JobResult, call: _Call) -> None:
         """Record the response to an id; it replaces what the list shows."""
         call.results[job_id] = result
-        self._refusals.pop(job_id, None)
-        job = self._jobs.get(job_id)
-        if job is not None and job.listed is not None:
-            job.listed = job.listed._replace(checks=job.listed.checks + 1)
+        self._jobs.add_response(job_id)
 
     def _record_error(self, name: str, error: MiniMaxError, call: _Call) -> None:
         """Record a refusal of an id, or of the list of an account; raise the failure that ends the round."""
         call.refused_in_a_row.append(error)
         call.last_error = error
         failure = round_failure(call.refused_in_a_row)
-        # It comes last in the next round in any case, but skips rounds only for a reason of its own.
-        self._refusals[name] = self._refusals.pop(name, 0) + (failure is None)
-        if failure is not error and name in self._jobs:
+        # It skips rounds only for a reason of its own.
+        self._jobs.add_refusal(name, counts=failure is None)
+        if failure is not error and name in self._jobs.by_id:
             call.results.setdefault(name, error)
         if failure is not None:
             raise failure
@@ -390,10 +345,9 @@ class Reader:
 
     def _start_walk(self, account: str, ids: list[str]) -> bool:
         """Start to walk through the list if that saves requests."""
-        ranks = {job_id: self._jobs[job_id].rank for job_id in ids}
+        ranks = {job_id: self._jobs.by_id[job_id].rank for job_id in ids}
         planned = poll_plan.pages_to_read(ranks.values(), self._page_size)
-        is_refused = not is_due(self._round_number, self._refusals.get(account, 0))
-        if planned == 0 or account in self._walked_accounts or is_refused:
+        if planned == 0 or account in self._walked_accounts or not self._jobs.is_due(account, self._round_number):
             return False
         self._walked_accounts.add(account)
         self._walks[account] = ListWalk(partial(self._iter_pages, account), planned, ranks)
@@ -430,10 +384,8 @@ class Reader:
             if walk.add_page(page, found):
                 return True
         del self._walks[account]
-        self._refusals.pop(account, None)
-        for job_id in walk.missing:
-            if job_id in self._jobs:
-                self._jobs[job_id].rank = NOT_LISTED
+        self._jobs.refusals.pop(account, None)
+        self._jobs.set_not_listed(walk.missing)
         return False
 
     def _record_page(self, page: Sequence[Job], first_rank: int, call: _Call) -> set[str]:
@@ -441,7 +393,7 @@ class Reader:
         found = set()
         for rank, job in enumerate(page, start=first_rank):
             job_id = str(job.get(f"{self._kind}Id"))
-            known = self._jobs.get(job_id)
+            known = self._jobs.by_id.get(job_id)
             if known is None:
                 continue
             found.add(job_id)

@@ -270,4 +270,4 @@ def test_a_reader_that_lives_for_days_forgets_those_who_have_gone(sandbox: Sandb
         return stream._reader
 
     reader = run(wait())
-    assert (len(reader._jobs), reader._refusals) == (1, {})
+    assert (len(reader._jobs.by_id), reader._jobs.refusals) == (1, {})
