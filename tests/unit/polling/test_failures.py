@@ -1,4 +1,4 @@
-"""Which errors of a poll may pass, and what is said of the others."""
+"""Which errors of a poll may pass, and how bugs are reported."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ MAY_PASS: list[Exception] = [
 
 
 @pytest.mark.parametrize("error", BUGS, ids=lambda error: type(error).__name__)
-def test_an_error_of_the_code_is_a_bug(error: Exception) -> None:
+def test_an_error_in_the_code_is_a_bug(error: Exception) -> None:
     assert failures.is_bug(error)
     message = str(failures.to_wait_error(error))
     assert message.startswith(f"This is a bug of the provider, not of the service: {type(error).__name__}")
@@ -70,16 +70,16 @@ def test_an_error_of_the_service_of_the_machine_or_of_a_library_may_pass(error: 
     assert "bug" not in str(failures.to_wait_error(error))
 
 
-def test_a_bug_is_told_with_its_place() -> None:
+def test_the_report_of_a_bug_names_its_line() -> None:
     with pytest.raises(KeyError) as caught:
         {}["x"]
     assert "(test_failures.py, line " in str(failures.to_wait_error(caught.value))
-    assert "in test_a_bug_is_told_with_its_place)" in str(failures.to_wait_error(caught.value))
+    assert "in test_the_report_of_a_bug_names_its_line)" in str(failures.to_wait_error(caught.value))
 
 
 @pytest.mark.parametrize("silent", [False, True])
 @pytest.mark.parametrize("error", BUGS, ids=lambda error: type(error).__name__)
-def test_a_bug_ends_a_wait_at_once_silent_or_not(error: Exception, silent: bool) -> None:
+def test_a_bug_ends_a_wait_at_once_even_a_silent_one(error: Exception, silent: bool) -> None:
     def read(_: Any) -> Any:
         raise error
 
@@ -89,7 +89,7 @@ def test_a_bug_ends_a_wait_at_once_silent_or_not(error: Exception, silent: bool)
 
 
 @pytest.mark.parametrize("error", [OSError("disk"), VaultError("sealed"), RuntimeError("no thread")], ids=str)
-def test_an_error_that_may_pass_is_counted_in_any_wait_and_stood_for_ever_in_a_silent_one(error: Exception) -> None:
+def test_an_error_that_may_pass_counts_and_a_silent_wait_tolerates_any_number(error: Exception) -> None:
     def read(_: Any) -> Any:
         raise error
 
@@ -101,7 +101,7 @@ def test_an_error_that_may_pass_is_counted_in_any_wait_and_stood_for_ever_in_a_s
     assert [silent.poll(read) for _ in range(30)] == [None] * 30
 
 
-def test_a_connection_that_is_not_defined_ends_a_wait_at_once_unless_it_is_silent() -> None:
+def test_an_undefined_connection_ends_a_wait_at_once_unless_it_is_silent() -> None:
     def read(_: Any) -> Any:
         raise AirflowNotFoundException("The conn_id `x` isn't defined")
 

@@ -1,4 +1,4 @@
-"""Which way of asking takes the fewest requests."""
+"""The plan with the fewest requests."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from airflow_provider_minimax.polling.poll_plan import (
     ("ranks", "page_size", "pages"),
     [
         pytest.param([], 30, 0, id="nothing awaited"),
-        pytest.param([None], 30, 0, id="one id is asked for by itself"),
-        pytest.param([0], 30, 0, id="also where its place is known"),
+        pytest.param([None], 30, 0, id="one id is requested by itself"),
+        pytest.param([0], 30, 0, id="also with a known place"),
         pytest.param([None, None], 30, 1, id="one page for two new ones"),
-        pytest.param([None] * 31, 30, 1, id="a page and one id, or two pages: the same; ids are the smaller answers"),
+        pytest.param([None] * 31, 30, 1, id="a page and one id, or two pages: the same; ids are the smaller responses"),
         pytest.param([None] * 1000, 30, 34, id="1,000 new ones, pages of 30"),
         pytest.param([None] * 1000, 100, 10, id="1,000 new ones, pages of 100"),
-        pytest.param([NOT_LISTED] * 1000, 100, 0, id="what the list does not show is asked for by id"),
+        pytest.param([NOT_LISTED] * 1000, 100, 0, id="jobs that the list does not show are requested by id"),
         pytest.param([0, 1, 250], 100, 1, id="one straggler far back"),
-        pytest.param([*range(500, 600)], 100, 6, id="many far back are worth the way"),
+        pytest.param([*range(500, 600)], 100, 6, id="many far back are worth the pages"),
         pytest.param([*range(500, 504)], 100, 0, id="few far back are not"),
-        pytest.param([5, 6, *range(900, 920), NOT_LISTED], 100, 10, id="the way to the far ones passes the near ones"),
+        pytest.param([5, 6, *range(900, 920), NOT_LISTED], 100, 10, id="the pages of the far ones hold the near ones"),
     ],
 )
-def test_pages_and_ids_are_fewest_together(ranks: Sequence[Rank], page_size: int, pages: int) -> None:
+def test_the_plan_needs_the_fewest_requests(ranks: Sequence[Rank], page_size: int, pages: int) -> None:
     assert pages_to_read(ranks, page_size) == pages
 
 
 def test_no_other_number_of_pages_would_be_cheaper() -> None:
-    """Held against trying all of them."""
+    """Compared with every other number of pages."""
     cases: list[list[Rank]] = [
         [(7 * n * n + seed) % 400 for n in range(size)] for seed in range(8) for size in (1, 9, 40)
     ]
@@ -68,12 +68,12 @@ def test_the_next_page_is_read_if_it_can_save_requests(
     assert should_read_next_page(**state) is continues
 
 
-def test_what_the_list_did_not_show_is_looked_for_again_soon_and_then_now_and_then() -> None:
+def test_jobs_missing_from_the_list_are_searched_again_early_and_then_every_eighth_round() -> None:
     assert [number for number in range(1, 33) if searches_again(number)] == [2, 4, 8, 16, 24, 32]
 
 
 @pytest.mark.parametrize(
-    ("listed", "now", "doubted"),
+    ("listed", "now", "checked"),
     [
         pytest.param({}, 1000.0, 0, id="nothing unfinished"),
         pytest.param({"a": ListedUnfinished(0.0)}, 89.0, 0, id="not for long"),
@@ -85,13 +85,13 @@ def test_what_the_list_did_not_show_is_looked_for_again_soon_and_then_now_and_th
         pytest.param({str(n): ListedUnfinished(0.0) for n in range(1000)}, 100.0, 20, id="one in fifty of very many"),
     ],
 )
-def test_what_the_list_calls_unfinished_for_long_is_doubted(
-    listed: dict[str, ListedUnfinished], now: float, doubted: int
+def test_jobs_that_the_list_shows_as_unfinished_for_long_are_checked(
+    listed: dict[str, ListedUnfinished], now: float, checked: int
 ) -> None:
-    assert len(due_checks(listed, now, seed=1)) == doubted
+    assert len(due_checks(listed, now, seed=1)) == checked
 
 
-def test_each_has_its_turn() -> None:
+def test_every_id_is_sampled_in_some_round() -> None:
     ids = [str(n) for n in range(10)]
     assert sample_ids(ids, 7, 10) == ids
     rounds = [sample_ids(ids, number, 3) for number in range(1, 21)]

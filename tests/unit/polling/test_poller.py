@@ -1,4 +1,4 @@
-"""What the answers to a wait mean, round by round."""
+"""What the results of a round mean for a wait."""
 
 from __future__ import annotations
 
@@ -23,33 +23,35 @@ GONE = errors.MiniMaxNotFoundError("not found", status=404)
 
 
 class Service:
-    """RoundResult each id by its own story: statuses, jobs or errors, of which the last one stays."""
+    """RoundResult each id by its own responses_to_one: statuses, jobs or errors, of which the last one stays."""
 
-    def __init__(self, **stories: Any) -> None:
-        self.asked: list[str] = []
-        self._stories = {
-            f"user:1-minimax:2-image:{name}": list(story) if isinstance(story, list) else [story]
-            for name, story in stories.items()
+    def __init__(self, **responses: Any) -> None:
+        self.requested: list[str] = []
+        self._responses = {
+            f"user:1-minimax:2-image:{name}": list(responses_to_one)
+            if isinstance(responses_to_one, list)
+            else [responses_to_one]
+            for name, responses_to_one in responses.items()
         }
 
     def __call__(self, ids: Collection[str]) -> RoundResult:
-        answers = RoundResult({})
+        result = RoundResult({})
         for job_id in ids:
             try:
-                answers.jobs[job_id] = self._ask(job_id)
+                result.jobs[job_id] = self._request(job_id)
             except errors.MiniMaxNotFoundError as error:
-                answers.jobs[job_id] = error
+                result.jobs[job_id] = error
             except errors.MiniMaxError as error:
-                return answers._replace(failure=error)
-        return answers
+                return result._replace(failure=error)
+        return result
 
-    def _ask(self, job_id: str) -> dict[str, Any]:
-        self.asked.append(job_id)
-        story = self._stories[job_id]
-        answer = story.pop(0) if len(story) > 1 else story[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return {"imageId": job_id, **(answer if isinstance(answer, dict) else {"status": answer})}
+    def _request(self, job_id: str) -> dict[str, Any]:
+        self.requested.append(job_id)
+        responses_to_one = self._responses[job_id]
+        response = responses_to_one.pop(0) if len(responses_to_one) > 1 else responses_to_one[0]
+        if isinstance(response, Exception):
+            raise response
+        return {"imageId": job_id, **(response if isinstance(response, dict) else {"status": response})}
 
 
 def poller(*ids: str, **options: Any) -> Poller:
@@ -57,7 +59,7 @@ def poller(*ids: str, **options: Any) -> Poller:
 
 
 def finish(waiting: Poller, service: Service, rounds: int = 20) -> list[str] | str:
-    """Return the ids that a wait ends with, the error that ends it, or that it goes on."""
+    """Return the ids that a wait ends with, the error that ends it, or that it continues."""
     for _ in range(rounds):
         try:
             found = waiting.poll(service)
@@ -65,11 +67,11 @@ def finish(waiting: Poller, service: Service, rounds: int = 20) -> list[str] | s
             return type(error).__name__
         if found is not None:
             return [str(job["imageId"]) for job in found]
-    return "goes on"
+    return "continues"
 
 
 @pytest.mark.parametrize(
-    ("stories", "needs_all", "needs_any"),
+    ("responses", "needs_all", "needs_any"),
     [
         pytest.param({"a": DONE}, [A], [A], id="one done"),
         pytest.param({"a": [0, 11, 1, 12, DONE]}, [A], [A], id="one done in the end"),
@@ -78,20 +80,20 @@ def finish(waiting: Poller, service: Service, rounds: int = 20) -> list[str] | s
         pytest.param({"a": 7}, "MiniMaxModeratedError", "MiniMaxModeratedError", id="status 7"),
         pytest.param({"a": 14}, "MiniMaxModeratedError", "MiniMaxModeratedError", id="status 14"),
         pytest.param({"a": GONE}, "MiniMaxNotFoundError", "MiniMaxNotFoundError", id="one not found"),
-        pytest.param({"a": STRANGE}, "goes on", "goes on", id="an unknown status keeps waiting"),
+        pytest.param({"a": STRANGE}, "continues", "continues", id="an unknown status keeps waiting"),
         pytest.param({"a": [STRANGE, DONE]}, [A], [A], id="an unknown status on the way"),
-        pytest.param({"a": {}}, "goes on", "goes on", id="a job without a status keeps waiting"),
+        pytest.param({"a": {}}, "continues", "continues", id="a job without a status keeps waiting"),
         pytest.param(
             {"a": {"status": 99, "statusFinal": True}}, *["MiniMaxJobFailedError"] * 2, id="unknown and final"
         ),
-        pytest.param({"a": {"status": 2, "statusFinal": False}}, "goes on", "goes on", id="2, but not final"),
+        pytest.param({"a": {"status": 2, "statusFinal": False}}, "continues", "continues", id="2, but not final"),
         pytest.param({"a": DONE, "b": DONE}, [A, B], [A, B], id="two done"),
         pytest.param({"a": [RUNS, DONE], "b": DONE}, [A, B], [B], id="the second first"),
-        pytest.param({"a": RUNS, "b": DONE}, "goes on", [B], id="one for ever"),
+        pytest.param({"a": RUNS, "b": DONE}, "continues", [B], id="one for ever"),
         pytest.param({"a": FAILED, "b": DONE}, "MiniMaxJobFailedError", [B], id="one failed, one done"),
         pytest.param({"a": FAILED, "b": [RUNS, DONE]}, "MiniMaxJobFailedError", [B], id="one failed, one done later"),
         pytest.param({"a": GONE, "b": [RUNS, DONE]}, "MiniMaxNotFoundError", [B], id="one not found, one done later"),
-        pytest.param({"a": FAILED, "b": RUNS}, "MiniMaxJobFailedError", "goes on", id="one failed, one running"),
+        pytest.param({"a": FAILED, "b": RUNS}, "MiniMaxJobFailedError", "continues", id="one failed, one running"),
         pytest.param({"a": MODERATED, "b": MODERATED}, *["MiniMaxModeratedError"] * 2, id="both moderated"),
         pytest.param({"a": FAILED, "b": MODERATED}, *["MiniMaxJobFailedError"] * 2, id="failed and moderated"),
         pytest.param({"a": GONE, "b": MODERATED}, *["MiniMaxJobFailedError"] * 2, id="not found and moderated"),
@@ -99,14 +101,14 @@ def finish(waiting: Poller, service: Service, rounds: int = 20) -> list[str] | s
         pytest.param({"a": DONE, "b": MODERATED, "c": DONE}, "MiniMaxModeratedError", [A, C], id="two of three done"),
     ],
 )
-def test_a_wait_ends_as_its_jobs_do(stories: dict[str, Any], needs_all: Any, needs_any: Any) -> None:
-    ids = [f"user:1-minimax:2-image:{name}" for name in stories]
-    assert finish(poller(*ids, require="all"), Service(**stories)) == needs_all
-    assert finish(poller(*ids, require="any"), Service(**stories)) == needs_any
+def test_a_wait_ends_as_its_jobs_do(responses: dict[str, Any], needs_all: Any, needs_any: Any) -> None:
+    ids = [f"user:1-minimax:2-image:{name}" for name in responses]
+    assert finish(poller(*ids, require="all"), Service(**responses)) == needs_all
+    assert finish(poller(*ids, require="any"), Service(**responses)) == needs_any
 
 
 @pytest.mark.parametrize(
-    ("accept", "stories", "end"),
+    ("accept", "responses", "end"),
     [
         pytest.param(["moderated"], {"a": MODERATED}, [A], id="moderated is fine"),
         pytest.param(["moderated"], {"a": FAILED}, "MiniMaxJobFailedError", id="failed is not"),
@@ -119,13 +121,13 @@ def test_a_wait_ends_as_its_jobs_do(stories: dict[str, Any], needs_all: Any, nee
     ],
 )
 def test_a_final_status_that_is_accepted_counts_as_success(
-    accept: list[str], stories: dict[str, Any], end: Any
+    accept: list[str], responses: dict[str, Any], end: Any
 ) -> None:
-    ids = [f"user:1-minimax:2-image:{name}" for name in stories]
-    assert finish(poller(*ids, accept_statuses=accept), Service(**stories)) == end
+    ids = [f"user:1-minimax:2-image:{name}" for name in responses]
+    assert finish(poller(*ids, accept_statuses=accept), Service(**responses)) == end
 
 
-def test_results_are_compact_and_in_the_order_asked() -> None:
+def test_results_are_compact_and_in_the_order_of_the_task() -> None:
     waiting = poller(C, A, B)
     service = Service(a=[RUNS, DONE], b=DONE, c=[RUNS, RUNS, {"status": 2, "fileID": "f", "userID": 5}])
     assert finish(waiting, service) == [C, A, B]
@@ -134,19 +136,19 @@ def test_results_are_compact_and_in_the_order_asked() -> None:
     assert (found[0]["fileID"], found[0]["statusLabel"], "userID" in found[0]) == ("f", "completed", False)
 
 
-def test_an_id_that_is_named_twice_is_asked_for_once_and_answered_twice() -> None:
+def test_a_duplicate_id_is_requested_once_and_returned_twice() -> None:
     service = Service(a=DONE, b=DONE)
     assert finish(poller(B, A, B), service) == [B, A, B]
-    assert service.asked == [B, A]
+    assert service.requested == [B, A]
 
 
-def test_a_job_that_is_final_is_not_asked_for_again() -> None:
+def test_a_final_job_is_not_requested_again() -> None:
     service = Service(a=DONE, b=[RUNS, RUNS, DONE])
     assert finish(poller(A, B), service) == [A, B]
-    assert service.asked == [A, B, B, B]
+    assert service.requested == [A, B, B, B]
 
 
-def test_the_error_names_the_end_of_each_job_and_what_a_retry_finds() -> None:
+def test_the_error_names_the_status_of_each_failed_job_and_what_a_retry_finds() -> None:
     with pytest.raises(errors.MiniMaxJobFailedError) as caught:
         poller(A, B, C).poll(Service(a={"status": 3, "message": "out of ideas"}, b=DONE, c=MODERATED))
     message = str(caught.value)
@@ -156,16 +158,16 @@ def test_the_error_names_the_end_of_each_job_and_what_a_retry_finds() -> None:
     assert "a retry of the wait finds the same" in message
 
 
-def test_one_job_that_is_not_found_keeps_the_services_own_error() -> None:
+def test_a_single_missing_job_keeps_the_error_of_the_service() -> None:
     with pytest.raises(errors.MiniMaxNotFoundError) as caught:
         poller(A, B).poll(Service(a=GONE, b=DONE))
     assert caught.value is GONE
 
 
-# Failures in passing
+# Failures that may pass
 
 
-def test_failures_in_a_row_are_stood_up_to_a_number() -> None:
+def test_a_wait_tolerates_a_number_of_failures_in_a_row() -> None:
     waiting, service = poller(A), Service(a=[DOWN])
     for failures in range(1, timing.MOST_FAILURES):
         assert waiting.poll(service) is None
@@ -173,10 +175,10 @@ def test_failures_in_a_row_are_stood_up_to_a_number() -> None:
     with pytest.raises(errors.MiniMaxUpstreamError) as caught:
         waiting.poll(service)
     assert caught.value is DOWN
-    assert len(service.asked) == timing.MOST_FAILURES
+    assert len(service.requested) == timing.MOST_FAILURES
 
 
-def test_a_good_round_forgets_the_failures_before_it() -> None:
+def test_a_good_round_resets_the_failures() -> None:
     waiting = poller(A)
     almost = [DOWN] * (timing.MOST_FAILURES - 1)
     assert finish(waiting, Service(a=[*almost, RUNS, *almost, DONE]), rounds=50) == [A]
@@ -189,7 +191,7 @@ def test_failures_before_a_restart_count() -> None:
         waiting.poll(Service(a=[DOWN]))
 
 
-def test_what_the_service_asks_for_stretches_the_next_pause_only() -> None:
+def test_retry_after_delays_the_next_round_only() -> None:
     waiting, service = poller(A), Service(a=[BUSY, RUNS])
     waiting.poll(service)
     assert (waiting.retry_after, waiting.last_failure) == (7.0, "MiniMaxCapacityError: busy")
@@ -207,35 +209,35 @@ def test_what_the_service_asks_for_stretches_the_next_pause_only() -> None:
     ],
     ids=lambda error: error.status,
 )
-def test_a_failure_that_no_further_round_can_mend_ends_the_wait_at_once(error: errors.MiniMaxError) -> None:
+def test_a_final_failure_ends_the_wait_at_once(error: errors.MiniMaxError) -> None:
     service = Service(a=[error])
     assert finish(poller(A), service) == type(error).__name__
-    assert len(service.asked) == 1
+    assert len(service.requested) == 1
 
 
-def test_a_failing_ask_spares_the_service_the_rest_of_the_round() -> None:
+def test_a_failure_spares_the_service_the_rest_of_the_round() -> None:
     waiting, service = poller(A, B, C), Service(a=RUNS, b=[BUSY, RUNS], c=RUNS)
     assert waiting.poll(service) is None
-    assert service.asked == [A, B]
+    assert service.requested == [A, B]
     assert waiting.poll(service) is None
-    assert service.asked == [A, B, A, B, C]
+    assert service.requested == [A, B, A, B, C]
 
 
 @pytest.mark.parametrize("error", [BUSY, errors.MiniMaxAccountOnHoldError("596"), errors.MiniMaxAuthError("401")])
-def test_any_image_that_is_done_ends_the_wait_though_the_round_breaks_off_after_it(error: errors.MiniMaxError) -> None:
+def test_any_completed_image_ends_the_wait_even_in_a_round_that_fails_later(error: errors.MiniMaxError) -> None:
     assert finish(poller(A, B, require="any"), Service(a=DONE, b=[error]), rounds=1) == [A]
 
 
-def test_an_image_that_failed_ends_a_wait_for_all_though_the_round_breaks_off_after_it() -> None:
+def test_a_failed_image_ends_a_wait_for_all_even_in_a_round_that_fails_later() -> None:
     assert finish(poller(A, B), Service(a=FAILED, b=[BUSY]), rounds=1) == "MiniMaxJobFailedError"
 
 
-def test_an_error_that_is_not_ours_is_not_swallowed() -> None:
+def test_a_foreign_error_is_raised() -> None:
     with pytest.raises(KeyError):
         poller(A).poll(Service())
 
 
-# An answer to one id alone
+# An response to one id alone
 
 REFUSED = errors.MiniMaxBadRequestError("400", status=400)
 FORBIDDEN = errors.MiniMaxAuthError("403", status=403)
@@ -260,12 +262,12 @@ def end_of(waiting: Poller, jobs: dict[str, Any], failure: errors.MiniMaxError |
         pytest.param({A: REFUSED, B: FORBIDDEN}, None, *["MiniMaxJobFailedError"] * 2, id="each in its own way"),
         pytest.param({A: DOWN, B: RUNNING}, None, "0 failed", "0 failed", id="one is broken, the other runs"),
         pytest.param({A: DOWN, B: DOWN}, None, "4 failed", "4 failed", id="both are broken"),
-        pytest.param({A: DOWN}, None, "4 failed", "4 failed", id="one is broken, the other has not its turn"),
-        pytest.param({}, None, "3 failed", "3 failed", id="none has its turn"),
-        pytest.param({A: RUNNING}, None, "0 failed", "0 failed", id="one runs, the other has not its turn"),
-        pytest.param({A: RUNNING, B: RUNNING}, DOWN, "0 failed", "0 failed", id="others met a failure"),
-        pytest.param({A: DOWN, B: DOWN}, UNAUTHORIZED, "4 failed", "4 failed", id="others met a fatal one"),
-        pytest.param({A: RUNNING}, DOWN, "4 failed", "4 failed", id="broken off before the other"),
+        pytest.param({A: DOWN}, None, "4 failed", "4 failed", id="one is broken, the other is not due"),
+        pytest.param({}, None, "3 failed", "3 failed", id="none is due"),
+        pytest.param({A: RUNNING}, None, "0 failed", "0 failed", id="one runs, the other is not due"),
+        pytest.param({A: RUNNING, B: RUNNING}, DOWN, "0 failed", "0 failed", id="a failure of others"),
+        pytest.param({A: DOWN, B: DOWN}, UNAUTHORIZED, "4 failed", "4 failed", id="a fatal failure of others"),
+        pytest.param({A: RUNNING}, DOWN, "4 failed", "4 failed", id="ended before the other"),
         pytest.param({A: RUNNING}, UNAUTHORIZED, *["MiniMaxAuthError"] * 2, id="fatally so"),
     ],
 )
@@ -276,7 +278,7 @@ def test_a_round_counts_as_failed_when_it_brings_a_failure_and_no_job(
         assert end_of(poller(A, B, require=require, failures=3), jobs, failure) == end
 
 
-def test_an_id_that_is_never_answered_ends_its_wait_when_nothing_else_is_awaited() -> None:
+def test_an_id_that_always_fails_ends_its_wait_when_it_is_the_only_one_left() -> None:
     waiting = poller(A, B)
     for _ in range(5 * timing.MOST_FAILURES):
         assert waiting.take({A: DOWN, B: RUNNING}) is None
@@ -287,12 +289,12 @@ def test_an_id_that_is_never_answered_ends_its_wait_when_nothing_else_is_awaited
     ]
 
 
-def test_what_one_id_was_answered_is_told_once_and_described(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_error_of_one_id_is_logged_once_and_described(caplog: pytest.LogCaptureFixture) -> None:
     waiting = poller(A, B)
     for _ in range(3):
         waiting.take({A: DOWN, B: RUNNING})
-    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert told == [f"{A}: request failed, MiniMaxUpstreamError: down"]
+    logged = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert logged == [f"{A}: request failed, MiniMaxUpstreamError: down"]
     assert f"{A} (request failed, MiniMaxUpstreamError: down)" in waiting.describe_pending()
 
 
@@ -302,27 +304,27 @@ def test_what_one_id_was_answered_is_told_once_and_described(caplog: pytest.LogC
 @pytest.mark.parametrize(
     "error", [DOWN, BUSY, errors.MiniMaxAccountOnHoldError("596"), RuntimeError("a bug")], ids=lambda error: str(error)
 )
-def test_a_silent_wait_stands_any_number_of_failures_that_a_retry_could_mend(error: Exception) -> None:
+def test_a_silent_wait_tolerates_any_number_of_failures_that_a_retry_could_mend(error: Exception) -> None:
     waiting = poller(A, silent=True)
-    story = [*[error] * 5 * timing.MOST_FAILURES, DONE]
-    assert finish(waiting, Service(a=story), rounds=len(story)) == [A]
+    responses_to_one = [*[error] * 5 * timing.MOST_FAILURES, DONE]
+    assert finish(waiting, Service(a=responses_to_one), rounds=len(responses_to_one)) == [A]
 
 
-@pytest.mark.parametrize("story", [[errors.MiniMaxAuthError("401")], FAILED, MODERATED, GONE], ids=str)
-def test_a_silent_wait_still_ends_where_no_retry_helps(story: Any) -> None:
-    service = Service(a=[story] if isinstance(story, Exception) else story)
+@pytest.mark.parametrize("responses_to_one", [[errors.MiniMaxAuthError("401")], FAILED, MODERATED, GONE], ids=str)
+def test_a_silent_wait_still_ends_if_no_retry_helps(responses_to_one: Any) -> None:
+    service = Service(a=[responses_to_one] if isinstance(responses_to_one, Exception) else responses_to_one)
     assert str(finish(poller(A, silent=True), service)).startswith("MiniMax")
-    assert len(service.asked) == 1
+    assert len(service.requested) == 1
 
 
-# What is told
+# What is logged
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
 
 
-def test_the_log_tells_changes_only(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_shows_changes_only(caplog: pytest.LogCaptureFixture) -> None:
     waiting = poller(A)
     service = Service(
         a=[11, 11, 11, {"status": 1, "percent": 10}, {"status": 1, "percent": 10}, {"status": 1, "percent": 20}, DONE]
@@ -334,7 +336,7 @@ def test_the_log_tells_changes_only(caplog: pytest.LogCaptureFixture) -> None:
     ]  # fmt: skip
 
 
-def test_the_log_tells_an_unknown_status_by_its_number_and_its_message(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_warns_of_an_unknown_status_with_its_number_and_message(caplog: pytest.LogCaptureFixture) -> None:
     poller(A).poll(Service(a={"status": 99, "message": "almost"}))
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
@@ -359,12 +361,12 @@ def test_the_log_counts_failures(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         waiting.poll(service)
         waiting.poll(service)
-    told = [record.getMessage() for record in caplog.records]
-    assert [line[:14] for line in told] == ["Round 1 of 10 ", "Round 2 of 10 "]
-    assert "down" in told[0]
+    logged = [record.getMessage() for record in caplog.records]
+    assert [line[:14] for line in logged] == ["Round 1 of 10 ", "Round 2 of 10 "]
+    assert "down" in logged[0]
 
 
-def test_what_is_pending_is_described_with_the_last_that_is_known_of_it() -> None:
+def test_pending_jobs_are_described_with_their_last_known_state() -> None:
     waiting = poller(A, B, C)
     waiting.poll(Service(a=DONE, b=11, c=[BUSY]))
     text = waiting.describe_pending()
@@ -382,7 +384,7 @@ def test_of_many_pending_ids_ten_are_named() -> None:
     assert " more" not in poller(*ids[:10]).describe_pending()
 
 
-def test_of_many_bad_ends_ten_are_named_and_messages_are_cut() -> None:
+def test_of_many_failed_jobs_ten_are_named_and_messages_are_cut() -> None:
     ids = [f"user:1-minimax:2-image:{number}" for number in range(1000, 2000)]
     with pytest.raises(errors.MiniMaxModeratedError, match="and 990 more") as caught:
         poller(*ids).take({job_id: {"status": MODERATED, "message": "no " * 1000} for job_id in ids})

@@ -1,4 +1,4 @@
-"""The time between two rounds."""
+"""Intervals, delays and deferrals."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def most(low: float, high: float) -> float:
 
 
 @pytest.mark.parametrize(
-    ("asked", "used"), [(0, 1.0), (-5, 1.0), (0.2, 1.0), (1, 1.0), (1.5, 1.5), (10, 10.0), (3600, 3600.0)]
+    ("requested", "used"), [(0, 1.0), (-5, 1.0), (0.2, 1.0), (1, 1.0), (1.5, 1.5), (10, 10.0), (3600, 3600.0)]
 )
-def test_an_interval_is_a_second_at_the_least(asked: float, used: float) -> None:
-    assert timing.floor(asked) == used
+def test_an_interval_is_a_second_at_the_least(requested: float, used: float) -> None:
+    assert timing.floor(requested) == used
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_an_interval_is_a_second_at_the_least(asked: float, used: float) -> None
         pytest.param(300.0, 1, 86_400.0, 300.0, id="nor with a long interval"),
     ],
 )
-def test_a_pause_follows_failures_and_the_service(
+def test_the_delay_follows_failures_and_retry_after(
     interval: float, failures: int, retry_after: float | None, seconds: float
 ) -> None:
     assert timing.next_delay(interval, failures, retry_after, none) == seconds

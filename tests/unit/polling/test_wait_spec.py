@@ -14,7 +14,7 @@ from airflow_provider_minimax.polling.wait_spec import WaitSpec, check_accepted,
 A, B = (f"user:1-minimax:2-image:{name}" for name in "ab")
 
 
-def test_a_wait_is_checked_into_full_ids_in_the_order_asked() -> None:
+def test_a_checked_spec_has_full_ids_in_the_order_of_the_task() -> None:
     spec = WaitSpec((f" {B}", A), require="any", accept_statuses=("moderated",))
     assert spec.checked() == replace(spec, ids=(B, A))
 
@@ -32,13 +32,13 @@ def test_a_wait_is_checked_into_full_ids_in_the_order_asked() -> None:
         pytest.param([A], {"accept_statuses": "failed"}, "a list", id="a string of labels"),
     ],
 )
-def test_a_wait_that_makes_no_sense_is_refused(ids: Any, options: dict[str, Any], words: str) -> None:
+def test_an_invalid_spec_is_refused(ids: Any, options: dict[str, Any], words: str) -> None:
     with pytest.raises(errors.MiniMaxBadRequestError) as caught:
         WaitSpec(tuple(ids), **options).checked()
     assert words in str(caught.value)
 
 
-def test_the_words_of_a_wait_can_be_checked_on_their_own() -> None:
+def test_require_and_labels_can_be_checked_on_their_own() -> None:
     assert (check_require("any"), check_accepted(["failed"])) == ("any", frozenset({"failed"}))
 
 

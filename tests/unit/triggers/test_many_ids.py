@@ -55,7 +55,7 @@ def work_of_one_wait() -> float:
     return time.thread_time() - begun
 
 
-def test_a_wait_for_thousands_of_jobs_leaves_the_loop_to_the_others(
+def test_a_wait_for_thousands_of_jobs_does_not_block_the_event_loop(
     sandbox: Sandbox, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def in_memory(*_: object, **__: object) -> Reader:

@@ -1,4 +1,4 @@
-"""The shapes, private to Airflow, that a wait finds when it begins in the triggerer: one test each.
+"""The private structures of Airflow that a wait meets when it starts in the triggerer: one test each.
 
 They are made by Airflow's own serialization, as a scheduler would store them.
 """
@@ -64,7 +64,7 @@ STORED: dict[str, dict[str, Any]] = {
 
 
 class TaskInstance:
-    """What a trigger asks of its task instance."""
+    """What a trigger uses of its task instance."""
 
     returned: ClassVar[list[str]] = [FIRST, SECOND]
 
@@ -79,7 +79,7 @@ class TaskInstance:
         return self.returned
 
     def xcom_pull(self, task_ids: str, *, map_indexes: int) -> Any:
-        assert map_indexes == -1, "asked for all indexes, Airflow's triggerer hangs"
+        assert map_indexes == -1, "for all indexes, Airflow's triggerer hangs"
         return [FIRST, SECOND]
 
 
@@ -120,7 +120,7 @@ def made() -> Any:
 
 
 @pytest.mark.parametrize("form", STORED)
-def test_what_is_stored_is_read(form: str) -> None:
+def test_stored_triggers_are_read(form: str) -> None:
     stored = STORED[form]
     path, kwargs = MiniMaxStartedJobTrigger(**stored).serialize()
     assert path == "airflow_provider_minimax.triggers.start_from_trigger.MiniMaxStartedJobTrigger"
@@ -129,7 +129,7 @@ def test_what_is_stored_is_read(form: str) -> None:
     assert MiniMaxStartedJobTrigger(**kwargs).serialize() == (path, kwargs)
 
 
-def test_what_a_scheduler_stores_today_is_the_newest_of_these() -> None:
+def test_a_scheduler_stores_the_newest_form() -> None:
     options: dict[str, Any] = {"require": "any", "accept_statuses": ["moderated"], "minimax_conn_id": "prod"}
     today: Any = sensor(image_id=FIRST, account="2", end_from_trigger=True, **options).start_trigger_args
     assert today.trigger_kwargs == STORED["0.1.0"]
@@ -254,12 +254,12 @@ def test_a_video() -> None:
         ),
     ],
 )
-def test_what_cannot_be_resolved_is_left_to_a_worker(build: Callable[[], Any], words: str) -> None:
+def test_a_worker_starts_a_wait_that_cannot_be_resolved(build: Callable[[], Any], words: str) -> None:
     with pytest.raises((_UnresolvedError, UndefinedError), match=words):
         started(build, map_index=0)
 
 
-def test_what_another_task_has_returned_is_no_template(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_result_of_another_task_is_no_template(monkeypatch: pytest.MonkeyPatch) -> None:
     template = "{{ params.image }}"
     monkeypatch.setattr(TaskInstance, "returned", [FIRST, template])
 
@@ -270,7 +270,7 @@ def test_what_another_task_has_returned_is_no_template(monkeypatch: pytest.Monke
         started(build, map_index=1)
 
 
-def test_of_what_it_is_mapped_over_it_renders_its_own_alone() -> None:
+def test_a_mapped_task_renders_its_own_value_only() -> None:
     def build() -> None:
         MiniMaxImageSensor.partial(task_id="wait", start_from_trigger=True).expand(
             image_id=["{{ nonsense.here }}", "{{ params.image }}"]
@@ -287,13 +287,13 @@ async def unavailable(*_: object, **__: object) -> None:
     raise RuntimeError("503")
 
 
-@pytest.mark.parametrize(("answer", "reason"), [(never, "within 0.05 s"), (unavailable, "RuntimeError: 503")])
-def test_a_question_to_airflow_that_fails_or_has_no_answer_is_left_to_a_worker(
-    answer: Any, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("response", "reason"), [(never, "within 0.05 s"), (unavailable, "RuntimeError: 503")])
+def test_a_worker_starts_a_wait_if_airflow_fails_or_never_responds(
+    response: Any, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     trigger = started(lambda: sensor(image_id=made()))
     monkeypatch.setattr("airflow_provider_minimax.triggers.start_from_trigger._RESOLVED_WITHIN", 0.05)
-    monkeypatch.setattr(TaskInstance, "axcom_pull", answer)
+    monkeypatch.setattr(TaskInstance, "axcom_pull", response)
 
     async def fire() -> list[Any]:
         async with asyncio.timeout(20):
@@ -306,7 +306,7 @@ def test_a_question_to_airflow_that_fails_or_has_no_answer_is_left_to_a_worker(
     assert reason in caplog.text
 
 
-def test_it_says_so_and_fires_instead_of_hanging(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unresolved_wait_logs_the_reason_and_fires(caplog: pytest.LogCaptureFixture) -> None:
     async def fire() -> list[Any]:
         return [event.payload async for event in MiniMaxStartedJobTrigger("image", image_id="12345").run()]
 
@@ -322,7 +322,7 @@ def test_it_says_so_and_fires_instead_of_hanging(caplog: pytest.LogCaptureFixtur
     ],
 )
 @pytest.mark.parametrize("execution_timeout", [None, timedelta(seconds=50), timedelta(days=9999)])
-def test_the_deadline_stays_where_it_was_when_a_triggerer_takes_over(
+def test_the_deadline_stays_when_another_triggerer_takes_over(
     stored: dict[str, Any], limit: timedelta, execution_timeout: timedelta | None
 ) -> None:
     trigger = MiniMaxStartedJobTrigger("image", image_id=FIRST, timeout=60.0, **stored)
@@ -337,7 +337,7 @@ def test_the_deadline_stays_where_it_was_when_a_triggerer_takes_over(
     assert trigger.spec.deadline == pytest.approx(begun.timestamp() + 60.0, abs=0.001)
 
 
-def test_a_sensor_that_does_not_ask_for_it_starts_on_a_worker() -> None:
+def test_a_sensor_starts_on_a_worker_by_default() -> None:
     plain = MiniMaxImageSensor(task_id="wait", image_id=FIRST)
     assert (plain.start_from_trigger, plain.start_trigger_args, plain.deferrable) == (False, None, False)
 
@@ -349,7 +349,7 @@ WORKERS_OWN: list[dict[str, Any]] = [
 ]
 
 
-def test_what_no_worker_has_deferred_may_end_at_once(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_that_no_worker_has_deferred_may_end_at_once(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "min_deferral", lambda _: 3600.0)
     (image_id,) = sandbox.create_image("a lamp")
 
@@ -363,7 +363,7 @@ def test_what_no_worker_has_deferred_may_end_at_once(sandbox: Sandbox, monkeypat
 
 @pytest.mark.parametrize("options", [{}, *WORKERS_OWN], ids=str)
 @pytest.mark.parametrize("is_mapped", [False, True])
-def test_a_task_of_whose_result_a_worker_makes_more_does_not_end_in_the_triggerer(
+def test_a_task_whose_result_needs_a_worker_does_not_end_in_the_triggerer(
     options: dict[str, Any], is_mapped: bool
 ) -> None:
     flags = {"start_from_trigger": True, "end_from_trigger": True, **options}
@@ -377,7 +377,7 @@ def test_a_task_of_whose_result_a_worker_makes_more_does_not_end_in_the_triggere
     assert started(build, map_index=0 if is_mapped else -1).spec.ends is (options == {})
 
 
-def test_nor_does_the_task_whose_result_is_that_of_the_dag() -> None:
+def test_the_task_with_the_result_of_the_dag_does_not_end_in_the_triggerer() -> None:
     waiting = sensor(image_id=FIRST, end_from_trigger=True)
     assert started(lambda: sensor(image_id=FIRST, end_from_trigger=True)).spec.ends
     waiting.returns_dag_result = True

@@ -89,7 +89,7 @@ def test_a_wait_may_join_a_stream_that_runs_and_begin_one_that_has_ended(
 
 
 @pytest.mark.parametrize(("fault", "error"), [("401", "MiniMaxAuthError"), ("596", "MiniMaxAccountOnHoldError")])
-def test_a_fatal_answer_ends_all_waits_with_one_request(
+def test_a_fatal_response_ends_all_waits_with_one_request(
     sandbox: Sandbox, triggerer: Triggerer, fault: str, error: str
 ) -> None:
     """401 is the token's, and 596 to the list that of the account which all of them wait on."""
@@ -101,7 +101,7 @@ def test_a_fatal_answer_ends_all_waits_with_one_request(
 
 
 @pytest.mark.parametrize("fault", ["402", "403"])
-def test_where_everything_is_refused_only_those_who_were_answered_end_as_final_and_few_requests_are_sent(
+def test_if_every_id_is_refused_only_requested_ids_end_as_final_and_few_requests_are_sent(
     sandbox: Sandbox, triggerer: Triggerer, fault: str
 ) -> None:
     ids = [sandbox.create_image(f"lamp {n} [stuck]")[0] for n in range(100)]
@@ -149,7 +149,7 @@ def test_one_id_that_is_refused_ends_no_other_wait(
     assert (events[5]["error"], events[5]["status"]) == (type(error).__name__, error.status)
 
 
-def test_a_renewed_token_is_taken_up_by_a_stream_that_runs(
+def test_a_running_stream_uses_a_renewed_token(
     sandbox: Sandbox, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image_id = sandbox.create_image("a lamp [hold]")[0]
@@ -192,14 +192,14 @@ def test_a_wait_that_a_worker_has_just_deferred_is_not_ended_at_once(
     assert len(sandbox.calls) == 1
 
 
-def test_a_passing_failure_stretches_the_interval_and_ends_nothing(sandbox: Sandbox, triggerer: Triggerer) -> None:
+def test_a_passing_failure_ends_no_wait(sandbox: Sandbox, triggerer: Triggerer) -> None:
     image_id = sandbox.create_image("a lamp")[0]
     sandbox.fail("429", operation=READ, times=3, retry_after=0)
     (event,) = run(triggerer.run(trigger(image_id)))
     assert event["end"] == "completed"
 
 
-def test_what_changes_is_logged_for_each_wait_in_its_own_context(
+def test_each_wait_logs_changes_in_its_own_context(
     sandbox: Sandbox, triggerer: Triggerer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
