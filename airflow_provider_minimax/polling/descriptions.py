@@ -22,10 +22,11 @@ _MAX_MESSAGE: Final = 300
 
 
 def describe_state(job: Job) -> str:
-    """Return the state of a job: its label, its progress, its message."""
-    percent = job.get("percent")
-    progress = f", {percent} %" if isinstance(percent, int) and outcome(job) is None else ""
-    return str(sendable(f"{status_label(job)}{progress}{_message(job)}"))
+    """Return the state of a job: its label, its progress (once: a message may name it too), its message."""
+    percent, message = job.get("percent"), _message(job)
+    shows_percent = isinstance(percent, int) and outcome(job) is None and f"{percent}%" not in message.replace(" ", "")
+    progress = f", {percent} %" if shows_percent else ""
+    return str(sendable(f"{status_label(job)}{progress}{message}"))
 
 
 def failure_error(failed: Mapping[str, JobResult]) -> MiniMaxError:

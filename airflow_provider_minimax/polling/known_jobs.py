@@ -95,7 +95,7 @@ class KnownJobs:
         due = [job_id for job_id in ids if self.is_due(job_id, round_number)]
         place = {name: number for number, name in enumerate(self.refusals)}
         without_list = [job_id for job_id in due or ids if sender.is_pending(self.by_id[job_id].account)]
-        # The list may still answer for them, with far fewer requests.
+        # The list may still arrive, and needs far fewer requests.
         spared = set(without_list).difference(
             poll_plan.sample_ids(without_list, round_number, poll_plan.MAX_BY_ID_WITHOUT_LIST)
         )

@@ -1,6 +1,6 @@
 """Plan a round with few requests: which pages of the list to read, and which jobs to request by id.
 
-A page of the list answers for all jobs on it, a request by id for one. The cheaper way depends on the place of the
+A page of the list returns many jobs, a request by id returns one. The cheaper way depends on the place of the
 awaited jobs in the list, which the round before has shown.
 """
 

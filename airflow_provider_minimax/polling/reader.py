@@ -171,7 +171,7 @@ class Reader:
     def read(self, ids: Collection[str]) -> RoundResult:
         """Start a round, or continue the current one.
 
-        A failure that concerns all ids ends the round, so that a service in trouble gets no more requests.
+        A failure that concerns all ids ends the round, so that a failing service gets no further requests.
 
         :param ids: full ids, of any account. Without any, only late responses are processed.
         """

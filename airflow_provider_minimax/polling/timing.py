@@ -63,7 +63,7 @@ def next_delay(
 
     :param interval: seconds between two rounds without failures.
     :param failures: rounds that have failed in a row; each doubles the delay.
-    :param retry_after: seconds that the service asked for in the last round.
+    :param retry_after: seconds of the ``Retry-After`` in the last round.
     """
     longest = max(interval, MAX_BACKOFF)
     seconds = min(interval * 2.0 ** min(failures, 16), longest)

@@ -343,6 +343,22 @@ def test_the_log_warns_of_an_unknown_status_with_its_number_and_message(caplog: 
     assert record.getMessage().startswith(f"{A}: unknown (99), almost; this version does not know the status")
 
 
+@pytest.mark.parametrize(
+    ("message", "state"),
+    [
+        ("", "processing, 40 %"),
+        ("Rendering", "processing, 40 %, Rendering"),
+        ("Rendering 40%", "processing, Rendering 40%"),
+        ("40 % done", "processing, 40 % done"),
+        ("Rendering 4 of 10", "processing, 40 %, Rendering 4 of 10"),
+    ],
+)
+def test_the_log_shows_the_progress_once(caplog: pytest.LogCaptureFixture, message: str, state: str) -> None:
+    with caplog.at_level(logging.INFO):
+        poller(A).poll(Service(a={"status": 1, "percent": 40, "message": message}))
+    assert lines(caplog) == [f"{A}: {state}"]
+
+
 def test_the_log_repeats_an_unknown_status_every_few_minutes(caplog: pytest.LogCaptureFixture) -> None:
     now = [0.0]
     waiting = Poller(WaitSpec((A, B)), clock=lambda: now[0])
