@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 #: The time-out of the deferral of a mapped sensor, whose own time-out is not known when Airflow reads it.
-_NEVER: Final = timedelta(days=3650)
-#: Seconds to resolve all parameters of a wait. Airflow's triggerer never answers some requests that templates make.
-_RESOLVED_WITHIN: Final = 30.0
+NEVER: Final = timedelta(days=3650)
 #: Parameters of a sensor that may hold a template or the result of another task.
 _RENDERED: Final = ("image_id", "video_id", "minimax_conn_id", "account")
 #: Further parameters that scheduler and triggerer read from a mapped sensor, whose constructor never runs there.
@@ -42,7 +40,7 @@ _OPTIONS: Final = (
 )
 
 
-class _UnresolvedError(Exception):
+class UnresolvedError(Exception):
     """Why a parameter cannot be resolved without a worker."""
 
 
@@ -52,7 +50,7 @@ def start_args(**parameters: Any) -> StartTriggerArgs:
     :param parameters: of the sensor, not rendered. The kind alone for a mapped sensor: its trigger reads the others
         from the task.
     """
-    limit = _NEVER
+    limit = NEVER
     if "timeout" in parameters:
         limit = timing.backstop(parameters["timeout"], parameters["poke_interval"])
         parameters["limit"] = limit.total_seconds()
@@ -93,6 +91,9 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
     :param options: other fields of ``WaitSpec``.
     """
 
+    #: Seconds to resolve all parameters. Airflow's triggerer never responds to some requests that templates make.
+    resolve_within = 30.0
+
     def __init__(
         self,
         kind: Kind,
@@ -101,7 +102,7 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
         minimax_conn_id: Any = MiniMaxHook.default_conn_name,
         account: Any = None,
         timeout: float = 0.0,
-        limit: float = _NEVER.total_seconds(),
+        limit: float = NEVER.total_seconds(),
         **options: Any,
     ) -> None:
         super().__init__([], 0.0, kind=kind, minimax_conn_id=minimax_conn_id, account=account, **options)
@@ -148,12 +149,12 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
     async def _try_to_resolve(self) -> str | None:
         """Resolve the parameters; return why that failed, None if it did not."""
         try:
-            async with asyncio.timeout(_RESOLVED_WITHIN):
+            async with asyncio.timeout(self.resolve_within):
                 await self._resolve()
-        except _UnresolvedError as error:
+        except UnresolvedError as error:
             return str(error)
         except TimeoutError:
-            return f"its parameters could not be resolved within {_RESOLVED_WITHIN:g} s"
+            return f"its parameters could not be resolved within {self.resolve_within:g} s"
         except Exception as error:  # noqa: BLE001 - whatever it is, the worker meets it again and reports it
             return f"{type(error).__name__}: {error}"
         return None
@@ -186,7 +187,7 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
             ).checked()
         except MiniMaxBadRequestError as error:
             # The worker resolves it in its own way, and reports what is wrong if it is.
-            raise _UnresolvedError(str(error)) from None
+            raise UnresolvedError(str(error)) from None
 
     def _take_options(self, partial: Mapping[str, Any]) -> None:
         """Take from a mapped task what its constructor would have passed on."""
@@ -205,16 +206,16 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
         """Return the parameter that this task instance is mapped over, as a worker would get it."""
         expanded = getattr(getattr(self.task, "expand_input", None), "value", None)
         if not isinstance(expanded, Mapping) or len(expanded) != 1:
-            raise _UnresolvedError("it is mapped over more than its id")
+            raise UnresolvedError("it is mapped over more than its id")
         ((name, values),) = expanded.items()
         if name not in _RENDERED:
-            raise _UnresolvedError(f"it is mapped over {name}")
+            raise UnresolvedError(f"it is mapped over {name}")
         reference = _xcom_reference(values)
         if reference is not None:
             values = await self._pull(*reference)
         index = self.task_instance.map_index if self.task_instance else None
         if not isinstance(values, Sequence) or isinstance(values, str) or index is None or index >= len(values):
-            raise _UnresolvedError(f"{name} has no value for this task instance")
+            raise UnresolvedError(f"{name} has no value for this task instance")
         # The result of another task is never a template, whatever it looks like.
         return {name: values[index] if reference else await self._resolve_value(values[index])}
 
@@ -273,18 +274,18 @@ class _SingleValueTaskInstance:
 def _xcom_reference(given: Any) -> tuple[str, str] | None:
     """Return task and key if a parameter is the plain result of another task.
 
-    :raises _UnresolvedError: it is computed from such results (``map``, ``zip``, ``concat``).
+    :raises UnresolvedError: it is computed from such results (``map``, ``zip``, ``concat``).
     """
     data = getattr(given, "data", None)
     if isinstance(data, dict):
         if not data.keys() <= {"task_id", "key"}:
-            raise _UnresolvedError("it is computed from the results of other tasks")
+            raise UnresolvedError("it is computed from the results of other tasks")
         return str(data["task_id"]), str(data.get("key", "return_value"))
     operator, key = getattr(given, "operator", None), getattr(given, "key", None)
     if operator is not None and isinstance(key, str):
         return str(operator.task_id), key
     if hasattr(given, "iter_references"):
-        raise _UnresolvedError("it is computed from the results of other tasks")
+        raise UnresolvedError("it is computed from the results of other tasks")
     return None
 
 

@@ -21,7 +21,7 @@ from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
-from airflow_provider_minimax.triggers.start_from_trigger import _NEVER, MiniMaxStartedJobTrigger, _UnresolvedError
+from airflow_provider_minimax.triggers.start_from_trigger import NEVER, MiniMaxStartedJobTrigger, UnresolvedError
 from tests.unit.triggers.support import run, scheduler_starts_triggers
 
 if not scheduler_starts_triggers():
@@ -125,7 +125,7 @@ def test_stored_triggers_are_read(form: str) -> None:
     path, kwargs = MiniMaxStartedJobTrigger(**stored).serialize()
     assert path == "airflow_provider_minimax.triggers.start_from_trigger.MiniMaxStartedJobTrigger"
     assert {name: kwargs[name] for name in stored} == stored
-    assert kwargs["limit"] == stored.get("limit", _NEVER.total_seconds())
+    assert kwargs["limit"] == stored.get("limit", NEVER.total_seconds())
     assert MiniMaxStartedJobTrigger(**kwargs).serialize() == (path, kwargs)
 
 
@@ -255,7 +255,7 @@ def test_a_video() -> None:
     ],
 )
 def test_a_worker_starts_a_wait_that_cannot_be_resolved(build: Callable[[], Any], words: str) -> None:
-    with pytest.raises((_UnresolvedError, UndefinedError), match=words):
+    with pytest.raises((UnresolvedError, UndefinedError), match=words):
         started(build, map_index=0)
 
 
@@ -266,7 +266,7 @@ def test_the_result_of_another_task_is_no_template(monkeypatch: pytest.MonkeyPat
     def build() -> None:
         MiniMaxImageSensor.partial(task_id="wait", start_from_trigger=True).expand(image_id=made())
 
-    with pytest.raises(_UnresolvedError, match=re.escape(f"{template!r} is not a full image id")):
+    with pytest.raises(UnresolvedError, match=re.escape(f"{template!r} is not a full image id")):
         started(build, map_index=1)
 
 
@@ -292,12 +292,12 @@ def test_a_worker_starts_a_wait_if_airflow_fails_or_never_responds(
     response: Any, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     trigger = started(lambda: sensor(image_id=made()))
-    monkeypatch.setattr("airflow_provider_minimax.triggers.start_from_trigger._RESOLVED_WITHIN", 0.05)
     monkeypatch.setattr(TaskInstance, "axcom_pull", response)
 
     async def fire() -> list[Any]:
         async with asyncio.timeout(20):
             again = MiniMaxStartedJobTrigger(**trigger.serialize()[1])
+            again.resolve_within = 0.05
             again.image_id = SimpleNamespace(data={"task_id": "ids"})
             again.task_instance = trigger.task_instance
             return [event.payload async for event in again.run()]
@@ -317,7 +317,7 @@ def test_an_unresolved_wait_logs_the_reason_and_fires(caplog: pytest.LogCaptureF
 @pytest.mark.parametrize(
     ("stored", "limit"),
     [
-        pytest.param({}, _NEVER, id="mapped"),
+        pytest.param({}, NEVER, id="mapped"),
         pytest.param({"limit": 130.0}, timedelta(seconds=130), id="not mapped"),
     ],
 )
