@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -11,63 +10,24 @@ import pytest
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.polling.poller import Poller
-from airflow_provider_minimax.polling.results import RoundResult
 from airflow_provider_minimax.polling.wait_spec import WaitSpec
-
-A, B, C = (f"user:1-minimax:2-image:{name}" for name in "abc")
-RUNS, DONE, FAILED, MODERATED, STRANGE = 1, 2, 3, 5, 99
-BUSY = errors.MiniMaxCapacityError("busy", status=429, retry_after=7.0)
-DOWN = errors.MiniMaxUpstreamError("down", status=502)
-UNAUTHORIZED = errors.MiniMaxAuthError("401", status=401)
-GONE = errors.MiniMaxNotFoundError("not found", status=404)
-
-
-class Service:
-    """RoundResult each id by its own responses_to_one: statuses, jobs or errors, of which the last one stays."""
-
-    def __init__(self, **responses: Any) -> None:
-        self.requested: list[str] = []
-        self._responses = {
-            f"user:1-minimax:2-image:{name}": list(responses_to_one)
-            if isinstance(responses_to_one, list)
-            else [responses_to_one]
-            for name, responses_to_one in responses.items()
-        }
-
-    def __call__(self, ids: Collection[str]) -> RoundResult:
-        result = RoundResult({})
-        for job_id in ids:
-            try:
-                result.jobs[job_id] = self._request(job_id)
-            except errors.MiniMaxNotFoundError as error:
-                result.jobs[job_id] = error
-            except errors.MiniMaxError as error:
-                return result._replace(failure=error)
-        return result
-
-    def _request(self, job_id: str) -> dict[str, Any]:
-        self.requested.append(job_id)
-        responses_to_one = self._responses[job_id]
-        response = responses_to_one.pop(0) if len(responses_to_one) > 1 else responses_to_one[0]
-        if isinstance(response, Exception):
-            raise response
-        return {"imageId": job_id, **(response if isinstance(response, dict) else {"status": response})}
-
-
-def poller(*ids: str, **options: Any) -> Poller:
-    return Poller(WaitSpec.from_kwargs(ids, **options).checked())
-
-
-def finish(waiting: Poller, service: Service, rounds: int = 20) -> list[str] | str:
-    """Return the ids that a wait ends with, the error that ends it, or that it continues."""
-    for _ in range(rounds):
-        try:
-            found = waiting.poll(service)
-        except errors.MiniMaxError as error:
-            return type(error).__name__
-        if found is not None:
-            return [str(job["imageId"]) for job in found]
-    return "continues"
+from tests.unit.polling.support import (
+    BUSY,
+    DONE,
+    DOWN,
+    FAILED,
+    GONE,
+    MODERATED,
+    RUNS,
+    STRANGE,
+    UNAUTHORIZED,
+    A,
+    B,
+    C,
+    Service,
+    finish,
+    poller,
+)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +197,7 @@ def test_a_foreign_error_is_raised() -> None:
         poller(A).poll(Service())
 
 
-# An response to one id alone
+# A result of one id
 
 REFUSED = errors.MiniMaxBadRequestError("400", status=400)
 FORBIDDEN = errors.MiniMaxAuthError("403", status=403)
@@ -306,102 +266,12 @@ def test_the_error_of_one_id_is_logged_once_and_described(caplog: pytest.LogCapt
 )
 def test_a_silent_wait_tolerates_any_number_of_failures_that_a_retry_could_mend(error: Exception) -> None:
     waiting = poller(A, silent=True)
-    responses_to_one = [*[error] * 5 * timing.MOST_FAILURES, DONE]
-    assert finish(waiting, Service(a=responses_to_one), rounds=len(responses_to_one)) == [A]
+    responses = [*[error] * 5 * timing.MOST_FAILURES, DONE]
+    assert finish(waiting, Service(a=responses), rounds=len(responses)) == [A]
 
 
-@pytest.mark.parametrize("responses_to_one", [[errors.MiniMaxAuthError("401")], FAILED, MODERATED, GONE], ids=str)
-def test_a_silent_wait_still_ends_if_no_retry_helps(responses_to_one: Any) -> None:
-    service = Service(a=[responses_to_one] if isinstance(responses_to_one, Exception) else responses_to_one)
+@pytest.mark.parametrize("responses", [[errors.MiniMaxAuthError("401")], FAILED, MODERATED, GONE], ids=str)
+def test_a_silent_wait_still_ends_if_no_retry_helps(responses: Any) -> None:
+    service = Service(a=[responses] if isinstance(responses, Exception) else responses)
     assert str(finish(poller(A, silent=True), service)).startswith("MiniMax")
     assert len(service.requested) == 1
-
-
-# What is logged
-
-
-def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
-
-
-def test_the_log_shows_changes_only(caplog: pytest.LogCaptureFixture) -> None:
-    waiting = poller(A)
-    service = Service(
-        a=[11, 11, 11, {"status": 1, "percent": 10}, {"status": 1, "percent": 10}, {"status": 1, "percent": 20}, DONE]
-    )
-    with caplog.at_level(logging.INFO):
-        finish(waiting, service)
-    assert lines(caplog) == [
-        f"{A}: queued", f"{A}: processing, 10 %", f"{A}: processing, 20 %", f"{A}: completed",
-    ]  # fmt: skip
-
-
-def test_the_log_warns_of_an_unknown_status_with_its_number_and_message(caplog: pytest.LogCaptureFixture) -> None:
-    poller(A).poll(Service(a={"status": 99, "message": "almost"}))
-    (record,) = caplog.records
-    assert record.levelno == logging.WARNING
-    assert record.getMessage().startswith(f"{A}: unknown (99), almost; this version does not know the status")
-
-
-@pytest.mark.parametrize(
-    ("message", "state"),
-    [
-        ("", "processing, 40 %"),
-        ("Rendering", "processing, 40 %, Rendering"),
-        ("Rendering 40%", "processing, Rendering 40%"),
-        ("40 % done", "processing, 40 % done"),
-        ("Rendering 4 of 10", "processing, 40 %, Rendering 4 of 10"),
-    ],
-)
-def test_the_log_shows_the_progress_once(caplog: pytest.LogCaptureFixture, message: str, state: str) -> None:
-    with caplog.at_level(logging.INFO):
-        poller(A).poll(Service(a={"status": 1, "percent": 40, "message": message}))
-    assert lines(caplog) == [f"{A}: {state}"]
-
-
-def test_the_log_repeats_an_unknown_status_every_few_minutes(caplog: pytest.LogCaptureFixture) -> None:
-    now = [0.0]
-    waiting = Poller(WaitSpec((A, B)), clock=lambda: now[0])
-    service = Service(a=STRANGE, b=RUNS)
-    logged = []
-    for _ in range(21):
-        caplog.clear()
-        waiting.poll(service)
-        logged += [now[0] for record in caplog.records if record.levelno == logging.WARNING]
-        now[0] += 30.0
-    assert logged == [0.0, 300.0, 600.0]
-
-
-def test_the_log_counts_failures(caplog: pytest.LogCaptureFixture) -> None:
-    waiting, service = poller(A), Service(a=[DOWN])
-    with caplog.at_level(logging.WARNING):
-        waiting.poll(service)
-        waiting.poll(service)
-    logged = [record.getMessage() for record in caplog.records]
-    assert [line[:14] for line in logged] == ["Round 1 of 10 ", "Round 2 of 10 "]
-    assert "down" in logged[0]
-
-
-def test_pending_jobs_are_described_with_their_last_known_state() -> None:
-    waiting = poller(A, B, C)
-    waiting.poll(Service(a=DONE, b=11, c=[BUSY]))
-    text = waiting.describe_pending()
-    assert A not in text
-    assert f"{B} (queued)" in text
-    assert f"{C} (not seen yet)" in text
-    assert "Last failure: MiniMaxCapacityError: busy" in text
-
-
-def test_of_many_pending_ids_ten_are_named() -> None:
-    ids = [f"user:1-minimax:2-image:{number}" for number in range(100, 125)]
-    text = poller(*ids).describe_pending()
-    assert text.count("(not seen yet)") == 10
-    assert "and 15 more" in text
-    assert " more" not in poller(*ids[:10]).describe_pending()
-
-
-def test_of_many_failed_jobs_ten_are_named_and_messages_are_cut() -> None:
-    ids = [f"user:1-minimax:2-image:{number}" for number in range(1000, 2000)]
-    with pytest.raises(errors.MiniMaxModeratedError, match="and 990 more") as caught:
-        poller(*ids).take({job_id: {"status": MODERATED, "message": "no " * 1000} for job_id in ids})
-    assert len(str(caught.value)) < 5000

@@ -119,7 +119,7 @@ async def ends(waits: list[asyncio.Task[Any]]) -> list[str]:
 
 @pytest.mark.parametrize("held", [1, 3])
 def test_ten_healthy_waits_end_while_others_hang(service: Service, triggerer: Triggerer, held: int) -> None:
-    """None of them is in the list, so each is asked for by its id, and those that hang come first."""
+    """None of them is in the list, so each is requested by its id, and the hanging ones come first."""
     hanging, healthy = [f"hangs{n}" for n in range(held)], [f"healthy{n}" for n in range(10)]
     service.statuses = dict.fromkeys([*hanging, *healthy], 2)
     service.held = set(hanging)
