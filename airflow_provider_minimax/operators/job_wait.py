@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,8 +14,9 @@ from airflow_provider_minimax.api.jobs import COMPLETED, is_final, is_known_fail
 from airflow_provider_minimax.compat import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling.events import timeout_error
-from airflow_provider_minimax.polling.poller import Poller, WaitFor
+from airflow_provider_minimax.polling.poller import Poller
 from airflow_provider_minimax.polling.reader import Answers, Found, Reader
+from airflow_provider_minimax.polling.wait_spec import WaitSpec
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
@@ -37,16 +39,17 @@ class JobWait:
     def __init__(
         self, kind: Kind, ids: Sequence[str], require: str, hook: MiniMaxHook, *, created: float, interval: float
     ) -> None:
-        self._wait = WaitFor.check(ids, kind=kind, require=require)
+        fresh_until = created + GRACE
+        self._spec = WaitSpec(
+            tuple(ids), kind=kind, require=require, poke_interval=interval, fresh_until=fresh_until
+        ).checked()
         self._hook = hook
-        self._fresh_until = created + GRACE
-        self._interval = interval
-        self._poller = Poller(self._wait, is_fresh=lambda: time.time() < self._fresh_until)
+        self._poller = Poller(self._spec)
         self._found: dict[str, Found] = {}
 
     @cached_property
     def _reader(self) -> Reader:
-        return Reader.of(self._hook.get_conn(), self._wait.kind)
+        return Reader.of(self._hook.get_conn(), self._spec.kind)
 
     @property
     def misses_jobs(self) -> bool:
@@ -89,7 +92,7 @@ class JobWait:
                 return found
             if is_last:
                 raise overdue(timeout_error(timeout, self._poller.describe_pending()))
-            _sleep(min(self._poller.pause(self._interval), deadline - time.time()), check)
+            _sleep(min(self._poller.pause(self._spec.poke_interval), deadline - time.time()), check)
 
     def trigger(self, deadline: float, *, cancel_on_kill: bool) -> MiniMaxJobTrigger:
         """Return the trigger that waits in our place.
@@ -99,16 +102,14 @@ class JobWait:
         """
         from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 
-        return MiniMaxJobTrigger(
-            ids=self._wait.ids,
-            deadline=deadline,
-            kind=self._wait.kind,
-            require=self._wait.require,
-            minimax_conn_id=self._hook.minimax_conn_id,
-            account=self._hook.account,
-            poke_interval=self._interval,
-            fresh_until=self._fresh_until,
-            cancel_on_kill=cancel_on_kill,
+        return MiniMaxJobTrigger.from_spec(
+            replace(
+                self._spec,
+                deadline=deadline,
+                minimax_conn_id=self._hook.minimax_conn_id,
+                account=self._hook.account,
+                cancel_on_kill=cancel_on_kill,
+            )
         )
 
 

@@ -1,1 +1,1 @@
-"""When to ask again, and what an answer means for a wait. No clock and no network of its own."""
+"""Polling jobs until they are final; knows no sensor, operator or trigger."""

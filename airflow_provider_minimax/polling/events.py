@@ -1,6 +1,6 @@
-"""How a wait ended, as a trigger tells it to the task: written there, read here, and nowhere else.
+"""How a wait ended, as the trigger tells the task. No other module knows the form of an event.
 
-Events are logged, sent and stored, so they hold compact jobs and messages, never a secret, and nothing that Airflow
+Airflow logs, sends and stores events, so they hold compact jobs and messages only: no secret, and nothing that Airflow
 cannot send.
 """
 
@@ -15,75 +15,76 @@ from airflow_provider_minimax.compat import AirflowSensorTimeout
 
 Payload = dict[str, Any]
 
-#: Airflow logs and stores an event, and a job may carry a prompt of some thousand characters.
-_MOST_JOBS: Final = 100
+#: Jobs in one event: Airflow logs and stores it, and a job may carry a prompt of some thousand characters.
+_MAX_JOBS: Final = 100
 
 
 def ended_well(jobs: list[dict[str, Any]]) -> Payload:
-    """Return the payload for a wait that ended with success."""
+    """Return the payload of a wait that has succeeded."""
     return _payload("completed", jobs=jobs)
 
 
 def ended_badly(error: errors.MiniMaxError) -> Payload:
-    """Return the payload for a wait that ended with an error."""
+    """Return the payload of a wait that has failed."""
     return _payload(
         "failed", error=type(error).__name__, message=str(error), status=error.status, retry_after=error.retry_after
     )
 
 
 def timed_out(pending: str) -> Payload:
-    """Return the payload for a wait whose deadline passed."""
+    """Return the payload of a wait whose deadline has passed."""
     return _payload("timed out", message=pending)
 
 
-def left_to_a_worker() -> Payload:
-    """Return the payload for a wait that cannot begin, or end, in the triggerer."""
+def resume_on_worker() -> Payload:
+    """Return the payload of a wait that a worker has to start, or to end."""
     return _payload("left to a worker")
 
 
 def left_to_this_worker(ids: Sequence[str], deadline: float, fresh_until: float) -> Payload:
-    """Return the payload for a wait that the triggerer cannot take on: the worker goes on with it, and stays.
+    """Return the payload of a wait that the triggerer cannot run: the worker continues it and does not defer again.
 
-    :param ids: full ids. A test run of a DAG hands the task nothing but the event, and a paid job must not be lost.
+    :param ids: full ids. A test run of a DAG passes nothing but the event to the task, and a paid job must not be lost.
     :param deadline: seconds since the epoch; it stays as it is.
     :param fresh_until: seconds since the epoch until which "not found" may only mean "not yet".
     """
-    carried = list(ids) if len(ids) <= _MOST_JOBS else []
+    carried = list(ids) if len(ids) <= _MAX_JOBS else []
     return _payload("left to this worker", ids=carried, deadline=deadline, fresh_until=fresh_until)
 
 
-def for_an_event(payload: Payload) -> Payload:
-    """Return what to send of a payload: with more jobs than an event should carry, the worker asks for them again."""
-    return left_to_a_worker() if len(payload.get("jobs", ())) > _MOST_JOBS else payload
+def fit_event(payload: Payload) -> Payload:
+    """Return the payload to send: if it has too many jobs for an event, the worker requests them again."""
+    return resume_on_worker() if len(payload.get("jobs", ())) > _MAX_JOBS else payload
 
 
-def is_left_to_a_worker(event: Any) -> bool:
-    """Tell whether the worker that reads the event has to ask for the jobs."""
+def resumes_on_worker(event: Any) -> bool:
+    """Return whether the worker that reads the event has to poll the jobs itself."""
     return isinstance(event, dict) and event.get("end") == "left to a worker"
 
 
 def is_left_to_this_worker(event: Any) -> TypeGuard[Payload]:
-    """Tell whether the worker that reads the event has to wait itself, and must not defer again."""
+    """Return whether the worker that reads the event has to wait itself, and must not defer again."""
     return isinstance(event, dict) and event.get("end") == "left to this worker"
 
 
-def is_ended_already(event: Any) -> bool:
-    """Tell whether the trigger has pushed the result and ended the task."""
+def has_ended_task(event: Any) -> bool:
+    """Return whether the trigger has pushed the result and ended the task."""
     return isinstance(event, str) and event == "success"
 
 
-def result_of(event: Any, timeout: float) -> list[dict[str, Any]]:
-    """Return the compact jobs that an event carries.
+def result_of(event: Any, timeout: float, next_step: str = "") -> list[dict[str, Any]]:
+    """Return the compact jobs of an event.
 
-    :param timeout: seconds that the wait was given, for the message.
+    :param timeout: seconds that the wait had, for the message.
+    :param next_step: what to do after a time-out, for the message.
     :raises MiniMaxError: the error that ended the wait, by its own class.
-    :raises AirflowSensorTimeout: the deadline passed.
+    :raises AirflowSensorTimeout: the deadline has passed.
     """
     match event:
         case {"end": "completed", "jobs": [*jobs]}:
             return jobs
         case {"end": "timed out", "message": str(pending)}:
-            raise timeout_error(timeout, pending)
+            raise timeout_error(timeout, pending, next_step)
         case {"end": "failed", "error": str(name), "message": str(message)}:
             kind = getattr(errors, name, None)
             if not (isinstance(kind, type) and issubclass(kind, errors.MiniMaxError)):
@@ -92,13 +93,13 @@ def result_of(event: Any, timeout: float) -> list[dict[str, Any]]:
         case _:
             raise errors.MiniMaxUpstreamError(
                 f"The trigger sent an event that this version does not know ({type(event).__name__}). "
-                "A retry waits anew."
+                "A retry waits again."
             )
 
 
-def timeout_error(timeout: float, pending: str) -> AirflowSensorTimeout:
-    """Return the error for a wait that took too long; Airflow does not retry it."""
-    return AirflowSensorTimeout(f"Not final within {timeout:g} s: {pending}")
+def timeout_error(timeout: float, pending: str, next_step: str = "") -> AirflowSensorTimeout:
+    """Return the error of a wait that has timed out; Airflow does not retry it."""
+    return AirflowSensorTimeout(f"Not final within {timeout:g} s: {pending} {next_step}".rstrip())
 
 
 def _payload(end: str, **carried: Any) -> Payload:

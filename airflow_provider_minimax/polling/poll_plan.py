@@ -1,116 +1,114 @@
-"""How to ask for many jobs with few requests: from the list, or one by one.
+"""Plan a round with few requests: which pages of the list to read, and which jobs to request by id.
 
-A page of the list answers for all jobs on it, an id for one. Which is cheaper depends on where in the list the
-awaited jobs stand, which is known from the round before.
+A page of the list returns many jobs, a request by id returns one. The cheaper way depends on the place of the
+awaited jobs in the list, which the round before has shown.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-#: The rank of a job that the list does not show, or too far back: it is asked for by its id.
-BEYOND: Final = -1
-#: Rounds in which jobs that the list did not show are looked for in it once more: soon at first, since a list may
-#: lag behind what was just created, then every so often.
-_SOON: Final = (2, 4)
-_NOW_AND_THEN: Final = 8
-#: Seconds for which the list calls a job unfinished before the job itself is asked: a list may be stale. Each time that
-#: it was right, the next doubt takes twice as long.
-_FIRST_DOUBT: Final = 90.0
-#: Doubts that a round has room for, or one in fifty of the jobs, where that is more.
-_MIN_DOUBTS: Final = 5
-_SHARE_OF_DOUBTS: Final = 50
-#: Jobs that are asked for by id in the last round before their deadline, although the list shows them.
-MAX_LAST: Final = 30
-#: Jobs that are asked for by id in a round while the response to their list is still to come.
-MAX_MADE_UP: Final = 20
-#: The position of a job in the list, newest first, from 0; ``BEYOND``; None where it has not been looked for.
+#: The rank of a job that the list does not show, or too far back: it is requested by id.
+NOT_LISTED: Final = -1
+#: Rounds that search the list again for jobs that it did not show: early at first, since a list may lag behind a
+#: create, then every few rounds.
+_EARLY_SEARCHES: Final = (2, 4)
+_SEARCH_EVERY: Final = 8
+#: Seconds for which the list shows a job as unfinished before the job itself is checked: a list may be stale. Each
+#: check that confirms the list doubles the time to the next one.
+_FIRST_CHECK_AFTER: Final = 90.0
+#: Checks in one round: this many, or one in fifty of the jobs, where that is more.
+_MIN_CHECKS: Final = 5
+_JOBS_PER_CHECK: Final = 50
+#: Jobs that the last round before a deadline requests by id, although the list shows them.
+MAX_BY_ID_AT_DEADLINE: Final = 30
+#: Jobs that a round requests by id while the response to their list is still pending.
+MAX_BY_ID_WITHOUT_LIST: Final = 20
+#: The position of a job in the list, newest first, from 0; ``NOT_LISTED``; None before the first search.
 Rank = int | None
 
 
-def pages_worth_reading(ranks: Iterable[Rank], page_size: int) -> int:
-    """Return how many pages to read from the newest on, so that pages and remaining ids are fewest together.
+def pages_to_read(ranks: Iterable[Rank], page_size: int) -> int:
+    """Return how many pages to read so that pages and requests by id are fewest together.
 
-    Jobs that have not been looked for are taken to be the newest ones, as those just created are.
+    Jobs that were never searched are taken for the newest ones, as those just created are.
 
     :param ranks: one for each awaited job.
     :param page_size: jobs on a page.
     """
     known = list(ranks)
-    unknown = known.count(None)
-    pages = [rank // page_size for rank in known if rank is not None and rank != BEYOND]
-    pages += [position // page_size for position in range(unknown)]
-    best, least = 0, len(known)
-    unread = len(known)
-    on_page: dict[int, int] = {}
-    for page in pages:
-        on_page[page] = on_page.get(page, 0) + 1
-    for page in sorted(on_page):
-        unread -= on_page[page]
-        cost = page + 1 + unread
-        if cost < least:
-            best, least = page + 1, cost
+    never_searched = known.count(None)
+    jobs_on_page = Counter(rank // page_size for rank in known if rank is not None and rank != NOT_LISTED)
+    jobs_on_page.update(position // page_size for position in range(never_searched))
+    best, lowest_cost = 0, len(known)
+    remaining = len(known)
+    for page in sorted(jobs_on_page):
+        remaining -= jobs_on_page[page]
+        cost = page + 1 + remaining
+        if cost < lowest_cost:
+            best, lowest_cost = page + 1, cost
     return best
 
 
-def worth_another_page(*, read: int, planned: int, unseen: int, unknown: int, met: int) -> bool:
-    """Decide after a page whether to read the next one, or to ask for the rest by id.
+def should_read_next_page(*, read: int, planned: int, missing: int, never_searched: int, found: int) -> bool:
+    """Return whether to read the next page, rather than to request the missing jobs by id.
 
-    :param read: pages read in this round.
+    :param read: pages that this round has read.
     :param planned: pages that were worth reading at its start.
-    :param unseen: awaited jobs that the list may hold and that were not met yet.
-    :param unknown: those of them that were never looked for.
-    :param met: awaited jobs on the last page.
+    :param missing: awaited jobs that the list may show and that are not found yet.
+    :param never_searched: those of them that no round has searched before.
+    :param found: awaited jobs on the last page.
     """
-    if unseen == 0:
+    if missing == 0:
         return False
     if read < planned:
         return True
-    if unseen == 1:
+    if missing == 1:
         return False
-    # The list has grown at its head and pushed the rest a little back; or, on a first search, no more pages are
-    # spent than asking for each of them would have cost.
-    return met > 0 or read < unknown
+    # New jobs at the head of the list push the others back. A first search reads no more pages than requests by id
+    # would have cost.
+    return found > 0 or read < never_searched
 
 
-def looks_again(number: int) -> bool:
-    """Tell whether a round looks into the list for those, too, that it did not show.
+def searches_again(round_number: int) -> bool:
+    """Return whether a round also searches the list for the jobs that it did not show before.
 
-    One id at a time they may cost more than all the pages of the list.
+    One by one they may cost more than all pages of the list.
 
-    :param number: of the round, counted from 1.
+    :param round_number: counted from 1.
     """
-    return number in _SOON or number % _NOW_AND_THEN == 0
+    return round_number in _EARLY_SEARCHES or round_number % _SEARCH_EVERY == 0
 
 
-class Listed(NamedTuple):
-    """A job that the list has called unfinished.
+class ListedUnfinished(NamedTuple):
+    """A job that the list shows as unfinished.
 
-    :param since: when it did so first; seconds by any clock.
-    :param checks: how often the job itself was asked since.
+    :param since: when it first did; seconds by any clock.
+    :param checks: how often the job itself was requested since.
     """
 
     since: float
     checks: int = 0
 
 
-def doubtful(listed: Mapping[str, Listed], now: float, number: int) -> list[str]:
-    """Return the jobs to ask for by id although the list has just called them unfinished: few in each round.
+def due_checks(listed: Mapping[str, ListedUnfinished], now: float, seed: int) -> list[str]:
+    """Return the jobs to request by id although the list shows them as unfinished: few in each round.
 
-    :param listed: the jobs that it has called unfinished in this round.
+    :param listed: the jobs that the list has shown as unfinished in this round.
     :param now: seconds by the clock of ``since``.
-    :param number: of the round, counted from 1.
+    :param seed: differs from round to round.
     """
-    due = [job_id for job_id, one in listed.items() if now - one.since >= _FIRST_DOUBT * 2**one.checks]
-    return in_turn(due, number, max(_MIN_DOUBTS, len(listed) // _SHARE_OF_DOUBTS))
+    due = [job_id for job_id, one in listed.items() if now - one.since >= _FIRST_CHECK_AFTER * 2**one.checks]
+    return sample_ids(due, seed, max(_MIN_CHECKS, len(listed) // _JOBS_PER_CHECK))
 
 
-def in_turn(ids: Sequence[str], number: int, count: int) -> list[str]:
-    """Return so many of some ids, others in each round, so that each has its turn.
+def sample_ids(ids: Sequence[str], seed: int, count: int) -> list[str]:
+    """Return at most so many ids, others in each round.
 
-    :param number: of the round, or anything else that differs from round to round.
+    :param seed: differs from round to round.
     """
-    # Drawn, since to go on after the last one would need to know it: the ids change, and processes do.
-    return list(ids) if len(ids) <= count else random.Random(number).sample(ids, count)
+    # Sampled and not in rotation, which would need state: the ids change, and so do the processes.
+    return list(ids) if len(ids) <= count else random.Random(seed).sample(ids, count)

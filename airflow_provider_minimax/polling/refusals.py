@@ -1,4 +1,4 @@
-"""What an error in the middle of a round means: a response to the one id that was asked for, or to whoever asks."""
+"""Refused requests in a round: does the error concern one id or all, and when is the id requested again?"""
 
 from __future__ import annotations
 
@@ -7,50 +7,50 @@ from typing import Final
 
 from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxUpstreamError
 
-#: Refusals in a row after which no more requests are sent in a round.
-MOST_IN_A_ROW: Final = 3
-#: Responses that have nothing to do with the id: the token is refused; there are too many requests.
-_TO_EVERYBODY: Final = frozenset({401, 429})
-#: What was refused once is asked for in every second round, after that in every fourth.
-_EVERY: Final = (1, 2, 4)
+#: Refused requests in a row that end a round.
+MAX_REFUSED_IN_A_ROW: Final = 3
+#: Status codes that do not depend on the id: the token is refused; too many requests.
+_CONCERN_ALL: Final = frozenset({401, 429})
+#: An id that was refused once is requested in every second round, after that in every fourth.
+_ROUNDS_BETWEEN: Final = (1, 2, 4)
 
 
-def end_of_round(refusals: Sequence[MiniMaxError]) -> MiniMaxError | None:
-    """Return the failure that breaks a round off; None where the next id may fare better.
+def round_failure(errors: Sequence[MiniMaxError]) -> MiniMaxError | None:
+    """Return the failure that ends a round; None when the next id may succeed.
 
-    Only a 401 is final for ids that were not asked for. Any other response to an id is one to that id alone, however
-    final it is there, and however many get the same.
+    Only a 401 is final for ids that were not requested. Any other refusal is final for its own id at most, however
+    many ids are refused in the same way.
 
-    :param refusals: those in a row, the last one last.
+    :param errors: of the requests that were refused in a row, the last one last.
     """
-    last = refusals[-1]
-    if last.status in _TO_EVERYBODY or _is_without_response(last):
+    last = errors[-1]
+    if last.status in _CONCERN_ALL or _has_no_response(last):
         return last
-    if len(refusals) < MOST_IN_A_ROW:
+    if len(errors) < MAX_REFUSED_IN_A_ROW:
         return None
     return MiniMaxUpstreamError(
-        f"{len(refusals)} requests in a row were refused, and no more were sent. The last: {last}",
+        f"{len(errors)} requests in a row were refused; this round sends no more. The last error: {last}",
         status=last.status,
         retry_after=last.retry_after,
     )
 
 
-def carried_over(refusals: Sequence[MiniMaxError], failure: MiniMaxError | None) -> list[MiniMaxError]:
-    """Return the refusals that count in the next round as well: after many in a row, one more is enough there.
+def errors_to_carry(errors: Sequence[MiniMaxError], failure: MiniMaxError | None) -> list[MiniMaxError]:
+    """Return the errors that count in the next round as well: after many in a row, one more ends it.
 
-    :param failure: what the round has ended with.
+    :param failure: what ended the round.
     """
-    return list(refusals[1 - MOST_IN_A_ROW :]) if failure is not None and failure not in refusals else []
+    return list(errors[1 - MAX_REFUSED_IN_A_ROW :]) if failure is not None and failure not in errors else []
 
 
-def is_due(number: int, refusals: int) -> bool:
-    """Tell whether something that was refused in earlier rounds is asked for in this one.
+def is_due(round_number: int, refusals: int) -> bool:
+    """Return whether a round requests something that earlier rounds were refused.
 
-    :param number: of the round, counted from 1.
-    :param refusals: in a row, of it alone.
+    :param round_number: counted from 1.
+    :param refusals: in a row, of this id or list.
     """
-    return number % _EVERY[min(refusals, len(_EVERY) - 1)] == 0
+    return round_number % _ROUNDS_BETWEEN[min(refusals, len(_ROUNDS_BETWEEN) - 1)] == 0
 
 
-def _is_without_response(error: MiniMaxError) -> bool:
+def _has_no_response(error: MiniMaxError) -> bool:
     return isinstance(error, MiniMaxUpstreamError) and error.status is None

@@ -1,4 +1,4 @@
-"""The time between two rounds of a wait, and how many failures it stands."""
+"""How often a wait polls, how long, and how many failures it tolerates."""
 
 from __future__ import annotations
 
@@ -9,91 +9,94 @@ from typing import Final, NamedTuple
 
 from airflow_provider_minimax.api.ids import Kind
 
-#: Seconds; a shorter interval is not asked of the service by anybody.
+#: Seconds; no wait polls the service more often.
 SHORTEST_INTERVAL: Final = 1.0
-#: Rounds in a row that may fail in passing before a wait gives up. With the stretching below that is about
-#: eight minutes at the default interval: an upgrade or a short outage of the service costs nobody a wait.
+#: Rounds in a row that may fail before a wait fails. With the backoff below that is about eight minutes at the default
+#: interval: a deployment or a short outage of the service ends no wait.
 MOST_FAILURES: Final = 10
-#: Failing rounds are stretched up to this many seconds (or to the interval, where that is longer).
-LONGEST_STRETCH: Final = 60.0
-#: Seconds after its deadline within which a wait is asked for once more before it is given up: what was final by then,
-#: and is paid for, is not thrown away. A triggerer that comes back has to read the connection first.
-LAST_LOOK: Final = 10.0
-#: Seconds for which a shared poll waits for one response, or one interval where that is shorter, but a second at least.
-#: A response that takes longer is waited for apart, so that it holds up nobody else.
-_LONGEST_PATIENCE: Final = 2.0
-_SHORTEST_PATIENCE: Final = 1.0
-#: Seconds that a deferral lasts at least, or one interval where that is shorter. Airflow's scheduler notes about once a
-#: second, and less often under load, that a worker has let go of a task. One that is back on its way to a worker before
-#: that passes for lost, and its try has failed ("the task instance's state attribute is queued"; seen in 3.3.2).
-_SHORTEST_DEFERRAL: Final = 5.0
-#: Seconds that Airflow waits longer than a trigger's own deadline before it ends a trigger that says nothing.
-_BACKSTOP: Final = 60.0
-#: What is added at random, so that waits that began together drift apart: a tenth of the interval, but no
-#: more than half a second, since it also delays the end of the wait.
+#: Seconds between two rounds after failures at most (or the interval, where that is longer).
+MAX_BACKOFF: Final = 60.0
+#: Seconds after its deadline within which a wait polls a last time, so that a job that was final by then is not lost.
+#: A triggerer that has just restarted has to read the connection first.
+LAST_ROUND_WITHIN: Final = 10.0
+#: Seconds for which a shared poll waits for one response: one interval within these bounds. A slower response arrives
+#: in the background and delays nobody else.
+_MIN_RESPONSE_WAIT: Final = 1.0
+_MAX_RESPONSE_WAIT: Final = 2.0
+#: Seconds for which a task stays deferred at least (or one interval, where that is shorter). Airflow's scheduler
+#: processes a deferral about once a second, and later under load. A task that is queued again before that counts as
+#: lost, and its attempt fails ("the task instance's state attribute is queued"; seen in 3.3.2).
+_MIN_DEFERRAL: Final = 5.0
+#: Seconds after a trigger's own deadline at which Airflow ends a trigger that has sent no event.
+_DEFERRAL_MARGIN: Final = 60.0
+#: Random seconds that are added to an interval, so that waits that started together drift apart: a tenth of it, up to
+#: half a second, since it also delays the end of the wait.
 _JITTER: Final = 0.1
-_LONGEST_JITTER: Final = 0.5
+_MAX_JITTER: Final = 0.5
 
 
-class Patience(NamedTuple):
-    """How often a wait asks, and for how long: seconds."""
+class WaitDefaults(NamedTuple):
+    """Seconds between two rounds, and seconds until the time-out."""
 
     interval: float
     timeout: float
 
 
-#: What a wait does when its task does not say so itself.
-DEFAULTS: Final[Mapping[Kind, Patience]] = {"image": Patience(10.0, 1800.0), "video": Patience(30.0, 3600.0)}
+#: For a task that sets neither.
+DEFAULTS: Final[Mapping[Kind, WaitDefaults]] = {
+    "image": WaitDefaults(10.0, 1800.0),
+    "video": WaitDefaults(30.0, 3600.0),
+}
 
 Uniform = Callable[[float, float], float]
 
 
 def floor(interval: float) -> float:
-    """Return the interval that is used for one that was asked for, in seconds."""
+    """Return the interval that is used for a requested one; seconds."""
     return max(float(interval), SHORTEST_INTERVAL)
 
 
-def pause(
+def next_delay(
     interval: float, failures: int = 0, retry_after: float | None = None, uniform: Uniform = random.uniform
 ) -> float:
     """Return the seconds until the next round.
 
-    :param interval: seconds between two rounds while all is well.
-    :param failures: rounds that have failed in a row; each doubles the pause.
-    :param retry_after: what the service asked for in the last round.
+    :param interval: seconds between two rounds without failures.
+    :param failures: rounds that have failed in a row; each doubles the delay.
+    :param retry_after: seconds of the ``Retry-After`` in the last round.
     """
-    longest = max(interval, LONGEST_STRETCH)
+    longest = max(interval, MAX_BACKOFF)
     seconds = min(interval * 2.0 ** min(failures, 16), longest)
     if retry_after is not None:
         seconds = max(seconds, min(retry_after, longest))
-    return seconds + uniform(0.0, min(_JITTER * seconds, _LONGEST_JITTER))
+    return seconds + uniform(0.0, min(_JITTER * seconds, _MAX_JITTER))
 
 
-def patience(interval: float) -> float:
-    """Return the seconds for which a shared poll waits for one response before it goes on with the others.
-
-    :param interval: seconds between two rounds.
-    """
-    return min(max(interval, _SHORTEST_PATIENCE), _LONGEST_PATIENCE)
+def first_delay(interval: float, uniform: Uniform = random.uniform) -> float:
+    """Return a random delay before the first round of a wait that starts together with many others."""
+    return uniform(0.0, interval)
 
 
-def shortest_deferral(interval: float) -> float:
-    """Return the seconds for which a task that a worker has deferred stays deferred, whatever is found meanwhile.
+def response_wait(interval: float) -> float:
+    """Return the seconds for which a shared poll waits for one response.
 
     :param interval: seconds between two rounds.
     """
-    return min(floor(interval), _SHORTEST_DEFERRAL)
+    return min(max(interval, _MIN_RESPONSE_WAIT), _MAX_RESPONSE_WAIT)
+
+
+def min_deferral(interval: float) -> float:
+    """Return the seconds for which a task stays deferred at least, even if its wait ends sooner.
+
+    :param interval: seconds between two rounds.
+    """
+    return min(floor(interval), _MIN_DEFERRAL)
 
 
 def backstop(left: float, interval: float) -> timedelta:
-    """Return the time-out of a deferral, which is Airflow's own and only strikes where the trigger is silent.
+    """Return the time-out that Airflow applies to a deferral. It ends only a trigger that sends no event.
 
-    :param left: seconds until the trigger's deadline.
+    :param left: seconds until the trigger's own deadline.
     :param interval: seconds between two rounds.
     """
-    return timedelta(seconds=max(0.0, left) + interval + _BACKSTOP)
-
-
-def phase(interval: float, uniform: Uniform = random.uniform) -> float:
-    """Return a random delay before the first round of a wait that starts together with many others."""
-    return uniform(0.0, interval)
+    return timedelta(seconds=max(0.0, left) + interval + _DEFERRAL_MARGIN)

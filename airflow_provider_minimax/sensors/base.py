@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
@@ -12,7 +13,6 @@ from airflow_provider_minimax.api.ids import Kind, ids_given
 from airflow_provider_minimax.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
-    AirflowSkipException,
     AirflowTaskTimeout,
     BaseOperator,
     BaseSensorOperator,
@@ -23,40 +23,43 @@ from airflow_provider_minimax.compat import (
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling import failures, timing
 from airflow_provider_minimax.polling.events import (
-    is_ended_already,
-    is_left_to_a_worker,
+    has_ended_task,
     is_left_to_this_worker,
     result_of,
+    resumes_on_worker,
     timeout_error,
 )
-from airflow_provider_minimax.polling.poller import Poller, WaitFor, check_accepted, check_require
-from airflow_provider_minimax.polling.reader import Answers, Reader
+from airflow_provider_minimax.polling.poller import Poller
+from airflow_provider_minimax.polling.reader import Reader
+from airflow_provider_minimax.polling.results import RoundResult
+from airflow_provider_minimax.polling.wait_spec import WaitSpec, check_accepted, check_require
+from airflow_provider_minimax.sensors.failure_count import load_failures, save_failures
+from airflow_provider_minimax.sensors.flags import skip_on_failure
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
     from airflow.triggers.base import StartTriggerArgs
 
-#: Seconds by which our own check of the time-out comes before Airflow's, which knows no ``never_fail`` and does
-#: not say what was awaited.
-_HEAD_START: Final = 0.05
-#: Where a rescheduled sensor keeps its count of failures.
-_FAILURES_KEY: Final = "minimax_failures"
+#: Seconds by which our check of the time-out precedes Airflow's, which ignores ``never_fail`` and does not name the
+#: pending jobs.
+_TIMEOUT_MARGIN: Final = 0.05
+_AFTER_TIMEOUT: Final = "The jobs continue at the service: clear the task to wait for them again, or raise its timeout."
 
 
 class _StartArgs:
-    """What a sensor starts in the triggerer, made when Airflow asks: much of a task is set after its constructor.
+    """What a sensor starts in the triggerer, made when Airflow reads it: much of a task is set after its constructor.
 
-    Of a mapped sensor nobody calls the constructor, and its class is asked.
+    The constructor of a mapped sensor never runs, and Airflow reads it from the class.
     """
 
     def __get__(self, sensor: MiniMaxJobSensor | None, owner: type[MiniMaxJobSensor]) -> StartTriggerArgs | None:
         if sensor is not None and not sensor.start_from_trigger:
             return None
-        # Imported here, so that reading a DAG file that does without it does not import it.
+        # Imported here: most DAG files do not need it.
         from airflow_provider_minimax.triggers.start_from_trigger import start_args
 
-        # Airflow also asks in the middle of a constructor, before there is an id.
+        # Airflow also reads it inside of the constructor, before the id is set.
         if sensor is None or not hasattr(sensor, f"{owner.kind}_id"):
             return start_args(kind=owner.kind)
         return start_args(**sensor._start_parameters())
@@ -68,7 +71,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
     A subclass names its ``kind``, and sets the attribute ``<kind>_id`` in its constructor.
     """
 
-    #: What is waited for.
+    #: The kind of the awaited jobs.
     kind: ClassVar[Kind]
 
     ui_color = "#f2e6ff"
@@ -101,18 +104,18 @@ class MiniMaxJobSensor(BaseSensorOperator):
         self.accept_statuses = accept_statuses
         self.minimax_conn_id = minimax_conn_id
         self.account = account
-        # Where Airflow starts nothing in the triggerer (before 3.3, or in a test run), the task defers from a worker.
+        # If Airflow starts nothing in the triggerer (before 3.3, or in a test run), the task defers from a worker.
         self.deferrable = deferrable or start_from_trigger or end_from_trigger
         self.start_from_trigger = start_from_trigger
         self.end_from_trigger = end_from_trigger
         self._poller: Poller | None = None
-        self._asking: Reader | None = None
-        self._started = 0.0
+        self._cached_reader: Reader | None = None
+        self._started_at = 0.0
         self._is_killable = False
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
-        """Return the sensor as far as it is known, to be mapped over the rest with ``expand``."""
+        """Return the sensor with some parameters, to be mapped over others with ``expand``."""
         from airflow_provider_minimax.triggers.start_from_trigger import MiniMaxPartial
 
         return MiniMaxPartial.of(super().partial(**kwargs))
@@ -120,7 +123,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
     def _start_parameters(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
-            f"{self.kind}_id": self._given,
+            f"{self.kind}_id": self._given_ids,
             "require": self.require,
             "accept_statuses": list(self.accept_statuses),
             "minimax_conn_id": self.minimax_conn_id,
@@ -128,14 +131,14 @@ class MiniMaxJobSensor(BaseSensorOperator):
             "poke_interval": self.poke_interval,
             "timeout": self.timeout,
             "silent": self.silent_fail,
-            "ends": self._ends_in_the_triggerer,
+            "ends": self._ends_in_triggerer,
         }
 
     @property
-    def _ends_in_the_triggerer(self) -> bool:
-        from airflow_provider_minimax.triggers.endings import may_end_here
+    def _ends_in_triggerer(self) -> bool:
+        from airflow_provider_minimax.triggers.endings import may_end_in_triggerer
 
-        return self.end_from_trigger and may_end_here(vars(self))
+        return self.end_from_trigger and may_end_in_triggerer(vars(self))
 
     def execute(self, context: Context) -> Any:
         """Wait, in the worker or in the triggerer."""
@@ -149,14 +152,14 @@ class MiniMaxJobSensor(BaseSensorOperator):
         return done.xcom_value
 
     def on_kill(self) -> None:
-        """End at once, whether this asks or sleeps: nothing is asked any more.
+        """End the wait at once, in the middle of a request or of a sleep.
 
-        Airflow calls it in the midst of either, and goes on with the task after it; or after an
-        ``execution_timeout``, which has ended the wait already.
+        Airflow calls it in the middle of either, and then continues the task; or after an ``execution_timeout``, which
+        has ended the wait already.
         """
         if self._is_killable:
-            # No Exception, which ``never_fail`` or ``silent_fail`` would stand. Airflow retries it if the task has
-            # retries left, and it was not a person who ended it.
+            # Not an Exception, which ``never_fail`` or ``silent_fail`` would cover. Airflow retries the task if it has
+            # retries left, unless a user has ended it.
             raise SystemExit("The worker was told to stop, so the wait ends. A retry waits again.")
 
     @contextmanager
@@ -168,187 +171,142 @@ class MiniMaxJobSensor(BaseSensorOperator):
             self._is_killable = False
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Ask once for each job that is not known to be final."""
+        """Poll each job that is not known to be final once."""
         with self._flags():
-            poller = self._restore_poller(context)
+            poller = self._get_poller(context)
             failures = poller.failures
             is_last = self._is_overdue(context)
-            found = self._poll(poller, context, is_last=is_last)
-            if found is None and not is_last and self._is_overdue(context):
-                # This round took the time that was left, and a list that it read may be stale.
-                is_last, found = True, self._poll(poller, context, is_last=True)
-            if poller.failures != failures:
-                self._store_failures(context, poller.failures)
-            if found is not None:
-                return PokeReturnValue(is_done=True, xcom_value=self._result(found))
+            completed = self._poll(poller, context, is_last=is_last)
+            if completed is None and not is_last and self._is_overdue(context):
+                # This round took the time that was left, and the list that it read may be stale.
+                is_last, completed = True, self._poll(poller, context, is_last=True)
+            if self.reschedule and poller.failures != failures:
+                save_failures(context, poller.failures)
+            if completed is not None:
+                return PokeReturnValue(is_done=True, xcom_value=self._to_xcom(completed))
             if is_last:
-                raise timeout_error(self.timeout, poller.describe_pending())
+                raise timeout_error(self.timeout, poller.describe_pending(), _AFTER_TIMEOUT)
         return PokeReturnValue(is_done=False)
 
     def _is_overdue(self, context: Context) -> bool:
-        return not self.deferrable and self._run_duration(context) >= self.timeout - _HEAD_START
+        return not self.deferrable and self._run_duration(context) >= self.timeout - _TIMEOUT_MARGIN
 
     def _poll(self, poller: Poller, context: Context, *, is_last: bool) -> list[dict[str, Any]] | None:
-        def read(ids: Collection[str]) -> Answers:
-            # The reader is made at the first question, where a failure of it is one of the wait.
-            reader = self._reader(context)
+        def read(ids: Collection[str]) -> RoundResult:
+            # Made here, so that an error in making it counts as a failed round.
+            reader = self._get_reader(context)
             return reader.read_last(ids) if is_last else reader.read(ids)
 
         try:
             return poller.poll(read)
         except Exception as error:
             if self.silent_fail and failures.is_bug(error):
-                # Airflow's loop would stand anything that it may retry.
-                raise AirflowFailException(str(failures.report(error))) from error
+                # Airflow's loop would tolerate any error that it may retry.
+                raise AirflowFailException(str(failures.to_wait_error(error))) from error
             raise
 
     def execute_complete(self, context: Context, event: object) -> Any:
-        """Return what the trigger found, or raise the error that it met."""
-        if is_left_to_a_worker(event):
+        """Return the jobs of the trigger's event, or raise its error."""
+        if resumes_on_worker(event):
             return self.execute(context)
         if is_left_to_this_worker(event):
-            return self._wait_here(context, event["deadline"])
-        if is_ended_already(event):
-            # A test run of a DAG comes back here also when the trigger has pushed the result and ended the task.
+            return self._wait_in_worker(context, event["deadline"])
+        if has_ended_task(event):
+            # A test run of a DAG gets here even after the trigger has pushed the result and ended the task.
             return None
-        return self._result(result_of(event, self.timeout))
+        return self._to_xcom(result_of(event, self.timeout, _AFTER_TIMEOUT))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Go on after a deferral."""
+        """Resume after a deferral."""
         with self._flags():
             try:
                 return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
             except TaskDeferralTimeout:
-                raise self._out_of_time() from None
+                raise self._deferral_timeout() from None
 
-    def _wait_here(self, context: Context, deadline: float) -> Any:
-        """Go on with a wait that the triggerer could not take on, in this worker and to the same deadline."""
+    def _wait_in_worker(self, context: Context, deadline: float) -> Any:
+        """Continue a wait that the triggerer could not run, in this worker and with the same deadline."""
         self.deferrable, self.mode = False, "poke"
-        self._restore_poller(context)
-        self._started = time.monotonic() - (self.timeout - (deadline - time.time()))
+        self._get_poller(context)
+        self._started_at = time.monotonic() - (self.timeout - (deadline - time.time()))
         with self._killable():
             return super().execute(context)
 
-    def _out_of_time(self) -> AirflowSensorTimeout | AirflowTaskTimeout:
-        """Return what it means that Airflow has ended the trigger, and not the trigger the wait."""
+    def _deferral_timeout(self) -> AirflowSensorTimeout | AirflowTaskTimeout:
+        """Return the error of a trigger that Airflow has ended before it sent an event."""
         limit = self.execution_timeout.total_seconds() if self.execution_timeout else self.timeout
         if self.start_from_trigger and limit < self.timeout:
-            # Of what starts in the triggerer, Airflow counts that time as the execution.
-            return AirflowTaskTimeout(f"Not final within the execution_timeout of {limit:g} s. A retry waits anew.")
-        return timeout_error(self.timeout, "the trigger gave no answer.")
+            # For a task that starts in the triggerer, Airflow counts the time there as its execution.
+            return AirflowTaskTimeout(f"Not final within the execution_timeout of {limit:g} s. A retry waits again.")
+        return timeout_error(self.timeout, "the trigger sent no event.", _AFTER_TIMEOUT)
 
-    @contextmanager
-    def _flags(self) -> Iterator[None]:
-        """Apply ``soft_fail`` and ``never_fail`` as Airflow does in poke mode.
-
-        After a deferral Airflow itself would skip for more errors than in poke mode; and its skip does not say
-        which error it stands for.
-        """
-        try:
-            yield
-        except AirflowSkipException:
-            raise
-        except (AirflowSensorTimeout, AirflowTaskTimeout, AirflowFailException) as error:
-            if self.soft_fail or self.never_fail:
-                raise self._skip(error) from error
-            raise
-        except Exception as error:
-            if self.never_fail:
-                raise self._skip(error) from error
-            raise
-
-    def _skip(self, error: BaseException) -> AirflowSkipException:
-        flag = "soft_fail" if self.soft_fail else "never_fail"
-        return AirflowSkipException(f"Skipped because of {flag}. {type(error).__name__}: {error}")
+    def _flags(self) -> AbstractContextManager[None]:
+        return skip_on_failure(soft_fail=self.soft_fail, never_fail=self.never_fail)
 
     def _defer(self, deadline: float) -> NoReturn:
         from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 
-        poller = self._poller
         self.defer(
-            trigger=MiniMaxJobTrigger(
-                ids=self._ids(),
-                deadline=deadline,
-                kind=self.kind,
-                require=self.require,
-                accept_statuses=self.accept_statuses,
-                minimax_conn_id=self.minimax_conn_id,
-                account=self.account,
-                poke_interval=self.poke_interval,
-                silent=self.silent_fail,
-                failures=poller.failures if poller else 0,
-                single=self._is_single,
-                ends=self._ends_in_the_triggerer,
+            trigger=MiniMaxJobTrigger.from_spec(
+                replace(
+                    self._spec(),
+                    deadline=deadline,
+                    failures=self._poller.failures if self._poller else 0,
+                    single=self._is_single,
+                    ends=self._ends_in_triggerer,
+                )
             ),
             method_name="execute_complete",
             timeout=timing.backstop(deadline - time.time(), self.poke_interval),
         )
 
-    @property
-    def _given(self) -> object:
-        return getattr(self, f"{self.kind}_id")
+    def _spec(self) -> WaitSpec:
+        return WaitSpec.from_kwargs(
+            ids_given(self._given_ids, f"{self.kind}_id")[0],
+            kind=self.kind,
+            require=self.require,
+            accept_statuses=self.accept_statuses,
+            minimax_conn_id=self.minimax_conn_id,
+            account=self.account,
+            poke_interval=self.poke_interval,
+            silent=self.silent_fail,
+        )
 
-    def _ids(self) -> list[str]:
-        return ids_given(self._given, f"{self.kind}_id")[0]
+    @property
+    def _given_ids(self) -> object:
+        return getattr(self, f"{self.kind}_id")
 
     @property
     def _is_single(self) -> bool:
-        return ids_given(self._given, f"{self.kind}_id")[1]
+        return ids_given(self._given_ids, f"{self.kind}_id")[1]
 
-    def _result(self, found: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
-        return found[0] if self._is_single else found
+    def _to_xcom(self, jobs: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
+        return jobs[0] if self._is_single else jobs
 
-    def _reader(self, context: Context) -> Reader:
-        if self._asking is None:
-            # A rescheduled sensor is a new process at each poke: for how long the others have asked counts.
+    def _get_reader(self, context: Context) -> Reader:
+        if self._cached_reader is None:
+            # A rescheduled sensor is a new process at each poke; the time that earlier ones have polled counts.
             age = self._run_duration(context) if self.reschedule else 0.0
-            self._asking = Reader.of(MiniMaxHook(self.minimax_conn_id).get_conn(), self.kind, age=age)
-        return self._asking
+            self._cached_reader = Reader.of(MiniMaxHook(self.minimax_conn_id).get_conn(), self.kind, age=age)
+        return self._cached_reader
 
-    def _restore_poller(self, context: Context) -> Poller:
+    def _get_poller(self, context: Context) -> Poller:
         if self._poller is None:
-            self._started = time.monotonic()
-            wait = WaitFor.check(
-                self._ids(),
-                kind=self.kind,
-                require=self.require,
-                accept_statuses=self.accept_statuses,
-                account=self.account,
-            )
-            self._poller = Poller(wait, failures=self._stored_failures(context), silent=self.silent_fail)
+            self._started_at = time.monotonic()
+            earlier_failures = load_failures(context) if self.reschedule else 0
+            self._poller = Poller(replace(self._spec(), failures=earlier_failures).checked())
         return self._poller
-
-    def _store(self, context: Context) -> Any:
-        """Return where a rescheduled sensor, a new process at each poke, keeps what the next one has to know.
-
-        None before Airflow 3.3: failures are counted anew at each poke then, and passing ones end it by time-out only.
-        """
-        return context.get("task_state_store") if self.reschedule else None
-
-    def _stored_failures(self, context: Context) -> int:
-        """Return the failures in a row of earlier processes."""
-        store = self._store(context)
-        record = store.get(_FAILURES_KEY) if store is not None else None
-        if not isinstance(record, dict) or record.get("try_number") != context["ti"].try_number:
-            return 0
-        failures = record.get("failures")
-        return failures if isinstance(failures, int) else 0
-
-    def _store_failures(self, context: Context, failures: int) -> None:
-        store = self._store(context)
-        if store is not None:
-            store.set(_FAILURES_KEY, {"try_number": context["ti"].try_number, "failures": failures})
 
     def _run_duration(self, context: Context) -> float:
         """Return the seconds since the first poke."""
         if not self.reschedule:
-            return time.monotonic() - self._started
+            return time.monotonic() - self._started_at
         first = context["ti"].get_first_reschedule_date(context)
         return 0.0 if first is None else (datetime.now(UTC) - first).total_seconds()
 
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
-        """Add jitter to Airflow's own interval, and stretch it while the service fails."""
+        """Add jitter to Airflow's own interval, and back off while the service fails."""
         interval = super()._get_next_poke_interval(started_at, run_duration, poke_count)
         return self._poller.pause(interval) if self._poller else interval

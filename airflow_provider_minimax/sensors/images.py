@@ -11,10 +11,10 @@ from airflow_provider_minimax.sensors.base import MiniMaxJobSensor
 class MiniMaxImageSensor(MiniMaxJobSensor):
     """Waits until images are completed, and returns them.
 
-    A passing failure of the service (429, 5xx, no connection) does not end the wait until ten rounds in a row have
-    failed; 401 ends it at once, and so do 402, 403 and 596 in response to its own ids, and a bug of the provider.
+    A failure of the service that may pass (429, 5xx, no connection) ends the wait after ten failed rounds in a row;
+    401 ends it at once, and so do 402, 403 and 596 in response to its own ids, and a bug of the provider.
     ``soft_fail``, ``never_fail``, ``silent_fail`` and ``timeout`` mean the same whether the sensor pokes, is
-    rescheduled or is deferred. It never cancels anything.
+    rescheduled or is deferred. It never cancels a job.
 
     :param image_id: a full image id, or a list of them. Templated; a template that renders a list as text is read as
         that list.
@@ -27,14 +27,13 @@ class MiniMaxImageSensor(MiniMaxJobSensor):
     :param timeout: seconds until the wait fails with ``AirflowSensorTimeout``, which Airflow does not retry; 30 min
         by default.
     :param deferrable: wait in the triggerer, where all waits of an account share one poll. ``exponential_backoff``
-        and ``max_wait`` have no meaning there.
-    :param start_from_trigger: begin in the triggerer, before any worker (Airflow 3.3; elsewhere like ``deferrable``).
-        Constants, templates, results of tasks and mapped ids are resolved there; what cannot be is left to a worker.
-    :param end_from_trigger: when the wait ends well, end the task in the triggerer, with the same XCom. Every failure,
-        and every task of whose result a worker has to make more (``outlets``, ``multiple_outputs``, none with
-        ``do_xcom_push=False``, the result of the DAG), ends on a worker.
-    :return: (XCom) the compact image, or the list of them in the order asked; with ``require="any"`` those that are
-        completed.
+        and ``max_wait`` have no effect there.
+    :param start_from_trigger: start in the triggerer, without a worker (Airflow 3.3; before it, like ``deferrable``).
+        It resolves constants, templates, results of tasks and mapped ids; a worker starts the wait if it cannot.
+    :param end_from_trigger: end a successful task in the triggerer, with the same XCom. A failed one ends on a worker,
+        and so does one with ``outlets``, ``multiple_outputs``, ``do_xcom_push=False`` or the result of the DAG.
+    :return: (XCom) the compact image, or the list of them in the order of ``image_id``; with ``require="any"`` those
+        that are completed.
     :raises MiniMaxModeratedError: an image was moderated.
     :raises MiniMaxJobFailedError: an image failed.
     :raises MiniMaxNotFoundError: an image does not exist.

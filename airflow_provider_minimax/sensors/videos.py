@@ -11,11 +11,11 @@ from airflow_provider_minimax.sensors.base import MiniMaxJobSensor
 class MiniMaxVideoSensor(MiniMaxJobSensor):
     """Waits until videos are completed, and returns them; progress shows in the log.
 
-    Like ``MiniMaxImageSensor`` in all but the defaults: 30 s between two rounds, 60 min until the wait fails. A video
-    that moderation has removed is answered with 404 by the service, and ends the wait as ``MiniMaxNotFoundError``.
+    Like ``MiniMaxImageSensor``, with other defaults: 30 s between two rounds, 60 min until the time-out. For a video
+    that moderation has removed the service responds with 404, and the wait ends with ``MiniMaxNotFoundError``.
 
     :param video_id: a full video id, or a list of them. Templated.
-    :return: (XCom) the compact video, or the list of them in the order asked: ``videoId``, ``status``,
+    :return: (XCom) the compact video, or the list of them in the order of ``video_id``: ``videoId``, ``status``,
         ``statusLabel``, ``statusFinal``, ``createTime``, ``modelID``, ``aspectRatio``, ``desc``, ``width``,
         ``height``, ``url``.
     """

@@ -1,1 +1,1 @@
-"""Waiting without a worker."""
+"""Triggers: waits that need no worker."""

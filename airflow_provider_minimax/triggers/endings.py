@@ -1,4 +1,4 @@
-"""Ending a task in the triggerer."""
+"""End a task in the triggerer."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 log = logging.getLogger(__name__)
 
 
-#: Parameters by which a worker makes more of a result than to push it.
-_WORKERS_OWN: Final = ("multiple_outputs", "outlets", "returns_dag_result")
+#: Parameters by which a worker does more with a result than push it.
+_NEED_A_WORKER: Final = ("multiple_outputs", "outlets", "returns_dag_result")
 
 
 class TaskInstanceKey(Protocol):
-    """What names a task instance."""
+    """Identifies a task instance."""
 
     dag_id: str
     task_id: str
@@ -24,23 +24,23 @@ class TaskInstanceKey(Protocol):
     map_index: int | None
 
 
-def may_end_here(task: Mapping[str, Any]) -> bool:
-    """Tell whether to push its result is all that there is to the end of a task.
+def may_end_in_triggerer(task: Mapping[str, Any]) -> bool:
+    """Return whether the end of a task needs no more than pushing its result.
 
-    :param task: its parameters; what is missing is as Airflow's defaults.
+    :param task: its parameters; a missing one has Airflow's default.
     """
-    return bool(task.get("do_xcom_push", True)) and not any(task.get(name) for name in _WORKERS_OWN)
+    return bool(task.get("do_xcom_push", True)) and not any(task.get(name) for name in _NEED_A_WORKER)
 
 
-async def end_here(ti: TaskInstanceKey, jobs: list[dict[str, Any]], *, single: bool) -> TriggerEvent | None:
-    """Push the result of a task and return the event that ends it with success; None where a worker has to.
+async def end_task(ti: TaskInstanceKey, jobs: list[dict[str, Any]], *, single: bool) -> TriggerEvent | None:
+    """Push the result of a task and return the event that ends it as successful; None if a worker has to.
 
-    The event could carry the value itself, but Airflow 3.3 then hands it on encoded twice.
+    The event could carry the value itself, but Airflow 3.3 then passes it on encoded twice.
     """
     try:
         await _push(ti, jobs[0] if single else jobs, length=None if single else len(jobs))
     except Exception as error:  # noqa: BLE001 - whatever it is, the job is done, and a worker can push it as well
-        log.warning("The result cannot be pushed from here, a worker does it: %s: %s", type(error).__name__, error)
+        log.warning("The triggerer cannot push the result; a worker does. %s: %s", type(error).__name__, error)
         return None
     return TaskSuccessEvent()
 
@@ -49,7 +49,7 @@ async def _push(ti: TaskInstanceKey, value: object, *, length: int | None) -> No
     from airflow.sdk.execution_time.xcom import XCom
 
     if not hasattr(XCom, "aset"):
-        raise NotImplementedError("this Airflow has no way to do so (3.3 has)")
+        raise NotImplementedError("this Airflow cannot push from a triggerer (3.3 can)")
     await XCom.aset(
         "return_value",
         value,

@@ -1,7 +1,7 @@
-"""A wait that begins in the triggerer, before any worker has seen its task (Airflow 3.3).
+"""A wait that starts in the triggerer, before any worker has seen its task (Airflow 3.3).
 
-What a worker would have rendered is resolved here, from shapes that are private to Airflow: they are all in this
-module. What cannot be resolved is left to one worker start, never to a hang.
+This module resolves what a worker would have rendered, from structures that are private to Airflow and that no other
+module touches. If it cannot, a worker starts the wait; the trigger never hangs.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -20,40 +21,36 @@ from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind, ids_given
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling import timing
-from airflow_provider_minimax.polling.events import left_to_a_worker
-from airflow_provider_minimax.polling.poller import WaitFor
-from airflow_provider_minimax.triggers.endings import may_end_here
+from airflow_provider_minimax.polling.events import resume_on_worker
+from airflow_provider_minimax.triggers.endings import may_end_in_triggerer
 from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger, log
 
 if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
 
-#: The time-out that Airflow is told for a mapped sensor, whose own one is not known when it asks.
-_NEVER: Final = timedelta(days=3650)
-#: Seconds in which everything that a wait needs has to be resolved. Airflow's triggerer leaves some questions of
-#: templates unanswered.
-_RESOLVED_WITHIN: Final = 30.0
+#: The time-out of the deferral of a mapped sensor, whose own time-out is not known when Airflow reads it.
+NEVER: Final = timedelta(days=3650)
 #: Parameters of a sensor that may hold a template or the result of another task.
 _RENDERED: Final = ("image_id", "video_id", "minimax_conn_id", "account")
-#: Further parameters that scheduler and triggerer read of a mapped sensor, which nobody constructs there.
+#: Further parameters that scheduler and triggerer read from a mapped sensor, whose constructor never runs there.
 _OPTIONS: Final = (
     *("require", "accept_statuses", "poke_interval", "timeout", "silent_fail"),
     *("start_from_trigger", "end_from_trigger"),
 )
 
 
-class _UnresolvedError(Exception):
+class UnresolvedError(Exception):
     """Why a parameter cannot be resolved without a worker."""
 
 
 def start_args(**parameters: Any) -> StartTriggerArgs:
-    """Return what a sensor tells Airflow to start in the triggerer.
+    """Return the trigger that Airflow starts for a sensor, without a worker.
 
-    :param parameters: of the sensor, as they were given. Its kind alone for a mapped sensor, whose parameters the
-        trigger finds at the task.
+    :param parameters: of the sensor, not rendered. The kind alone for a mapped sensor: its trigger reads the others
+        from the task.
     """
-    limit = _NEVER
+    limit = NEVER
     if "timeout" in parameters:
         limit = timing.backstop(parameters["timeout"], parameters["poke_interval"])
         parameters["limit"] = limit.total_seconds()
@@ -62,14 +59,14 @@ def start_args(**parameters: Any) -> StartTriggerArgs:
 
 
 class MiniMaxPartial(OperatorPartial):
-    """A sensor that is to be mapped, and knows its ``default_args``.
+    """A sensor to be mapped that knows its ``default_args``.
 
-    Airflow applies those to our parameters where a task is constructed, which is on a worker: too late for one that
-    begins in the triggerer.
+    Airflow applies those to our parameters when it constructs the task, on a worker: too late for a wait that starts
+    in the triggerer.
     """
 
     def expand(self, **mapped: Any) -> MappedOperator:
-        """Map, with the defaults of what is neither mapped nor given."""
+        """Map the sensor; parameters that are neither mapped nor given get their defaults."""
         defaults, _ = get_merged_defaults(self.kwargs["dag"], self.kwargs["task_group"], None, None)
         for name in (*_RENDERED, *_OPTIONS):
             if name in defaults and name not in mapped:
@@ -78,19 +75,24 @@ class MiniMaxPartial(OperatorPartial):
 
     @classmethod
     def of(cls, partial: OperatorPartial) -> Self:
-        """Take the place of Airflow's own, which then need not be mapped."""
+        """Replace Airflow's own partial, which then need not be expanded."""
         partial._expand_called = True
         return cls(operator_class=partial.operator_class, kwargs=partial.kwargs, params=partial.params)
 
 
 class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
-    """Resolves what it waits for, and then waits like any other.
+    """Resolves its parameters, and then waits like any other trigger of jobs.
 
     :param kind: the kind of the ids.
-    :param image_id: as the sensor was given it; so are the other parameters.
-    :param limit: seconds that Airflow was told as the trigger's own time-out. It stores when a trigger has to end, and
-        not when it began; with this, the one tells the other, also to a triggerer that takes over.
+    :param image_id: the parameter of the sensor, not rendered; so are ``video_id``, ``minimax_conn_id``, ``account``.
+    :param timeout: seconds from the start of the wait to its deadline.
+    :param limit: seconds of the deferral's own time-out. Airflow stores when a trigger has to end, and not when it
+        started; with this, the start follows from the end, also for a triggerer that takes over.
+    :param options: other fields of ``WaitSpec``.
     """
+
+    #: Seconds to resolve all parameters. Airflow's triggerer never responds to some requests that templates make.
+    resolve_within = 30.0
 
     def __init__(
         self,
@@ -100,10 +102,10 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
         minimax_conn_id: Any = MiniMaxHook.default_conn_name,
         account: Any = None,
         timeout: float = 0.0,
-        limit: float = _NEVER.total_seconds(),
+        limit: float = NEVER.total_seconds(),
         **options: Any,
     ) -> None:
-        super().__init__([], 0.0, kind, minimax_conn_id=minimax_conn_id, account=account, **options)
+        super().__init__([], 0.0, kind=kind, minimax_conn_id=minimax_conn_id, account=account, **options)
         self.image_id = image_id
         self.video_id = video_id
         self.timeout = timeout
@@ -119,7 +121,7 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", {**kwargs, **own}
 
     def shared_stream_key(self) -> None:
-        """Begin alone: what it waits for is not known when Airflow asks. The poll is shared all the same."""
+        """Return None: the ids are not known yet when Airflow calls it. The poll is shared all the same."""
         return
 
     def render_template_fields(
@@ -127,121 +129,136 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
         context: Context,
         jinja_env: jinja2.Environment | None = None,  # noqa: ARG002 - part of the signature
     ) -> None:
-        """Keep the context; there is more to resolve than templates."""
+        """Store the context; there is more to resolve than templates."""
         self._context = context
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Resolve and wait; yield how the wait ended, or that a worker has to begin it."""
-        reason = await self._why_unresolved()
-        if reason is not None:
-            log.warning("This wait cannot begin in the triggerer, a worker begins it: %s", reason)
-            yield TriggerEvent(left_to_a_worker())
+        """Resolve and wait; yield how the wait ended, or that a worker has to start it."""
+        error = await self._try_to_resolve()
+        if error is not None:
+            log.warning("The triggerer cannot start this wait; a worker starts it: %s", error)
+            yield TriggerEvent(resume_on_worker())
             return
         async for event in super().run():
             yield event
 
-    def _earliest(self) -> float:
-        # No worker has to let go of it first.
+    def _not_before(self) -> float:
+        # No worker has to finish its deferral first.
         return 0.0
 
-    async def _why_unresolved(self) -> str | None:
-        """Resolve what this wait needs; None where that went well."""
+    async def _try_to_resolve(self) -> str | None:
+        """Resolve the parameters; return why that failed, None if it did not."""
         try:
-            async with asyncio.timeout(_RESOLVED_WITHIN):
+            async with asyncio.timeout(self.resolve_within):
                 await self._resolve()
-        except _UnresolvedError as error:
+        except UnresolvedError as error:
             return str(error)
         except TimeoutError:
-            return f"what it needs was not to be had within {_RESOLVED_WITHIN:g} s"
+            return f"its parameters could not be resolved within {self.resolve_within:g} s"
         except Exception as error:  # noqa: BLE001 - whatever it is, the worker meets it again and reports it
             return f"{type(error).__name__}: {error}"
         return None
 
     async def _resolve(self) -> None:
-        given = {name: getattr(self, name) for name in _RENDERED}
-        mapped: dict[str, Any] = {}
+        given = {
+            "image_id": self.image_id,
+            "video_id": self.video_id,
+            "minimax_conn_id": self.spec.minimax_conn_id,
+            "account": self.spec.account,
+        }
+        resolved: dict[str, Any] = {}
         if (partial := getattr(self.task, "partial_kwargs", None)) is not None:
-            mapped = await self._mapped()
+            resolved = await self._resolve_mapped()
             given |= {name: partial[name] for name in _RENDERED if name in partial}
             self._take_options(partial)
         for name, value in given.items():
-            setattr(self, name, mapped[name] if name in mapped else await self._value(value))
-        name = f"{self.kind}_id"
+            if name not in resolved:
+                resolved[name] = await self._resolve_value(value)
+        id_name = f"{self.spec.kind}_id"
         try:
-            self.ids, self.single = ids_given(getattr(self, name), name)
-            WaitFor.check(self.ids, kind=self.kind, account=self.account)
+            ids, single = ids_given(resolved[id_name], id_name)
+            self.spec = replace(
+                self.spec,
+                ids=tuple(ids),
+                single=single,
+                minimax_conn_id=resolved["minimax_conn_id"],
+                account=resolved["account"],
+                deadline=self._started_at() + self.timeout,
+            ).checked()
         except MiniMaxBadRequestError as error:
-            # The worker resolves it in its own way, and says what is wrong if it is.
-            raise _UnresolvedError(str(error)) from None
-        self.deadline = self._begun() + self.timeout
+            # The worker resolves it in its own way, and reports what is wrong if it is.
+            raise UnresolvedError(str(error)) from None
 
     def _take_options(self, partial: Mapping[str, Any]) -> None:
         """Take from a mapped task what its constructor would have passed on."""
-        defaults = timing.DEFAULTS[self.kind]
-        self.require = partial.get("require", self.require)
-        self.accept_statuses = tuple(sorted(partial.get("accept_statuses", ())))
-        self.poke_interval = timing.floor(_seconds(partial.get("poke_interval"), defaults.interval))
+        defaults = timing.DEFAULTS[self.spec.kind]
         self.timeout = _seconds(partial.get("timeout"), defaults.timeout)
-        self.silent = bool(partial.get("silent_fail", False))
-        self.ends = bool(partial.get("end_from_trigger", False)) and may_end_here(partial)
+        self.spec = replace(
+            self.spec,
+            require=partial.get("require", self.spec.require),
+            accept_statuses=tuple(sorted(partial.get("accept_statuses", ()))),
+            poke_interval=timing.floor(_seconds(partial.get("poke_interval"), defaults.interval)),
+            silent=bool(partial.get("silent_fail", False)),
+            ends=bool(partial.get("end_from_trigger", False)) and may_end_in_triggerer(partial),
+        )
 
-    async def _mapped(self) -> dict[str, Any]:
+    async def _resolve_mapped(self) -> dict[str, Any]:
         """Return the parameter that this task instance is mapped over, as a worker would get it."""
         expanded = getattr(getattr(self.task, "expand_input", None), "value", None)
         if not isinstance(expanded, Mapping) or len(expanded) != 1:
-            raise _UnresolvedError("it is mapped over more than its id")
+            raise UnresolvedError("it is mapped over more than its id")
         ((name, values),) = expanded.items()
         if name not in _RENDERED:
-            raise _UnresolvedError(f"it is mapped over {name}")
+            raise UnresolvedError(f"it is mapped over {name}")
         reference = _xcom_reference(values)
         if reference is not None:
             values = await self._pull(*reference)
         index = self.task_instance.map_index if self.task_instance else None
         if not isinstance(values, Sequence) or isinstance(values, str) or index is None or index >= len(values):
-            raise _UnresolvedError(f"no value of {name} was found for this task instance")
-        # What another task has returned is no template, whatever it looks like.
-        return {name: values[index] if reference else await self._value(values[index])}
+            raise UnresolvedError(f"{name} has no value for this task instance")
+        # The result of another task is never a template, whatever it looks like.
+        return {name: values[index] if reference else await self._resolve_value(values[index])}
 
-    async def _value(self, given: Any) -> Any:
+    async def _resolve_value(self, given: Any) -> Any:
         """Return what a worker would get for a parameter."""
         if reference := _xcom_reference(given):
             return await self._pull(*reference)
         if isinstance(given, list):
-            return [await self._value(one) for one in given]
+            return [await self._resolve_value(one) for one in given]
         if isinstance(given, str) and "{" in given and self._context is not None:
-            return self._rendered(given, self._context)
+            return self._render_text(given, self._context)
         return given
 
     async def _pull(self, task_id: str, key: str) -> Any:
         ti = self.task_instance
         return await ti.axcom_pull(task_ids=task_id, key=key, map_indexes=None) if ti else None
 
-    def _rendered(self, template: str, context: Context) -> Any:
+    def _render_text(self, template: str, context: Context) -> Any:
         import jinja2
 
-        ti = _Puller(context["ti"])
+        ti = _SingleValueTaskInstance(context["ti"])
         patched: Any = {**context, "ti": ti, "task_instance": ti}
         environment = self.get_template_env()
-        # As for a worker. What the DAG adds to it (macros, say) is missing here, and must not pass for nothing.
+        # As on a worker. What the DAG adds (macros, say) is missing here, and must not render to an empty text.
         environment.undefined = jinja2.StrictUndefined
         return self.render_template(template, patched, environment)
 
-    def _begun(self) -> float:
-        """Return when the wait began, in seconds since the epoch; it stays the same over restarts."""
+    def _started_at(self) -> float:
+        """Return when the wait started, in seconds since the epoch; restarts do not change it."""
         ends_by: datetime | None = getattr(self, "timeout_after", None)
         if ends_by is None:
             return time.time()
         if ends_by.tzinfo is None:
             ends_by = ends_by.replace(tzinfo=UTC)
-        # Airflow tells the trigger the shorter of the two.
+        # Airflow passes the shorter of the two to the trigger.
         limit: timedelta | None = getattr(self.task, "execution_timeout", None)
         return ends_by.timestamp() - min(self.limit, limit.total_seconds() if limit else self.limit)
 
 
-class _Puller:
-    """A task instance for templates, whose ``xcom_pull`` asks for one value.
+class _SingleValueTaskInstance:
+    """A task instance for templates, whose ``xcom_pull`` requests one value.
 
-    Asked for all map indexes, which is its default, Airflow's triggerer would not get the answer decoded, and hang.
+    For all map indexes, which is the default, Airflow's triggerer cannot decode the response, and hangs.
     """
 
     def __init__(self, ti: Any) -> None:
@@ -255,20 +272,20 @@ class _Puller:
 
 
 def _xcom_reference(given: Any) -> tuple[str, str] | None:
-    """Return task and key, when a parameter is the plain result of another task.
+    """Return task and key if a parameter is the plain result of another task.
 
-    :raises _UnresolvedError: it is made from such results (``map``, ``zip``, ``concat``).
+    :raises UnresolvedError: it is computed from such results (``map``, ``zip``, ``concat``).
     """
     data = getattr(given, "data", None)
     if isinstance(data, dict):
         if not data.keys() <= {"task_id", "key"}:
-            raise _UnresolvedError("it is computed from the results of other tasks")
+            raise UnresolvedError("it is computed from the results of other tasks")
         return str(data["task_id"]), str(data.get("key", "return_value"))
     operator, key = getattr(given, "operator", None), getattr(given, "key", None)
     if operator is not None and isinstance(key, str):
         return str(operator.task_id), key
     if hasattr(given, "iter_references"):
-        raise _UnresolvedError("it is computed from the results of other tasks")
+        raise UnresolvedError("it is computed from the results of other tasks")
     return None
 
 

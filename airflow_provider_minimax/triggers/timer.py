@@ -1,4 +1,4 @@
-"""A trigger that only lets time pass."""
+"""A trigger that waits until a moment."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 
 class MiniMaxTimerTrigger(BaseTrigger):
-    """Waits for a moment, so that a task without room at the service holds no worker. It sends nothing.
+    """Waits until a moment, so that a task that the service has no capacity for needs no worker. It sends no request.
 
     :param moment: seconds since the epoch.
-    :param carry: handed back in the event: what the task has to know when it goes on.
+    :param carry: the payload of the event: what the task needs to resume.
     """
 
     def __init__(self, moment: float, carry: dict[str, Any] | None = None) -> None:
@@ -23,13 +23,13 @@ class MiniMaxTimerTrigger(BaseTrigger):
         self.carry = carry or {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the parameters. They are stored, so a name, once used, stays."""
+        """Return the class path and the parameters. They are stored, so their names must not change."""
         return f"{MiniMaxTimerTrigger.__module__}.{MiniMaxTimerTrigger.__qualname__}", {
             "moment": self.moment,
             "carry": self.carry,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Sleep until the moment; yield what was given along."""
+        """Sleep until the moment; yield the payload."""
         await asyncio.sleep(max(0.0, self.moment - time.time()))
         yield TriggerEvent(self.carry)

@@ -46,7 +46,7 @@ def creates(sandbox: Sandbox) -> int:
     return sum(sandbox.stats.count(operation) for operation in CREATES)
 
 
-def test_what_is_created_is_paid_once_and_waited_for_to_its_end(in_the_database: Sandbox) -> None:
+def test_a_create_is_paid_once_and_waited_for_to_its_end(in_the_database: Sandbox) -> None:
     def tasks() -> None:
         MiniMaxCreateImageOperator(task_id="images", prompt="a lamp", quantity=2, deferrable=True, poke_interval=1)
         MiniMaxCreateVideoOperator(task_id="video", prompt="a lamp", deferrable=True, poke_interval=1)

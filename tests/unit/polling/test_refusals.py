@@ -1,13 +1,13 @@
-"""What an error in a round means, and when a refused id has its turn again."""
+"""What an error in a round means, and when a refused id is requested again."""
 
 from __future__ import annotations
 
 import pytest
 
 from airflow_provider_minimax.api import errors
-from airflow_provider_minimax.polling.refusals import carried_over, end_of_round, is_due
+from airflow_provider_minimax.polling.refusals import errors_to_carry, is_due, round_failure
 
-#: Each kind of error that an answer, or the lack of one, can be.
+#: Each kind of error: in a response, or without one.
 OWN: dict[str, errors.MiniMaxError] = {
     "400": errors.MiniMaxBadRequestError("bad", status=400),
     "402": errors.MiniMaxAuthError("no subscription", status=402),
@@ -22,20 +22,20 @@ OWN: dict[str, errors.MiniMaxError] = {
 TO_ALL: dict[str, errors.MiniMaxError] = {
     "401": errors.MiniMaxAuthError("no token", status=401),
     "429": errors.MiniMaxCapacityError("busy", status=429),
-    "no answer": errors.MiniMaxUpstreamError("no connection"),
+    "no response": errors.MiniMaxUpstreamError("no connection"),
 }
 
 
 @pytest.mark.parametrize("name", TO_ALL)
-def test_an_answer_to_whoever_asks_ends_the_round_as_itself(name: str) -> None:
-    assert end_of_round([TO_ALL[name]]) is TO_ALL[name]
-    assert end_of_round([OWN["400"], TO_ALL[name]]) is TO_ALL[name]
+def test_an_error_that_concerns_all_ends_the_round_as_itself(name: str) -> None:
+    assert round_failure([TO_ALL[name]]) is TO_ALL[name]
+    assert round_failure([OWN["400"], TO_ALL[name]]) is TO_ALL[name]
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_one_or_two_refusals_of_an_id_do_not(name: str) -> None:
-    assert end_of_round([OWN[name]]) is None
-    assert end_of_round([OWN[name]] * 2) is None
+def test_one_or_two_refused_ids_do_not_end_the_round(name: str) -> None:
+    assert round_failure([OWN[name]]) is None
+    assert round_failure([OWN[name]] * 2) is None
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_one_or_two_refusals_of_an_id_do_not(name: str) -> None:
     ],
     ids=", ".join,
 )
-def test_three_in_a_row_do_and_are_final_for_nobody_who_was_not_asked_for(names: list[str]) -> None:
-    failure = end_of_round([OWN[name] for name in names])
+def test_three_refused_ids_in_a_row_end_the_round_but_are_final_for_no_other_id(names: list[str]) -> None:
+    failure = round_failure([OWN[name] for name in names])
     assert type(failure) is errors.MiniMaxUpstreamError
     assert str(OWN[names[-1]]) in str(failure)
 
@@ -60,18 +60,18 @@ def test_three_in_a_row_do_and_are_final_for_nobody_who_was_not_asked_for(names:
 @pytest.mark.parametrize(
     ("names", "counted"),
     [
-        pytest.param(["403"] * 3, 2, id="after three in a row, one more is enough in the next round"),
+        pytest.param(["403"] * 3, 2, id="after three in a row, one more ends the next round"),
         pytest.param(["403"] * 2, 0, id="no failure of all"),
         pytest.param(["403", "429"], 0, id="a failure of all needs no other"),
     ],
 )
-def test_what_a_round_has_met_in_a_row_counts_in_the_next_one(names: list[str], counted: int) -> None:
+def test_refusals_in_a_row_count_in_the_next_round(names: list[str], counted: int) -> None:
     refusals = [(OWN | TO_ALL)[name] for name in names]
-    assert carried_over(refusals, end_of_round(refusals)) == refusals[len(refusals) - counted :]
+    assert errors_to_carry(refusals, round_failure(refusals)) == refusals[len(refusals) - counted :]
 
 
-def test_the_failure_carries_what_the_service_asked_for() -> None:
-    failure = end_of_round([errors.MiniMaxUpstreamError("busy", status=503, retry_after=9.0)] * 3)
+def test_the_failure_carries_status_and_retry_after() -> None:
+    failure = round_failure([errors.MiniMaxUpstreamError("busy", status=503, retry_after=9.0)] * 3)
     assert failure is not None
     assert (failure.status, failure.retry_after) == (503, 9.0)
 
@@ -86,5 +86,5 @@ def test_the_failure_carries_what_the_service_asked_for() -> None:
         (9999, [4, 8, 12]),
     ],
 )
-def test_what_is_refused_again_and_again_has_its_turn_less_often(refusals: int, rounds: list[int]) -> None:
+def test_an_id_that_is_refused_again_is_requested_less_often(refusals: int, rounds: list[int]) -> None:
     assert [number for number in range(1, 13) if is_due(number, refusals)] == rounds

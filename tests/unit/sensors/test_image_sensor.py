@@ -41,11 +41,11 @@ READ = "GET /images/{id}"
 @pytest.fixture(autouse=True)
 def _quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.001)
-    monkeypatch.setattr(timing, "LONGEST_STRETCH", 0.01)
+    monkeypatch.setattr(timing, "MAX_BACKOFF", 0.01)
 
 
 class TaskInstance:
-    """What a sensor asks of its task instance."""
+    """What a sensor uses of its task instance."""
 
     def __init__(self) -> None:
         self.try_number = 1
@@ -192,7 +192,7 @@ def test_a_wait_ends_alike_in_every_mode(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_list_comes_back_in_the_order_asked(sandbox: Sandbox, mode: str) -> None:
+def test_a_list_comes_back_in_the_order_of_the_task(sandbox: Sandbox, mode: str) -> None:
     first, second = sandbox.create_image("two lamps", quantity=2)
     found = run(sensor([second, first, second]), mode)
     assert [image["imageId"] for image in found] == [second, first, second]
@@ -239,7 +239,7 @@ def test_a_list_rendered_as_text_is_read_as_a_list(sandbox: Sandbox) -> None:
         ({"imageId": "x"}, "is not a full image id|No image id was given"),
     ],
 )
-def test_what_is_no_image_id_is_refused_before_any_request(sandbox: Sandbox, image_id: object, words: str) -> None:
+def test_an_invalid_image_id_is_refused_before_any_request(sandbox: Sandbox, image_id: object, words: str) -> None:
     with pytest.raises(errors.MiniMaxBadRequestError, match=words):
         run(sensor(image_id), "poke")
     assert not sandbox.calls
@@ -253,7 +253,7 @@ def test_an_image_of_another_account_is_refused_before_any_request(sandbox: Sand
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_account_that_the_connection_works_on_has_no_say(
+def test_the_account_of_the_connection_does_not_restrict_ids(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     connect(monkeypatch, sandbox.url, sandbox.token, account="1")
@@ -274,7 +274,7 @@ def test_more_images_than_an_event_carries_come_back_all_the_same(sandbox: Sandb
 @pytest.mark.parametrize(
     ("options", "end", "words"),
     [
-        pytest.param({}, AirflowSensorTimeout, "within 1800 s: the trigger gave no answer", id="as usual"),
+        pytest.param({}, AirflowSensorTimeout, "within 1800 s: the trigger sent no event", id="as usual"),
         pytest.param({"execution_timeout": timedelta(seconds=60)}, AirflowTaskTimeout, "of 60 s", id="the shorter one"),
         pytest.param({"execution_timeout": timedelta(hours=2)}, AirflowSensorTimeout, "1800 s", id="the longer one"),
         pytest.param(
@@ -288,7 +288,7 @@ def test_more_images_than_an_event_carries_come_back_all_the_same(sandbox: Sandb
         ),
     ],
 )
-def test_a_trigger_that_airflow_has_ended_is_told_by_the_time_that_was_over(
+def test_a_trigger_that_airflow_ended_is_reported_with_the_timeout_that_applied(
     options: dict[str, Any], end: type[BaseException], words: str
 ) -> None:
     waiting = sensor("x", **{"start_from_trigger": True, "timeout": 1800, **options})()
@@ -318,14 +318,14 @@ def test_a_rescheduled_sensor_counts_failures_over_its_processes(sandbox: Sandbo
     assert sandbox.stats.count(READ) == 1 + timing.MOST_FAILURES
 
 
-def test_a_retry_does_not_inherit_the_failures_of_the_try_before(sandbox: Sandbox) -> None:
+def test_a_retry_does_not_inherit_the_failures_of_the_attempt_before(sandbox: Sandbox) -> None:
     image_id = Ways.completed(sandbox)
     sandbox.fail("502-html", operation=READ, times=timing.MOST_FAILURES - 1)
     store = Store(minimax_failures={"try_number": 0, "failures": timing.MOST_FAILURES - 1})
     assert run(sensor(image_id), "reschedule", store=store)["imageId"] == image_id
 
 
-def test_the_interval_is_stretched_and_jittered_while_the_service_fails(sandbox: Sandbox) -> None:
+def test_the_interval_has_jitter_and_backs_off_while_the_service_fails(sandbox: Sandbox) -> None:
     image_id = Ways.broken(sandbox)
     made = sensor(image_id, poke_interval=0.002)()
     context: Any = {"ti": SimpleNamespace(try_number=1)}

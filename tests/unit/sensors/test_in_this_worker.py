@@ -28,21 +28,21 @@ READ = "GET /images/{id}"
 @pytest.fixture
 def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.01)
-    monkeypatch.setattr(timing, "LONGEST_STRETCH", 0.01)
+    monkeypatch.setattr(timing, "MAX_BACKOFF", 0.01)
 
 
 def sensor(image_id: object, **options: Any) -> MiniMaxImageSensor:
     return MiniMaxImageSensor(task_id="wait", image_id=image_id, **{"poke_interval": 0.01, **options})
 
 
-def go_on(waiting: MiniMaxImageSensor, seconds: float = 30.0) -> Any:
-    """Resume a sensor whose trigger could not take the wait on."""
+def resume(waiting: MiniMaxImageSensor, seconds: float = 30.0) -> Any:
+    """Resume a sensor whose trigger could not run the wait."""
     event = events.left_to_this_worker([], time.time() + seconds, 0.0)
     context: Any = {"ti": SimpleNamespace(try_number=1), "task_state_store": None}
     return waiting.resume_execution("execute_complete", {"event": event}, context)
 
 
-# Left to this worker
+# Continued in this worker
 
 
 @pytest.mark.usefixtures("quick_rounds")
@@ -50,47 +50,49 @@ def go_on(waiting: MiniMaxImageSensor, seconds: float = 30.0) -> Any:
 @pytest.mark.parametrize(
     "deferrable", [{"deferrable": True}, {"start_from_trigger": True}], ids=["deferred", "started"]
 )
-def test_a_wait_goes_on_here_and_neither_defers_nor_lets_go_of_the_worker_again(
+def test_a_wait_continues_in_the_worker_and_neither_defers_nor_reschedules_again(
     sandbox: Sandbox, mode: str, deferrable: dict[str, bool]
 ) -> None:
     (image_id,) = sandbox.create_image("a lamp")
-    assert go_on(sensor(image_id, mode=mode, **deferrable))["imageId"] == image_id
+    assert resume(sensor(image_id, mode=mode, **deferrable))["imageId"] == image_id
 
 
 @pytest.mark.usefixtures("quick_rounds")
 @pytest.mark.parametrize(
     ("options", "end"), [({}, AirflowSensorTimeout), ({"soft_fail": True}, AirflowSkipException)], ids=["", "soft"]
 )
-def test_its_deadline_is_the_one_that_it_had(sandbox: Sandbox, options: dict[str, Any], end: type[Exception]) -> None:
+def test_a_wait_that_continues_in_the_worker_keeps_its_deadline(
+    sandbox: Sandbox, options: dict[str, Any], end: type[Exception]
+) -> None:
     (image_id,) = sandbox.create_image("a lamp [stuck]")
     with pytest.raises(end, match="Not final within 86400 s"):
-        go_on(sensor(image_id, timeout=86_400, deferrable=True, **options), seconds=0.3)
+        resume(sensor(image_id, timeout=86_400, deferrable=True, **options), seconds=0.3)
 
 
 @pytest.mark.usefixtures("quick_rounds")
-def test_a_wait_whose_deadline_is_over_is_asked_for_once_more(sandbox: Sandbox) -> None:
+def test_a_wait_whose_deadline_has_passed_is_polled_once_more(sandbox: Sandbox) -> None:
     (image_id,) = sandbox.create_image("a lamp")
     sandbox.finish(image_id, 2)
-    assert go_on(sensor(image_id, deferrable=True), seconds=-60.0)["imageId"] == image_id
+    assert resume(sensor(image_id, deferrable=True), seconds=-60.0)["imageId"] == image_id
 
 
 # A list that is stale
 
 
 @pytest.mark.usefixtures("quick_rounds")
-def test_the_last_poke_asks_the_jobs_themselves(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_poke_requests_jobs_by_id(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [sandbox.create_image("a lamp")[0] for _ in range(3)]
     for image_id in ids:
         sandbox.finish(image_id, 2)
-    real = Reader._take
+    real = Reader._record_page
 
     def take(self: Reader, page: Any, *args: Any) -> set[str]:
         return real(
             self, [{**job, "status": 1, "statusLabel": "processing", "statusFinal": False} for job in page], *args
         )
 
-    monkeypatch.setattr(Reader, "_take", take)
-    found = go_on(sensor(ids, deferrable=True), seconds=0.3)
+    monkeypatch.setattr(Reader, "_record_page", take)
+    found = resume(sensor(ids, deferrable=True), seconds=0.3)
     assert [image["imageId"] for image in found] == ids
     assert sandbox.stats.count(READ) == 3
 
@@ -100,7 +102,7 @@ def test_the_last_poke_asks_the_jobs_themselves(sandbox: Sandbox, monkeypatch: p
 
 @pytest.mark.usefixtures("quick_rounds")
 @pytest.mark.parametrize(("silent", "end"), [(False, TypeError), (True, AirflowFailException)])
-def test_a_bug_ends_a_sensor_at_once_also_a_silent_one(
+def test_a_bug_ends_a_sensor_at_once_even_a_silent_one(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, silent: bool, end: type[Exception]
 ) -> None:
     def broken(*_: object) -> Any:
@@ -108,7 +110,7 @@ def test_a_bug_ends_a_sensor_at_once_also_a_silent_one(
 
     monkeypatch.setattr(Reader, "read", broken)
     with pytest.raises(end, match="a bug") as caught:
-        go_on(sensor(sandbox.create_image("a lamp")[0], silent_fail=silent))
+        resume(sensor(sandbox.create_image("a lamp")[0], silent_fail=silent))
     assert not isinstance(caught.value, errors.MiniMaxError)
 
 
@@ -129,7 +131,7 @@ MiniMaxImageSensor.execute.__wrapped__(sensor, {"ti": SimpleNamespace(try_number
 
 
 @pytest.mark.parametrize("state", ["sleeps", "asks"])
-def test_a_sensor_that_is_killed_ends_at_once_and_asks_no_more(sandbox: Sandbox, state: str) -> None:
+def test_a_killed_sensor_ends_at_once_and_sends_no_more_requests(sandbox: Sandbox, state: str) -> None:
     """Each of its two waits would take an hour."""
     (image_id,) = sandbox.create_image("a lamp [stuck]")
     asked = threading.Event()
@@ -160,10 +162,10 @@ def until(true: Callable[[], bool], worker: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
-def test_after_its_end_a_sensor_is_not_killed_any_more(sandbox: Sandbox) -> None:
+def test_a_finished_sensor_ignores_a_kill(sandbox: Sandbox) -> None:
     """What Airflow does after it, pushing the result, say, is not the wait's to end."""
     (image_id,) = sandbox.create_image("a lamp")
     sandbox.finish(image_id, 2)
     waiting = sensor(image_id, poke_interval=1)
-    assert go_on(waiting)["imageId"] == image_id
+    assert resume(waiting)["imageId"] == image_id
     waiting.on_kill()

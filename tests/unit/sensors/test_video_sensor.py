@@ -50,7 +50,7 @@ def test_progress_is_logged(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) 
     assert " %" in caplog.text
 
 
-def test_a_video_that_moderation_removed_is_told_as_not_found(sandbox: Sandbox) -> None:
+def test_a_video_removed_by_moderation_is_reported_as_not_found(sandbox: Sandbox) -> None:
     with pytest.raises(errors.MiniMaxNotFoundError, match="moderation"):
         wait_for(sandbox.create_video("the light turns [gone]"))
 

@@ -11,7 +11,7 @@ from tests.unit.triggers.support import Triggerer
 @pytest.fixture
 def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.001)
-    monkeypatch.setattr(timing, "LONGEST_STRETCH", 0.01)
+    monkeypatch.setattr(timing, "MAX_BACKOFF", 0.01)
 
 
 @pytest.fixture

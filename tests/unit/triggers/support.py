@@ -59,7 +59,7 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 def scheduler_starts_triggers() -> bool:
     """Tell whether this Airflow's scheduler can start a task in the triggerer.
 
-    Told by its task instance: what a task can be given for it, and its serialization, have been there for longer.
+    Its task instance shows it: the parameters of a task for it, and their serialization, have existed for longer.
     """
     from airflow.models.taskinstance import TaskInstance
 

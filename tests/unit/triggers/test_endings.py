@@ -1,4 +1,4 @@
-"""Ending a task in the triggerer, and what is left to a worker where that cannot be."""
+"""Ending a task in the triggerer, or on a worker if that is impossible."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxError
-from airflow_provider_minimax.polling.events import ended_badly, ended_well, for_an_event, timed_out
+from airflow_provider_minimax.polling.events import ended_badly, ended_well, fit_event, timed_out
 from airflow_provider_minimax.sandbox import Sandbox
-from airflow_provider_minimax.triggers.endings import may_end_here
+from airflow_provider_minimax.triggers.endings import may_end_in_triggerer
 from tests.unit.triggers.support import trigger
 
 pytestmark = pytest.mark.usefixtures("quick_rounds")
@@ -61,11 +61,11 @@ def test_the_result_is_pushed_and_the_task_ends(
 @pytest.mark.parametrize(
     ("xcom", "reason"),
     [
-        pytest.param(SimpleNamespace(), "this Airflow has no way", id="before Airflow 3.3"),
+        pytest.param(SimpleNamespace(), "this Airflow cannot push", id="before Airflow 3.3"),
         pytest.param(XCom(RuntimeError("503")), "RuntimeError: 503", id="the API server is not there"),
     ],
 )
-def test_a_job_that_is_done_is_no_failure_because_its_result_cannot_be_pushed(
+def test_a_completed_job_is_no_failure_if_its_result_cannot_be_pushed(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, xcom: object, reason: str
 ) -> None:
     (image_id,) = sandbox.create_image("a lamp")
@@ -86,20 +86,20 @@ def test_a_job_that_is_done_is_no_failure_because_its_result_cannot_be_pushed(
     ],
     ids=str,
 )
-def test_a_task_may_end_here_where_pushing_its_result_is_all(task: dict[str, Any], may: bool) -> None:
-    assert may_end_here(task) is may
+def test_a_task_may_end_in_the_triggerer_if_its_end_only_pushes_the_result(task: dict[str, Any], may: bool) -> None:
+    assert may_end_in_triggerer(task) is may
 
 
 @pytest.mark.parametrize("jobs", [1, 100])
 def test_an_event_carries_a_hundred_jobs(jobs: int) -> None:
     payload = ended_well([{"imageId": str(number)} for number in range(jobs)])
-    assert for_an_event(payload) is payload
+    assert fit_event(payload) is payload
 
 
-def test_more_are_asked_for_again_by_the_worker() -> None:
-    assert for_an_event(ended_well([{}] * 101)) == {"end": "left to a worker"}
+def test_more_jobs_are_requested_again_by_the_worker() -> None:
+    assert fit_event(ended_well([{}] * 101)) == {"end": "left to a worker"}
 
 
-def test_an_end_without_jobs_is_sent_as_it_is() -> None:
+def test_a_payload_without_jobs_is_sent_unchanged() -> None:
     for payload in (timed_out("5"), ended_badly(MiniMaxError("x"))):
-        assert for_an_event(payload) is payload
+        assert fit_event(payload) is payload

@@ -1,4 +1,4 @@
-"""The trigger: what it stores, that it never holds the loop, and how it ends."""
+"""The trigger: what it stores, how it ends, and that it never blocks the event loop."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import pytest
 
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling import timing
-from airflow_provider_minimax.polling.reader import Answers, Reader
-from airflow_provider_minimax.polling.shared_poll import in_own_thread
+from airflow_provider_minimax.polling.reader import Reader
+from airflow_provider_minimax.polling.results import RoundResult
+from airflow_provider_minimax.polling.threads import run_in_own_thread
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 from tests.unit.triggers.support import deserialize, serialize
@@ -69,22 +70,26 @@ def trigger(image_id: str, seconds: float = 30.0, **options: Any) -> MiniMaxJobT
 
 
 @pytest.mark.parametrize("form", STORED)
-def test_what_is_stored_is_read(form: str) -> None:
+def test_stored_triggers_are_read(form: str) -> None:
     assert MiniMaxJobTrigger(**STORED[form]).serialize() == (
         "airflow_provider_minimax.triggers.jobs.MiniMaxJobTrigger",
         {"fresh_until": 0.0, "cancel_on_kill": False, **STORED[form]},
     )
 
 
-def test_a_trigger_survives_the_way_through_the_database() -> None:
+def test_a_trigger_survives_its_storage() -> None:
     _, kwargs = MiniMaxJobTrigger(**STORED_NOW).serialize()
     assert kwargs == STORED_NOW
     assert deserialize(serialize(kwargs)) == kwargs
 
 
-def test_all_but_ids_and_deadline_have_defaults_for_triggers_stored_without_them() -> None:
+def test_only_ids_and_deadline_are_required() -> None:
     parameters = inspect.signature(MiniMaxJobTrigger).parameters
-    assert [name for name, one in parameters.items() if one.default is one.empty] == ["ids", "deadline"]
+    required = [
+        name for name, one in parameters.items() if one.default is one.empty and one.kind is not one.VAR_KEYWORD
+    ]
+    assert required == ["ids", "deadline"]
+    assert MiniMaxJobTrigger(**{name: STORED_NOW[name] for name in required}).spec.kind == "image"
 
 
 def test_it_fires_once_with_compact_images(sandbox: Sandbox) -> None:
@@ -97,35 +102,33 @@ def test_it_fires_once_with_compact_images(sandbox: Sandbox) -> None:
 # The deadline
 
 
-def test_a_job_that_was_final_in_time_is_not_thrown_away_by_a_triggerer_that_comes_too_late(sandbox: Sandbox) -> None:
+def test_a_job_that_was_final_in_time_is_returned_by_a_triggerer_that_starts_too_late(sandbox: Sandbox) -> None:
     image_id = next(image["imageId"] for image in sandbox.all_images() if image["status"] == 2)
     (event,) = asyncio.run(fire(trigger(image_id, seconds=-3600)))
     assert event["end"] == "completed"
     assert len(sandbox.calls) == 1
 
 
-def test_one_that_was_not_has_timed_out_with_one_request(sandbox: Sandbox) -> None:
+def test_a_job_that_was_not_final_in_time_times_out_after_one_request(sandbox: Sandbox) -> None:
     (image_id,) = sandbox.create_image("a lamp [stuck]")
     (event,) = asyncio.run(fire(trigger(image_id, seconds=-3600)))
     assert event["end"] == "timed out"
-    # On a busy machine it has left the first of its states by the time that it is asked for.
+    # On a busy machine it has left the first of its states by the time of the request.
     assert event["message"].startswith((f"{image_id} (pending", f"{image_id} (queued"))
     assert sandbox.stats.count(READ) == 1
 
 
-def test_a_deadline_before_the_first_round_is_no_reason_not_to_ask(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(timing, "phase", lambda interval: interval)
+def test_a_deadline_before_the_first_round_still_polls_once(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "first_delay", lambda interval: interval)
     image_id = next(image["imageId"] for image in sandbox.all_images() if image["status"] == 2)
     (event,) = asyncio.run(fire(trigger(image_id, seconds=0.1, poke_interval=3600)))
     assert event["end"] == "completed"
 
 
-def test_a_service_that_hangs_does_not_keep_a_wait_long_beyond_its_deadline(
+def test_a_hanging_service_does_not_delay_the_timeout_for_long(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timing, "LAST_LOOK", 0.1)
+    monkeypatch.setattr(timing, "LAST_ROUND_WITHIN", 0.1)
     (image_id,) = sandbox.create_image("a lamp [stuck]")
     sandbox.fail("slow", operation=READ, delay=30.0)
     (event,) = asyncio.run(asyncio.wait_for(fire(trigger(image_id, seconds=0.1)), 20))
@@ -136,7 +139,7 @@ def test_a_service_that_hangs_does_not_keep_a_wait_long_beyond_its_deadline(
 
 
 @pytest.mark.usefixtures("undefined_connections")
-def test_a_connection_that_the_triggerer_does_not_know_leaves_the_wait_to_a_worker_that_stays(
+def test_a_connection_that_is_undefined_in_the_triggerer_moves_the_wait_to_the_worker(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It may know it: a test run of a DAG cannot read those of the database in the place of a triggerer."""
@@ -145,13 +148,13 @@ def test_a_connection_that_the_triggerer_does_not_know_leaves_the_wait_to_a_work
     assert event == {
         "end": "left to this worker",
         "ids": ["user:1000-minimax:2-image:3"],
-        "deadline": waiting.deadline,
+        "deadline": waiting.spec.deadline,
         "fresh_until": 77.0,
     }
     assert "'minimax_default' is not defined in the triggerer" in caplog.text
 
 
-def test_a_connection_that_cannot_be_read_is_an_end_with_a_name_that_does_not_quote_it(
+def test_an_unreadable_connection_fails_the_wait_without_being_quoted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def broken(_: MiniMaxHook) -> Any:
@@ -164,7 +167,7 @@ def test_a_connection_that_cannot_be_read_is_an_end_with_a_name_that_does_not_qu
     assert "secret" not in event["message"]
 
 
-def test_a_token_that_was_taken_away_is_an_end_with_a_name(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_removed_token_fails_the_wait(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MINIMAX_DEFAULT", '{"conn_type": "minimax"}')
     (event,) = asyncio.run(fire(trigger("user:1000-minimax:2-image:3")))
     assert (event["end"], event["error"]) == ("failed", "MiniMaxAuthError")
@@ -173,43 +176,43 @@ def test_a_token_that_was_taken_away_is_an_end_with_a_name(sandbox: Sandbox, mon
 def test_the_first_round_comes_at_a_random_phase_of_the_interval(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[float] = []
+    intervals: list[float] = []
 
     def phase(interval: float) -> float:
-        asked.append(interval)
+        intervals.append(interval)
         return 0.0
 
-    monkeypatch.setattr(timing, "phase", phase)
+    monkeypatch.setattr(timing, "first_delay", phase)
     image_id = next(image["imageId"] for image in sandbox.all_images() if image["status"] == 2)
     asyncio.run(fire(trigger(image_id, poke_interval=20.0)))
-    assert asked == [20.0]
+    assert intervals == [20.0]
 
 
-def test_a_request_under_way_does_not_hold_the_event_loop() -> None:
+def test_a_pending_request_does_not_block_the_event_loop() -> None:
     """Counted, not timed: the loop turns a thousand times before the request may end."""
-    answering = threading.Event()
+    may_end = threading.Event()
 
-    async def turn_while_asking() -> bool:
-        asking = asyncio.create_task(in_own_thread(answering.wait, 30))
+    async def turn_while_pending() -> bool:
+        pending = asyncio.create_task(run_in_own_thread(may_end.wait, 30))
         for _ in range(1000):
             await asyncio.sleep(0)
-        answering.set()
-        return await asking
+        may_end.set()
+        return await pending
 
-    assert asyncio.run(turn_while_asking())
+    assert asyncio.run(turn_while_pending())
 
 
 def test_requests_leave_from_a_thread_of_their_own(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked_in: list[str] = []
+    threads: list[str] = []
     real_read = Reader.read
 
-    def read(self: Reader, ids: Collection[str]) -> Answers:
-        asked_in.append(threading.current_thread().name)
+    def read(self: Reader, ids: Collection[str]) -> RoundResult:
+        threads.append(threading.current_thread().name)
         return real_read(self, ids)
 
     monkeypatch.setattr(Reader, "read", read)
     asyncio.run(fire(trigger(sandbox.create_image("a lamp")[0])))
-    assert set(asked_in) == {"minimax-poll"}
+    assert set(threads) == {"minimax-poll"}
 
 
 def test_an_error_in_the_thread_is_raised_where_it_is_awaited() -> None:
@@ -217,14 +220,14 @@ def test_an_error_in_the_thread_is_raised_where_it_is_awaited() -> None:
         raise LookupError("here")
 
     with pytest.raises(LookupError, match="here"):
-        asyncio.run(in_own_thread(fail))
+        asyncio.run(run_in_own_thread(fail))
 
 
 # When a person ends the task
 
 
 @pytest.mark.parametrize("cancel_on_kill", [True, False])
-def test_a_video_is_cancelled_only_when_told_to(sandbox: Sandbox, cancel_on_kill: bool) -> None:
+def test_a_video_is_cancelled_only_with_cancel_on_kill(sandbox: Sandbox, cancel_on_kill: bool) -> None:
     video_id = sandbox.create_video("a lamp [hold]")
     waiting = trigger(video_id, kind="video", cancel_on_kill=cancel_on_kill)
     asyncio.run(waiting.on_kill())

@@ -11,8 +11,9 @@ import pytest
 
 from airflow_provider_minimax.api.jobs import Job
 from airflow_provider_minimax.polling import events
-from airflow_provider_minimax.polling.poller import Poller, WaitFor
+from airflow_provider_minimax.polling.poller import Poller
 from airflow_provider_minimax.polling.reader import Reader
+from airflow_provider_minimax.polling.wait_spec import WaitSpec
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 from tests.unit.triggers.support import Triggerer, run, trigger
@@ -46,7 +47,7 @@ async def longest_turn(watched: asyncio.Future[Any]) -> float:
 def work_of_one_wait() -> float:
     """Return the seconds that it takes to take in all the jobs of the wait, and to make an event of them."""
     jobs: dict[str, Any] = {str(job["imageId"]): job for page in pages("") for job in page}
-    poller = Poller(WaitFor.check([image_id(number) for number in range(COUNT)]))
+    poller = Poller(WaitSpec(tuple(image_id(number) for number in range(COUNT))).checked())
     begun = time.thread_time()
     found = poller.take(jobs)
     assert found is not None
@@ -54,7 +55,7 @@ def work_of_one_wait() -> float:
     return time.thread_time() - begun
 
 
-def test_a_wait_for_thousands_of_jobs_leaves_the_loop_to_the_others(
+def test_a_wait_for_thousands_of_jobs_does_not_block_the_event_loop(
     sandbox: Sandbox, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def in_memory(*_: object, **__: object) -> Reader:

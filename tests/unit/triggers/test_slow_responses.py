@@ -1,4 +1,4 @@
-"""A shared poll beside responses that are slow, drip or never come: they hold up nobody but those who wait for them."""
+"""A shared poll with responses that are slow, drip or never come: they delay only the waits for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.polling import shared_poll, timing
-from airflow_provider_minimax.polling.lanes import MAX_UNDER_WAY
+from airflow_provider_minimax.polling.senders import MAX_PENDING
 from tests.conftest import connect
 from tests.unit.triggers.support import Triggerer, run, trigger
 
@@ -27,7 +27,7 @@ def image_id(name: object) -> str:
 
 
 class Service:
-    """Answers for the images that it is told of, and holds the responses that it is told to hold.
+    """Responds for the images in ``statuses``, and holds some of its responses.
 
     ``held`` are names of images, or ``LIST``; a response that is held drips a blank now and then until it is released.
     """
@@ -48,7 +48,7 @@ class Service:
         self.held.clear()
         self._released.set()
 
-    def answer(self, path: str, drip: Callable[[], None]) -> tuple[int, Any]:
+    def respond(self, path: str, drip: Callable[[], None]) -> tuple[int, Any]:
         name = path.partition("?")[0].rpartition(":")[2] if "image:" in path else LIST
         with self._lock:
             self.requests[name] += 1
@@ -79,7 +79,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
         def do_GET(self) -> None:
             self.send_started = False
             try:
-                status, body = served.answer(self.path, self._drip)
+                status, body = served.respond(self.path, self._drip)
                 if not self.send_started:
                     self._start(status)
                 self.wfile.write(json.dumps(body).encode())
@@ -119,7 +119,7 @@ async def ends(waits: list[asyncio.Task[Any]]) -> list[str]:
 
 @pytest.mark.parametrize("held", [1, 3])
 def test_ten_healthy_waits_end_while_others_hang(service: Service, triggerer: Triggerer, held: int) -> None:
-    """None of them is in the list, so each is asked for by its id, and those that hang come first."""
+    """None of them is in the list, so each is requested by its id, and the hanging ones come first."""
     hanging, healthy = [f"hangs{n}" for n in range(held)], [f"healthy{n}" for n in range(10)]
     service.statuses = dict.fromkeys([*hanging, *healthy], 2)
     service.held = set(hanging)
@@ -148,27 +148,27 @@ def test_no_more_than_a_few_requests_hang_at_the_same_time(
     service.held = {*hanging, LIST}
 
     async def wait() -> None:
-        many_rounds, real, full = asyncio.Event(), shared_poll.Stream._look, []
+        many_rounds, real, full = asyncio.Event(), shared_poll.Stream._poll, []
 
         async def look(*args: Any) -> Any:
-            if service.holding.total() >= MAX_UNDER_WAY:
+            if service.holding.total() >= MAX_PENDING:
                 full.append(True)
             if len(full) == 10:
                 many_rounds.set()
             return await real(*args)
 
-        monkeypatch.setattr(shared_poll.Stream, "_look", look)
+        monkeypatch.setattr(shared_poll.Stream, "_poll", look)
         waits = [asyncio.create_task(triggerer.run(trigger(image_id(name)))) for name in hanging]
         await many_rounds.wait()
-        assert service.requests.total() == MAX_UNDER_WAY
+        assert service.requests.total() == MAX_PENDING
         service.release()
         assert await ends(waits) == ["completed"] * 12
 
     run(wait())
-    assert service.most_held == MAX_UNDER_WAY
+    assert service.most_held == MAX_PENDING
 
 
-def test_a_list_that_hangs_is_made_up_for_by_id(service: Service, triggerer: Triggerer) -> None:
+def test_a_hanging_list_is_replaced_by_requests_by_id(service: Service, triggerer: Triggerer) -> None:
     healthy = [f"healthy{n}" for n in range(10)]
     service.statuses = dict.fromkeys(healthy, 2)
     service.listed = healthy
@@ -182,10 +182,10 @@ def test_a_list_that_hangs_is_made_up_for_by_id(service: Service, triggerer: Tri
     assert service.requests == {LIST: 1} | dict.fromkeys(healthy, 1)
 
 
-def test_a_wait_whose_image_is_completed_just_before_its_deadline_ends_well_beside_one_that_hangs(
+def test_an_image_completed_just_before_the_deadline_is_returned_beside_a_hanging_one(
     service: Service, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timing, "shortest_deferral", lambda _: 0.0)
+    monkeypatch.setattr(timing, "min_deferral", lambda _: 0.0)
     service.statuses = {"hangs": 2, "late": 1}
     service.held = {"hangs"}
 
@@ -219,7 +219,7 @@ def test_a_response_to_some_ids_ends_no_wait_for_others(service: Service, trigge
     run(wait())
 
 
-def test_a_list_that_is_stale_ends_no_wait_too_late(service: Service, triggerer: Triggerer) -> None:
+def test_a_stale_list_delays_no_wait_beyond_its_deadline(service: Service, triggerer: Triggerer) -> None:
     """The list calls them unfinished for ever; the jobs themselves say that they are completed."""
     names = [f"stale{n}" for n in range(10)]
     service.statuses = dict.fromkeys(names, 2)
@@ -227,8 +227,8 @@ def test_a_list_that_is_stale_ends_no_wait_too_late(service: Service, triggerer:
     def stale_list() -> tuple[int, Any]:
         return 200, {"images": [{"id": name, "imageId": image_id(name), "status": 1} for name in names]}
 
-    real = service.answer
-    service.answer = lambda path, drip: real(path, drip) if "image:" in path else stale_list()  # type: ignore[method-assign]
+    real = service.respond
+    service.respond = lambda path, drip: real(path, drip) if "image:" in path else stale_list()  # type: ignore[method-assign]
 
     async def wait() -> None:
         one = asyncio.create_task(triggerer.run(trigger(*map(image_id, names), seconds=1.0)))
@@ -238,9 +238,7 @@ def test_a_list_that_is_stale_ends_no_wait_too_late(service: Service, triggerer:
     run(wait())
 
 
-def test_who_takes_over_from_a_driver_that_goes_need_not_wait_for_what_hangs(
-    service: Service, triggerer: Triggerer
-) -> None:
+def test_the_next_driver_does_not_wait_for_a_hanging_request(service: Service, triggerer: Triggerer) -> None:
     service.statuses = {"hangs": 2, "healthy": 2}
     service.held = {"hangs"}
 

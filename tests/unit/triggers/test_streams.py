@@ -89,7 +89,7 @@ def test_a_wait_may_join_a_stream_that_runs_and_begin_one_that_has_ended(
 
 
 @pytest.mark.parametrize(("fault", "error"), [("401", "MiniMaxAuthError"), ("596", "MiniMaxAccountOnHoldError")])
-def test_a_fatal_answer_ends_all_waits_with_one_request(
+def test_a_fatal_response_ends_all_waits_with_one_request(
     sandbox: Sandbox, triggerer: Triggerer, fault: str, error: str
 ) -> None:
     """401 is the token's, and 596 to the list that of the account which all of them wait on."""
@@ -101,7 +101,7 @@ def test_a_fatal_answer_ends_all_waits_with_one_request(
 
 
 @pytest.mark.parametrize("fault", ["402", "403"])
-def test_where_everything_is_refused_only_those_who_were_answered_end_as_final_and_few_requests_are_sent(
+def test_if_every_id_is_refused_only_requested_ids_end_as_final_and_few_requests_are_sent(
     sandbox: Sandbox, triggerer: Triggerer, fault: str
 ) -> None:
     ids = [sandbox.create_image(f"lamp {n} [stuck]")[0] for n in range(100)]
@@ -149,7 +149,7 @@ def test_one_id_that_is_refused_ends_no_other_wait(
     assert (events[5]["error"], events[5]["status"]) == (type(error).__name__, error.status)
 
 
-def test_a_renewed_token_is_taken_up_by_a_stream_that_runs(
+def test_a_running_stream_uses_a_renewed_token(
     sandbox: Sandbox, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image_id = sandbox.create_image("a lamp [hold]")[0]
@@ -157,19 +157,19 @@ def test_a_renewed_token_is_taken_up_by_a_stream_that_runs(
     monkeypatch.setenv("AIRFLOW_CONN_MINIMAX_DEFAULT", connection.replace(sandbox.token, "user:1-old"))
 
     async def wait() -> Any:
-        real = shared_poll.Stream._ask
-        asked = 0
+        real = shared_poll.Stream._read_jobs
+        rounds = 0
 
-        async def renew_after_the_first_question(*args: Any) -> Any:
-            nonlocal asked
-            asked += 1
-            answers = await real(*args)
-            if asked == 1:
+        def renew_after_the_first_round(*args: Any) -> Any:
+            nonlocal rounds
+            rounds += 1
+            result = real(*args)
+            if rounds == 1:
                 monkeypatch.setenv("AIRFLOW_CONN_MINIMAX_DEFAULT", connection)
                 sandbox.release(image_id)
-            return answers
+            return result
 
-        monkeypatch.setattr(shared_poll.Stream, "_ask", renew_after_the_first_question)
+        monkeypatch.setattr(shared_poll.Stream, "_read_jobs", renew_after_the_first_round)
         return await triggerer.run(trigger(image_id))
 
     (event,) = run(wait())
@@ -184,7 +184,7 @@ def test_a_wait_that_a_worker_has_just_deferred_is_not_ended_at_once(
     """Airflow's scheduler would take the task for lost. Nor is it asked for again meanwhile."""
     image_id = sandbox.create_image("a lamp")[0]
     sandbox.finish(image_id, status)
-    monkeypatch.setattr(timing, "shortest_deferral", lambda _: 1.5)
+    monkeypatch.setattr(timing, "min_deferral", lambda _: 1.5)
     earliest = time.time() + 1.5
     (event,) = run(triggerer.run(trigger(image_id, seconds=1.0)))
     assert event["end"] == end
@@ -192,19 +192,19 @@ def test_a_wait_that_a_worker_has_just_deferred_is_not_ended_at_once(
     assert len(sandbox.calls) == 1
 
 
-def test_a_passing_failure_stretches_the_interval_and_ends_nothing(sandbox: Sandbox, triggerer: Triggerer) -> None:
+def test_a_passing_failure_ends_no_wait(sandbox: Sandbox, triggerer: Triggerer) -> None:
     image_id = sandbox.create_image("a lamp")[0]
     sandbox.fail("429", operation=READ, times=3, retry_after=0)
     (event,) = run(triggerer.run(trigger(image_id)))
     assert event["end"] == "completed"
 
 
-def test_what_changes_is_logged_for_each_wait_in_its_own_context(
+def test_each_wait_logs_changes_in_its_own_context(
     sandbox: Sandbox, triggerer: Triggerer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     image_id = sandbox.create_image("a lamp")[0]
     run(triggerer.run(trigger(image_id)))
-    lines = [record.getMessage() for record in caplog.records if record.name.endswith("waiting.poller")]
+    lines = [record.getMessage() for record in caplog.records if record.name.endswith("polling.poller")]
     assert lines[-1] == f"{image_id}: completed"
     assert len(lines) == len(set(lines))

@@ -1,4 +1,4 @@
-"""The shapes, private to Airflow, that a wait finds when it begins in the triggerer: one test each.
+"""The private structures of Airflow that a wait meets when it starts in the triggerer: one test each.
 
 They are made by Airflow's own serialization, as a scheduler would store them.
 """
@@ -21,7 +21,7 @@ from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
-from airflow_provider_minimax.triggers.start_from_trigger import _NEVER, MiniMaxStartedJobTrigger, _UnresolvedError
+from airflow_provider_minimax.triggers.start_from_trigger import NEVER, MiniMaxStartedJobTrigger, UnresolvedError
 from tests.unit.triggers.support import run, scheduler_starts_triggers
 
 if not scheduler_starts_triggers():
@@ -64,7 +64,7 @@ STORED: dict[str, dict[str, Any]] = {
 
 
 class TaskInstance:
-    """What a trigger asks of its task instance."""
+    """What a trigger uses of its task instance."""
 
     returned: ClassVar[list[str]] = [FIRST, SECOND]
 
@@ -79,7 +79,7 @@ class TaskInstance:
         return self.returned
 
     def xcom_pull(self, task_ids: str, *, map_indexes: int) -> Any:
-        assert map_indexes == -1, "asked for all indexes, Airflow's triggerer hangs"
+        assert map_indexes == -1, "for all indexes, Airflow's triggerer hangs"
         return [FIRST, SECOND]
 
 
@@ -120,16 +120,16 @@ def made() -> Any:
 
 
 @pytest.mark.parametrize("form", STORED)
-def test_what_is_stored_is_read(form: str) -> None:
+def test_stored_triggers_are_read(form: str) -> None:
     stored = STORED[form]
     path, kwargs = MiniMaxStartedJobTrigger(**stored).serialize()
     assert path == "airflow_provider_minimax.triggers.start_from_trigger.MiniMaxStartedJobTrigger"
     assert {name: kwargs[name] for name in stored} == stored
-    assert kwargs["limit"] == stored.get("limit", _NEVER.total_seconds())
+    assert kwargs["limit"] == stored.get("limit", NEVER.total_seconds())
     assert MiniMaxStartedJobTrigger(**kwargs).serialize() == (path, kwargs)
 
 
-def test_what_a_scheduler_stores_today_is_the_newest_of_these() -> None:
+def test_a_scheduler_stores_the_newest_form() -> None:
     options: dict[str, Any] = {"require": "any", "accept_statuses": ["moderated"], "minimax_conn_id": "prod"}
     today: Any = sensor(image_id=FIRST, account="2", end_from_trigger=True, **options).start_trigger_args
     assert today.trigger_kwargs == STORED["0.1.0"]
@@ -139,31 +139,36 @@ def test_what_a_scheduler_stores_today_is_the_newest_of_these() -> None:
 
 def test_a_constant() -> None:
     trigger = started(lambda: sensor(image_id=FIRST, timeout=60, poke_interval=7, silent_fail=True))
-    assert (trigger.ids, trigger.single, trigger.poke_interval, trigger.silent) == ([FIRST], True, 7, True)
-    assert trigger.deadline == pytest.approx(time.time() + 60, abs=20)
+    assert (trigger.spec.ids, trigger.spec.single, trigger.spec.poke_interval, trigger.spec.silent) == (
+        (FIRST,),
+        True,
+        7,
+        True,
+    )
+    assert trigger.spec.deadline == pytest.approx(time.time() + 60, abs=20)
 
 
 def test_a_list_of_constants() -> None:
     trigger = started(lambda: sensor(image_id=[FIRST, SECOND], require="any"))
-    assert (trigger.ids, trigger.single, trigger.require) == ([FIRST, SECOND], False, "any")
+    assert (trigger.spec.ids, trigger.spec.single, trigger.spec.require) == ((FIRST, SECOND), False, "any")
 
 
 def test_a_template() -> None:
-    assert started(lambda: sensor(image_id="{{ params.image }}")).ids == [FIRST]
+    assert started(lambda: sensor(image_id="{{ params.image }}")).spec.ids == (FIRST,)
 
 
 def test_a_template_that_pulls_an_xcom() -> None:
-    assert started(lambda: sensor(image_id="{{ ti.xcom_pull(task_ids='ids')[1] }}")).ids == [SECOND]
+    assert started(lambda: sensor(image_id="{{ ti.xcom_pull(task_ids='ids')[1] }}")).spec.ids == (SECOND,)
 
 
 def test_a_template_that_gives_a_list_as_text() -> None:
     trigger = started(lambda: sensor(image_id="{{ ti.xcom_pull(task_ids='ids') }}"))
-    assert (trigger.ids, trigger.single) == ([FIRST, SECOND], False)
+    assert (trigger.spec.ids, trigger.spec.single) == ((FIRST, SECOND), False)
 
 
 def test_the_result_of_a_task() -> None:
     trigger = started(lambda: sensor(image_id=made()))
-    assert trigger.ids == [FIRST, SECOND]
+    assert trigger.spec.ids == (FIRST, SECOND)
     ti: Any = trigger.task_instance
     assert ti.pulled == [{"task_ids": "ids", "key": "return_value", "map_indexes": None}]
 
@@ -174,9 +179,14 @@ def test_mapped_over_the_result_of_a_task() -> None:
         MiniMaxImageSensor.partial(task_id="wait", require="any", **options).expand(image_id=made())
 
     trigger = started(build, map_index=1)
-    assert (trigger.ids, trigger.single, trigger.require, trigger.ends) == ([SECOND], True, "any", True)
+    assert (trigger.spec.ids, trigger.spec.single, trigger.spec.require, trigger.spec.ends) == (
+        (SECOND,),
+        True,
+        "any",
+        True,
+    )
     assert trigger.timeout == 60.0
-    assert trigger.poke_interval == 10.0
+    assert trigger.spec.poke_interval == 10.0
 
 
 def test_mapped_over_templates() -> None:
@@ -185,7 +195,7 @@ def test_mapped_over_templates() -> None:
             image_id=[SECOND, "{{ params.image }}"]
         )
 
-    assert started(build, map_index=1).ids == [FIRST]
+    assert started(build, map_index=1).spec.ids == (FIRST,)
 
 
 def test_mapped_over_connections() -> None:
@@ -195,7 +205,7 @@ def test_mapped_over_connections() -> None:
         )
 
     trigger = started(build, map_index=1)
-    assert (trigger.ids, trigger.minimax_conn_id) == ([FIRST], "two")
+    assert (trigger.spec.ids, trigger.spec.minimax_conn_id) == ((FIRST,), "two")
 
 
 def test_mapped_with_default_args() -> None:
@@ -205,14 +215,14 @@ def test_mapped_with_default_args() -> None:
             MiniMaxImageSensor.partial(task_id="wait", image_id=FIRST, poke_interval=8).expand(account=[None, None])
 
     trigger = started(build, task_id="group.wait", map_index=1)
-    assert (trigger.ids, trigger.minimax_conn_id, trigger.account) == ([FIRST], "prod", None)
-    assert trigger.poke_interval == 8
+    assert (trigger.spec.ids, trigger.spec.minimax_conn_id, trigger.spec.account) == ((FIRST,), "prod", None)
+    assert trigger.spec.poke_interval == 8
 
 
 def test_a_video() -> None:
     video_id = FIRST.replace("image", "video")
     trigger = started(lambda: MiniMaxVideoSensor(task_id="wait", start_from_trigger=True, video_id=video_id))
-    assert (trigger.ids, trigger.kind, trigger.timeout) == ([video_id], "video", 3600.0)
+    assert (trigger.spec.ids, trigger.spec.kind, trigger.timeout) == ((video_id,), "video", 3600.0)
 
 
 @pytest.mark.parametrize(
@@ -244,29 +254,29 @@ def test_a_video() -> None:
         ),
     ],
 )
-def test_what_cannot_be_resolved_is_left_to_a_worker(build: Callable[[], Any], words: str) -> None:
-    with pytest.raises((_UnresolvedError, UndefinedError), match=words):
+def test_a_worker_starts_a_wait_that_cannot_be_resolved(build: Callable[[], Any], words: str) -> None:
+    with pytest.raises((UnresolvedError, UndefinedError), match=words):
         started(build, map_index=0)
 
 
-def test_what_another_task_has_returned_is_no_template(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_result_of_another_task_is_no_template(monkeypatch: pytest.MonkeyPatch) -> None:
     template = "{{ params.image }}"
     monkeypatch.setattr(TaskInstance, "returned", [FIRST, template])
 
     def build() -> None:
         MiniMaxImageSensor.partial(task_id="wait", start_from_trigger=True).expand(image_id=made())
 
-    with pytest.raises(_UnresolvedError, match=re.escape(f"{template!r} is not a full image id")):
+    with pytest.raises(UnresolvedError, match=re.escape(f"{template!r} is not a full image id")):
         started(build, map_index=1)
 
 
-def test_of_what_it_is_mapped_over_it_renders_its_own_alone() -> None:
+def test_a_mapped_task_renders_its_own_value_only() -> None:
     def build() -> None:
         MiniMaxImageSensor.partial(task_id="wait", start_from_trigger=True).expand(
             image_id=["{{ nonsense.here }}", "{{ params.image }}"]
         )
 
-    assert started(build, map_index=1).ids == [FIRST]
+    assert started(build, map_index=1).spec.ids == (FIRST,)
 
 
 async def never(*_: object, **__: object) -> None:
@@ -277,17 +287,17 @@ async def unavailable(*_: object, **__: object) -> None:
     raise RuntimeError("503")
 
 
-@pytest.mark.parametrize(("answer", "reason"), [(never, "within 0.05 s"), (unavailable, "RuntimeError: 503")])
-def test_a_question_to_airflow_that_fails_or_has_no_answer_is_left_to_a_worker(
-    answer: Any, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("response", "reason"), [(never, "within 0.05 s"), (unavailable, "RuntimeError: 503")])
+def test_a_worker_starts_a_wait_if_airflow_fails_or_never_responds(
+    response: Any, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     trigger = started(lambda: sensor(image_id=made()))
-    monkeypatch.setattr("airflow_provider_minimax.triggers.start_from_trigger._RESOLVED_WITHIN", 0.05)
-    monkeypatch.setattr(TaskInstance, "axcom_pull", answer)
+    monkeypatch.setattr(TaskInstance, "axcom_pull", response)
 
     async def fire() -> list[Any]:
         async with asyncio.timeout(20):
             again = MiniMaxStartedJobTrigger(**trigger.serialize()[1])
+            again.resolve_within = 0.05
             again.image_id = SimpleNamespace(data={"task_id": "ids"})
             again.task_instance = trigger.task_instance
             return [event.payload async for event in again.run()]
@@ -296,23 +306,23 @@ def test_a_question_to_airflow_that_fails_or_has_no_answer_is_left_to_a_worker(
     assert reason in caplog.text
 
 
-def test_it_says_so_and_fires_instead_of_hanging(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unresolved_wait_logs_the_reason_and_fires(caplog: pytest.LogCaptureFixture) -> None:
     async def fire() -> list[Any]:
         return [event.payload async for event in MiniMaxStartedJobTrigger("image", image_id="12345").run()]
 
     assert asyncio.run(fire()) == [{"end": "left to a worker"}]
-    assert "a worker begins it" in caplog.text
+    assert "a worker starts it" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("stored", "limit"),
     [
-        pytest.param({}, _NEVER, id="mapped"),
+        pytest.param({}, NEVER, id="mapped"),
         pytest.param({"limit": 130.0}, timedelta(seconds=130), id="not mapped"),
     ],
 )
 @pytest.mark.parametrize("execution_timeout", [None, timedelta(seconds=50), timedelta(days=9999)])
-def test_the_deadline_stays_where_it_was_when_a_triggerer_takes_over(
+def test_the_deadline_stays_when_another_triggerer_takes_over(
     stored: dict[str, Any], limit: timedelta, execution_timeout: timedelta | None
 ) -> None:
     trigger = MiniMaxStartedJobTrigger("image", image_id=FIRST, timeout=60.0, **stored)
@@ -324,10 +334,10 @@ def test_the_deadline_stays_where_it_was_when_a_triggerer_takes_over(
     # As Airflow reckons it when it starts the trigger.
     trigger.timeout_after = begun + min(limit, execution_timeout or limit)
     asyncio.run(trigger._resolve())
-    assert trigger.deadline == pytest.approx(begun.timestamp() + 60.0, abs=0.001)
+    assert trigger.spec.deadline == pytest.approx(begun.timestamp() + 60.0, abs=0.001)
 
 
-def test_a_sensor_that_does_not_ask_for_it_starts_on_a_worker() -> None:
+def test_a_sensor_starts_on_a_worker_by_default() -> None:
     plain = MiniMaxImageSensor(task_id="wait", image_id=FIRST)
     assert (plain.start_from_trigger, plain.start_trigger_args, plain.deferrable) == (False, None, False)
 
@@ -339,8 +349,8 @@ WORKERS_OWN: list[dict[str, Any]] = [
 ]
 
 
-def test_what_no_worker_has_deferred_may_end_at_once(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "shortest_deferral", lambda _: 3600.0)
+def test_a_wait_that_no_worker_has_deferred_may_end_at_once(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "min_deferral", lambda _: 3600.0)
     (image_id,) = sandbox.create_image("a lamp")
 
     async def fire() -> list[Any]:
@@ -353,7 +363,7 @@ def test_what_no_worker_has_deferred_may_end_at_once(sandbox: Sandbox, monkeypat
 
 @pytest.mark.parametrize("options", [{}, *WORKERS_OWN], ids=str)
 @pytest.mark.parametrize("is_mapped", [False, True])
-def test_a_task_of_whose_result_a_worker_makes_more_does_not_end_in_the_triggerer(
+def test_a_task_whose_result_needs_a_worker_does_not_end_in_the_triggerer(
     options: dict[str, Any], is_mapped: bool
 ) -> None:
     flags = {"start_from_trigger": True, "end_from_trigger": True, **options}
@@ -364,12 +374,12 @@ def test_a_task_of_whose_result_a_worker_makes_more_does_not_end_in_the_triggere
         else:
             MiniMaxImageSensor(task_id="wait", image_id=FIRST, **flags)
 
-    assert started(build, map_index=0 if is_mapped else -1).ends is (options == {})
+    assert started(build, map_index=0 if is_mapped else -1).spec.ends is (options == {})
 
 
-def test_nor_does_the_task_whose_result_is_that_of_the_dag() -> None:
+def test_the_task_with_the_result_of_the_dag_does_not_end_in_the_triggerer() -> None:
     waiting = sensor(image_id=FIRST, end_from_trigger=True)
-    assert started(lambda: sensor(image_id=FIRST, end_from_trigger=True)).ends
+    assert started(lambda: sensor(image_id=FIRST, end_from_trigger=True)).spec.ends
     waiting.returns_dag_result = True
     arguments: Any = waiting.start_trigger_args
     assert not arguments.trigger_kwargs["ends"]

@@ -1,4 +1,4 @@
-"""The time between two rounds."""
+"""Intervals, delays and deferrals."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def most(low: float, high: float) -> float:
 
 
 @pytest.mark.parametrize(
-    ("asked", "used"), [(0, 1.0), (-5, 1.0), (0.2, 1.0), (1, 1.0), (1.5, 1.5), (10, 10.0), (3600, 3600.0)]
+    ("requested", "used"), [(0, 1.0), (-5, 1.0), (0.2, 1.0), (1, 1.0), (1.5, 1.5), (10, 10.0), (3600, 3600.0)]
 )
-def test_an_interval_is_a_second_at_the_least(asked: float, used: float) -> None:
-    assert timing.floor(asked) == used
+def test_an_interval_is_a_second_at_the_least(requested: float, used: float) -> None:
+    assert timing.floor(requested) == used
 
 
 @pytest.mark.parametrize(
@@ -42,26 +42,26 @@ def test_an_interval_is_a_second_at_the_least(asked: float, used: float) -> None
         pytest.param(300.0, 1, 86_400.0, 300.0, id="nor with a long interval"),
     ],
 )
-def test_a_pause_follows_failures_and_the_service(
+def test_the_delay_follows_failures_and_retry_after(
     interval: float, failures: int, retry_after: float | None, seconds: float
 ) -> None:
-    assert timing.pause(interval, failures, retry_after, none) == seconds
+    assert timing.next_delay(interval, failures, retry_after, none) == seconds
 
 
 @pytest.mark.parametrize(("interval", "jitter"), [(1.0, 0.1), (4.0, 0.4), (5.0, 0.5), (10.0, 0.5), (3600.0, 0.5)])
 def test_jitter_is_a_tenth_and_half_a_second_at_the_most(interval: float, jitter: float) -> None:
-    assert timing.pause(interval, uniform=most) == pytest.approx(interval + jitter)
+    assert timing.next_delay(interval, uniform=most) == pytest.approx(interval + jitter)
 
 
 @pytest.mark.parametrize(("interval", "seconds"), [(0.2, 1.0), (1.0, 1.0), (4.0, 4.0), (10.0, 5.0), (3600.0, 5.0)])
 def test_a_deferral_lasts_one_interval_or_five_seconds_at_the_least(interval: float, seconds: float) -> None:
-    assert timing.shortest_deferral(interval) == seconds
+    assert timing.min_deferral(interval) == seconds
 
 
 def test_waits_that_begin_together_drift_apart() -> None:
-    assert len({timing.pause(10.0) for _ in range(50)}) > 40
+    assert len({timing.next_delay(10.0) for _ in range(50)}) > 40
 
 
 def test_the_first_round_comes_at_a_random_phase_of_the_interval() -> None:
-    assert (timing.phase(10.0, none), timing.phase(10.0, most)) == (0.0, 10.0)
-    assert len({timing.phase(10.0) for _ in range(50)}) > 40
+    assert (timing.first_delay(10.0, none), timing.first_delay(10.0, most)) == (0.0, 10.0)
+    assert len({timing.first_delay(10.0) for _ in range(50)}) > 40

@@ -1,4 +1,4 @@
-"""What befalls a poll that many wait on: faults that are not the service's, drivers that go, threads that hang."""
+"""A poll that many waits share: errors outside the service, cancelled drivers, hanging threads."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from airflow_provider_minimax.api.errors import MiniMaxCapacityError, MiniMaxUps
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling import shared_poll, timing
-from airflow_provider_minimax.polling.poller import Poller, WaitFor
-from airflow_provider_minimax.polling.reader import Answers, Reader
-from airflow_provider_minimax.polling.shared_poll import Stream, Wait
+from airflow_provider_minimax.polling.poller import Poller
+from airflow_provider_minimax.polling.reader import Reader
+from airflow_provider_minimax.polling.results import RoundResult
+from airflow_provider_minimax.polling.shared_poll import Stream
+from airflow_provider_minimax.polling.shared_wait import SharedWait
+from airflow_provider_minimax.polling.wait_spec import WaitSpec
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.unit.triggers.support import Triggerer, run, trigger
 
@@ -36,7 +39,7 @@ class DeadlockImminentError(BaseException):
 
 
 def failing(times: float, error: BaseException, real: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that raises so many times, before it does what it should."""
+    """Return a function that raises so many times before it works."""
     called = 0
 
     def fail(*args: Any, **options: Any) -> Any:
@@ -49,12 +52,12 @@ def failing(times: float, error: BaseException, real: Callable[..., Any]) -> Cal
     return fail
 
 
-#: Where a fault may lie: in a poll's own code, in what Airflow brings, in the machine.
+#: Where an error may come from: our own code, Airflow, the machine.
 PLACES: list[tuple[Any, str]] = [(Reader, "read"), (MiniMaxHook, "aget_settings"), (shared_poll, "start_in_own_thread")]
 
 
 @pytest.mark.parametrize(("owner", "name"), PLACES, ids=[name for _, name in PLACES])
-def test_a_fault_that_passes_ends_no_wait(
+def test_an_error_that_passes_ends_no_wait(
     sandbox: Sandbox, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
 ) -> None:
     ids = [sandbox.create_image("a lamp")[0] for _ in range(3)]
@@ -64,7 +67,7 @@ def test_a_fault_that_passes_ends_no_wait(
 
 
 @pytest.mark.parametrize(("owner", "name"), PLACES, ids=[name for _, name in PLACES])
-def test_a_fault_that_stays_ends_the_waits_with_its_name_and_shows_its_traceback_once(
+def test_a_bug_ends_the_waits_with_its_name_and_logs_its_traceback_once(
     sandbox: Sandbox,
     triggerer: Triggerer,
     monkeypatch: pytest.MonkeyPatch,
@@ -80,7 +83,7 @@ def test_a_fault_that_stays_ends_the_waits_with_its_name_and_shows_its_traceback
     assert shared_poll._shared == {}
 
 
-def test_a_fault_that_is_no_exception_hangs_nobody(
+def test_an_error_that_is_no_exception_leaves_no_wait_hanging(
     sandbox: Sandbox, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(MiniMaxHook, "aget_settings", failing(1e9, DeadlockImminentError("deadlock"), None))
@@ -88,14 +91,14 @@ def test_a_fault_that_is_no_exception_hangs_nobody(
     assert [(event["end"], event["error"]) for event in events] == [("failed", "MiniMaxUpstreamError")] * 3
 
 
-def test_a_fault_in_one_wait_ends_no_other(
+def test_a_bug_in_one_wait_ends_no_other(
     sandbox: Sandbox, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = [sandbox.create_image("a lamp")[0] for _ in range(3)]
     real = Poller.take
 
     def take(self: Poller, *args: Any) -> Any:
-        if self.wait.ids == (ids[1],):
+        if self.spec.ids == (ids[1],):
             raise LookupError("a bug")
         return real(self, *args)
 
@@ -108,29 +111,37 @@ def test_a_fault_in_one_wait_ends_no_other(
 # On a stream alone
 
 
-class Asked:
-    """A stream that notes whom it asks for, and finds what it is told to find."""
+class RecordedStream:
+    """A stream that records the ids of its rounds, and returns a given failure."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, interval: float = 3600.0, *, phase: float = 0.0) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        interval: float = 3600.0,
+        *,
+        phase: float = 0.0,
+        last_round_within: float = 20.0,
+    ) -> None:
         self.rounds: list[list[str]] = []
         self.failure: MiniMaxUpstreamError | MiniMaxCapacityError | None = None
-        self.stream = Stream("image", interval, self._get_settings)
-        monkeypatch.setattr(timing, "phase", lambda interval: phase)
-        monkeypatch.setattr(Stream, "_read", self._read)
+        self.stream = Stream(
+            "image", interval, self._get_settings, first_delay=lambda _: phase, last_round_within=last_round_within
+        )
+        monkeypatch.setattr(Stream, "_read_jobs", self._read_jobs)
 
     async def _get_settings(self) -> Settings:
         return Settings("user:1-token", "http://127.0.0.1:1")
 
-    def _read(self, settings: Settings, waits: Collection[Wait]) -> Answers:
+    def _read_jobs(self, settings: Settings, waits: Collection[SharedWait]) -> RoundResult:
         self.rounds.append([job_id for wait in waits for job_id in wait.poller.pending])
-        return Answers({}, self.failure)
+        return RoundResult({}, self.failure)
 
-    def join(self, number: int, seconds: float = 3600.0) -> Wait:
-        return self.stream.join(Poller(WaitFor((image_id(number),))), time.time() + seconds)
+    def join(self, number: int, seconds: float = 3600.0) -> SharedWait:
+        return self.stream.join(Poller(WaitSpec((image_id(number),))), time.time() + seconds)
 
 
 async def until(true: Callable[[], bool]) -> None:
-    """Give way to threads until one of them has brought something about."""
+    """Yield to threads until a condition is true."""
     for _ in range(20_000):
         if true():
             return
@@ -148,35 +159,31 @@ async def end(task: asyncio.Task[Any]) -> None:
     await asyncio.wait([task])
 
 
-def test_after_its_deadline_a_wait_is_asked_for_once_more_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_its_deadline_a_wait_is_polled_once_more_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     async def wait() -> None:
-        asked = Asked(monkeypatch)
-        soon, _ = asked.join(1, seconds=0.2), asked.join(2)
-        driver = asyncio.create_task(asked.stream.drive())
+        recorded = RecordedStream(monkeypatch)
+        soon, _ = recorded.join(1, seconds=0.2), recorded.join(2)
+        driver = asyncio.create_task(recorded.stream.drive())
         assert (await soon.end)["end"] == "timed out"
         await end(driver)
-        assert [sorted(ids) for ids in asked.rounds] == [[image_id(1), image_id(2)], [image_id(1)]]
+        assert [sorted(ids) for ids in recorded.rounds] == [[image_id(1), image_id(2)], [image_id(1)]]
 
     run(wait())
 
 
-def test_a_deadline_passes_though_nobody_drives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "LAST_LOOK", 0.1)
-
+def test_a_deadline_passes_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     async def wait() -> None:
-        asked = Asked(monkeypatch)
-        assert (await asked.join(1, seconds=0.1).end)["end"] == "timed out"
-        assert asked.rounds == []
+        recorded = RecordedStream(monkeypatch, last_round_within=0.1)
+        assert (await recorded.join(1, seconds=0.1).end)["end"] == "timed out"
+        assert recorded.rounds == []
 
     run(wait())
 
 
-def test_many_deadlines_at_once_are_met_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "LAST_LOOK", 0.0)
-
+def test_many_deadlines_at_once_are_spread_over_turns_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     async def wait() -> int:
-        asked = Asked(monkeypatch)
-        waits = [asked.join(number, seconds=-1.0) for number in range(200)]
+        recorded = RecordedStream(monkeypatch, last_round_within=0.0)
+        waits = [recorded.join(number, seconds=-1.0) for number in range(200)]
         ended: list[int] = [0]
         for _ in range(10 * len(waits)):
             await asyncio.sleep(0)
@@ -184,47 +191,46 @@ def test_many_deadlines_at_once_are_met_in_turns(monkeypatch: pytest.MonkeyPatch
         assert ended[-1] == len(waits)
         return max(after - before for before, after in itertools.pairwise(ended))
 
-    assert run(wait()) <= shared_poll._AT_ONCE
+    assert run(wait()) <= shared_poll.MAX_PER_TURN
 
 
 @pytest.mark.parametrize("failure", [None, MiniMaxCapacityError("busy", status=429, retry_after=5.0)], ids=str)
-def test_who_takes_over_the_wheel_keeps_to_the_next_round(monkeypatch: pytest.MonkeyPatch, failure: Any) -> None:
+def test_the_next_driver_keeps_to_the_time_of_the_next_round(monkeypatch: pytest.MonkeyPatch, failure: Any) -> None:
     async def drive() -> None:
-        asked = Asked(monkeypatch, interval=0.05)
-        asked.failure = failure
-        monkeypatch.setattr(timing, "LONGEST_STRETCH", 3600.0)
+        recorded = RecordedStream(monkeypatch, interval=0.05)
+        recorded.failure = failure
+        monkeypatch.setattr(timing, "MAX_BACKOFF", 3600.0)
         pauses: list[tuple[int, float | None]] = []
 
         def pause(interval: float, failures: int = 0, retry_after: float | None = None) -> float:
             pauses.append((failures, retry_after))
             return 3600.0
 
-        monkeypatch.setattr(timing, "pause", pause)
-        asked.join(1)
-        first, second = (asyncio.create_task(asked.stream.drive()) for _ in range(2))
+        monkeypatch.setattr(timing, "next_delay", pause)
+        recorded.join(1)
+        first, second = (asyncio.create_task(recorded.stream.drive()) for _ in range(2))
         await until(lambda: len(pauses) == 2)
         await end(first)
         await turns()
         await end(second)
-        third = asyncio.create_task(asked.stream.drive())
+        third = asyncio.create_task(recorded.stream.drive())
         await turns()
         await end(third)
-        assert len(asked.rounds) == 1
+        assert len(recorded.rounds) == 1
         assert pauses[-1] == ((1, 5.0) if failure else (0, None))
 
     run(drive())
 
 
-def test_a_thread_that_a_driver_leaves_behind_asks_no_further_and_no_other_asks_beside_it(
+def test_the_thread_of_a_cancelled_driver_stops_and_no_other_runs_beside_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(timing, "phase", lambda interval: 0.0)
-    answering, asked, at_once = threading.Event(), [], []
+    may_respond, requested, at_once = threading.Event(), [], []
 
-    def ask(job_id: str) -> dict[str, Any]:
+    def get_job(job_id: str) -> dict[str, Any]:
         at_once.append(job_id)
-        asked.append(job_id)
-        answering.wait(20)
+        requested.append(job_id)
+        may_respond.wait(20)
         assert at_once == [job_id]
         at_once.clear()
         return {"imageId": job_id, "status": 2}
@@ -233,26 +239,26 @@ def test_a_thread_that_a_driver_leaves_behind_asks_no_further_and_no_other_asks_
         return Settings("user:1-token", "http://127.0.0.1:1")
 
     async def drive() -> None:
-        stream = Stream("image", 0.001, get_settings)
-        stream._reader = Reader("image", ask, lambda account: (), stream._go_on)
-        many = stream.join(Poller(WaitFor(tuple(image_id(number) for number in range(20)))), time.time() + 60)
+        stream = Stream("image", 0.001, get_settings, first_delay=lambda _: 0.0)
+        stream._reader = Reader("image", get_job, lambda account: (), stream._stop_if_abandoned)
+        many = stream.join(Poller(WaitSpec(tuple(image_id(number) for number in range(20)))), time.time() + 60)
         first = asyncio.create_task(stream.drive())
-        await until(lambda: bool(asked))
+        await until(lambda: bool(requested))
         await end(first)
         stream.leave(many)
-        one = stream.join(Poller(WaitFor((image_id(99),))), time.time() + 60)
+        one = stream.join(Poller(WaitSpec((image_id(99),))), time.time() + 60)
         second = asyncio.create_task(stream.drive())
         await turns()
-        assert len(asked) == 1
-        answering.set()
+        assert len(requested) == 1
+        may_respond.set()
         assert (await one.end)["end"] == "completed"
         await end(second)
-        assert asked[1:] == [image_id(99)]
+        assert requested[1:] == [image_id(99)]
 
     run(drive())
 
 
-def test_a_reader_that_lives_for_days_forgets_those_who_have_gone(sandbox: Sandbox, triggerer: Triggerer) -> None:
+def test_a_reader_forgets_the_ids_of_waits_that_have_left(sandbox: Sandbox, triggerer: Triggerer) -> None:
     async def wait() -> Any:
         stuck = asyncio.create_task(triggerer.run(trigger(sandbox.create_image("a lamp [stuck]")[0])))
         for _ in range(3):
@@ -264,4 +270,4 @@ def test_a_reader_that_lives_for_days_forgets_those_who_have_gone(sandbox: Sandb
         return stream._reader
 
     reader = run(wait())
-    assert (len(reader._ranks), len(reader._accounts), reader._refusals) == (1, 1, {})
+    assert (len(reader._jobs.by_id), reader._jobs.refusals) == (1, {})

@@ -1,4 +1,4 @@
-"""Rounds of asking, counted, over a service that is written here."""
+"""The requests of each round, counted by a fake service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.jobs import Job
-from airflow_provider_minimax.polling.reader import Answers, Reader
+from airflow_provider_minimax.polling.reader import Reader
+from airflow_provider_minimax.polling.results import RoundResult
 
 
 def image_id(number: int, account: int = 1) -> str:
@@ -18,7 +19,7 @@ def image_id(number: int, account: int = 1) -> str:
 
 
 class Service:
-    """Accounts with lists of images, newest first, that counts what it is asked."""
+    """Accounts with lists of images, newest first, that counts its requests."""
 
     def __init__(self, page_size: int, **accounts: Sequence[str]) -> None:
         self.lists = {name.removeprefix("account"): list(ids) for name, ids in accounts.items()}
@@ -26,21 +27,21 @@ class Service:
         self.hidden: set[str] = set()
         self.pages = self.ids = 0
         self.failing: errors.MiniMaxError | None = None
-        #: What an id, or the list of an account, answers instead.
+        #: The error in the response to an id, or to the list of an account.
         self.refusals: dict[str, errors.MiniMaxError] = {}
 
     @property
     def requests(self) -> int:
         return self.pages + self.ids
 
-    def ask(self, job_id: str) -> Job:
+    def get_job(self, job_id: str) -> Job:
         self.ids += 1
         self._fail(job_id)
         if not any(job_id in ids for ids in self.lists.values()) and job_id not in self.hidden:
             raise errors.MiniMaxNotFoundError("gone", status=404)
         return {"imageId": job_id, "status": 2}
 
-    def walk(self, account: str) -> Iterator[list[Job]]:
+    def iter_pages(self, account: str) -> Iterator[list[Job]]:
         ids = self.lists[account]
         for start in range(0, len(ids), self.page_size):
             self.pages += 1
@@ -53,14 +54,14 @@ class Service:
             raise error
 
     def reader(self, **options: Any) -> Reader:
-        return Reader("image", self.ask, self.walk, **options)
+        return Reader("image", self.get_job, self.iter_pages, **options)
 
     def round(self, reader: Reader, ids: Sequence[str]) -> int:
-        """Return what a round costs; it has to answer for every id."""
+        """Return the requests of a round, which has to return a result for every id."""
         before = self.requests
-        answers = reader.read(ids)
-        assert set(answers.jobs) == set(ids)
-        assert answers.failure is None
+        result = reader.read(ids)
+        assert set(result.jobs) == set(ids)
+        assert result.failure is None
         return self.requests - before
 
 
@@ -80,7 +81,7 @@ def test_one_image_costs_one_request() -> None:
     assert [service.round(reader, ids[7:8]) for _ in range(3)] == [1, 1, 1]
 
 
-def test_images_that_the_list_does_not_show_are_looked_for_once_and_then_asked_for_by_id() -> None:
+def test_images_missing_from_the_list_are_searched_once_and_then_requested_by_id() -> None:
     service = Service(10, account1=[image_id(n) for n in range(1000)])
     old = [image_id(5000 + n) for n in range(4)]
     service.hidden = set(old)
@@ -100,7 +101,7 @@ def test_images_that_the_list_shows_late_are_found_in_it_soon() -> None:
     assert [service.round(reader, ids) for _ in range(3)] == [2, 2, 2]
 
 
-def test_an_image_beyond_is_found_by_the_way_when_others_are_read_from_the_list() -> None:
+def test_an_image_that_was_not_listed_is_found_when_the_list_is_read_for_others() -> None:
     ids = [image_id(n) for n in range(100)]
     service = Service(100, account1=ids[:50])
     service.hidden = set(ids)
@@ -111,7 +112,7 @@ def test_an_image_beyond_is_found_by_the_way_when_others_are_read_from_the_list(
     assert [service.round(reader, ids) for _ in range(2)] == [1, 1]
 
 
-def test_many_far_back_are_found_and_their_place_is_remembered() -> None:
+def test_many_images_far_back_are_found_and_their_place_is_remembered() -> None:
     ids = [image_id(n) for n in range(3000)]
     service = Service(100, account1=ids)
     reader = service.reader()
@@ -134,12 +135,12 @@ def test_each_account_has_its_own_list() -> None:
     assert service.round(service.reader(), first[:9] + second[:9]) == 2
 
 
-def test_an_image_that_is_gone_does_not_spoil_the_round() -> None:
+def test_a_missing_image_does_not_fail_the_round() -> None:
     ids = [image_id(n) for n in range(5)]
     service = Service(100, account1=ids)
-    answers = service.reader().read([*ids, image_id(77)])
-    assert isinstance(answers.jobs[image_id(77)], errors.MiniMaxNotFoundError)
-    assert answers.failure is None
+    result = service.reader().read([*ids, image_id(77)])
+    assert isinstance(result.jobs[image_id(77)], errors.MiniMaxNotFoundError)
+    assert result.failure is None
 
 
 DOWN = errors.MiniMaxUpstreamError("down", status=502)
@@ -158,21 +159,21 @@ BAD = errors.MiniMaxBadRequestError("400", status=400)
 def test_a_failure_that_concerns_all_ends_the_round_with_one_request(failure: errors.MiniMaxError, count: int) -> None:
     service = Service(100, account1=[])
     service.failing = failure
-    answers = service.reader().read([image_id(n) for n in range(count)])
-    assert (answers.jobs, answers.failure, service.requests) == ({}, failure, 1)
+    result = service.reader().read([image_id(n) for n in range(count)])
+    assert (result.jobs, result.failure, service.requests) == ({}, failure, 1)
 
 
 @pytest.mark.parametrize("refusal", [DOWN, BAD, FORBIDDEN, UNPAID, ON_HOLD], ids=str)
-def test_where_everything_is_refused_three_requests_are_sent_and_then_one_a_round(
+def test_if_every_id_is_refused_a_round_sends_three_requests_and_later_rounds_one(
     refusal: errors.MiniMaxError,
 ) -> None:
-    """Each is a response to the id that was asked for; of the others nothing is known."""
+    """Each is a response to the requested id; nothing is known of the others."""
     service = Service(100, account1=[])
     service.failing = refusal
     reader, ids = service.reader(), [image_id(n) for n in range(50)]
-    answers = reader.read(ids)
-    assert answers.jobs == dict.fromkeys(ids[:3], refusal)
-    assert (type(answers.failure).__name__, service.requests) == ("MiniMaxUpstreamError", 3)
+    result = reader.read(ids)
+    assert result.jobs == dict.fromkeys(ids[:3], refusal)
+    assert (type(result.failure).__name__, service.requests) == ("MiniMaxUpstreamError", 3)
     assert reader.read(ids[3:]).jobs == {ids[3]: refusal}
     assert service.requests == 4
 
@@ -181,74 +182,72 @@ def test_a_list_on_hold_stands_for_all_jobs_of_its_account_and_for_no_other() ->
     first, second = [image_id(n, 1) for n in range(9)], [image_id(n, 2) for n in range(9)]
     service = Service(100, account1=first, account2=second)
     service.refusals["1"] = ON_HOLD
-    answers = service.reader().read([*first, *second])
-    assert {job_id for job_id, found in answers.jobs.items() if found is ON_HOLD} == set(first)
-    assert (len(answers.jobs), answers.failure, service.requests) == (18, None, 2)
+    result = service.reader().read([*first, *second])
+    assert {job_id for job_id, found in result.jobs.items() if found is ON_HOLD} == set(first)
+    assert (len(result.jobs), result.failure, service.requests) == (18, None, 2)
 
 
 # A list that is stale
 
 
 def stale_service(count: int) -> tuple[Service, list[str]]:
-    """Return a service whose list calls for ever unfinished what is completed, and its ids."""
+    """Return a service whose list shows completed jobs as unfinished for ever, and its ids."""
 
     class Stale(Service):
-        def walk(self, account: str) -> Iterator[list[Job]]:
-            for page in super().walk(account):
+        def iter_pages(self, account: str) -> Iterator[list[Job]]:
+            for page in super().iter_pages(account):
                 yield [{**job, "status": 1} for job in page]
 
     ids = [image_id(n) for n in range(count)]
     return Stale(100, account1=ids), ids
 
 
-def completed(answers: Answers) -> set[str]:
+def completed(result: RoundResult) -> set[str]:
     return {
-        job_id
-        for job_id, job in answers.jobs.items()
-        if not isinstance(job, errors.MiniMaxError) and job["status"] == 2
+        job_id for job_id, job in result.jobs.items() if not isinstance(job, errors.MiniMaxError) and job["status"] == 2
     }
 
 
-def ten_seconds_a_round(reader: Reader, clock: list[float], ids: Sequence[str]) -> Answers:
+def ten_seconds_a_round(reader: Reader, clock: list[float], ids: Sequence[str]) -> RoundResult:
     clock[0] += 10.0
     return reader.read(ids)
 
 
 @pytest.mark.parametrize(("count", "most"), [(2, 2), (10, 5), (100, 5), (1000, 20)])
-def test_what_a_stale_list_calls_unfinished_is_asked_for_by_id_few_in_a_round(count: int, most: int) -> None:
+def test_jobs_that_a_stale_list_shows_as_unfinished_are_checked_few_in_a_round(count: int, most: int) -> None:
     service, ids = stale_service(count)
     clock = [0.0]
-    reader, awaited, asked = service.reader(clock=lambda: clock[0]), list(ids), []
+    reader, awaited, requested = service.reader(clock=lambda: clock[0]), list(ids), []
     for _ in range(180):
         before = service.ids
         done = completed(ten_seconds_a_round(reader, clock, awaited)) if awaited else set()
-        asked.append(service.ids - before)
+        requested.append(service.ids - before)
         awaited = [job_id for job_id in awaited if job_id not in done]
     assert awaited == []
-    assert (asked[:9], max(asked)) == ([0] * 9, most)
+    assert (requested[:9], max(requested)) == ([0] * 9, most)
 
 
-def test_a_list_that_is_right_about_what_is_unfinished_is_doubted_less_and_less() -> None:
+def test_a_list_that_proves_right_is_checked_less_and_less() -> None:
     class Running(Service):
-        def ask(self, job_id: str) -> Job:
-            return {**super().ask(job_id), "status": 1}
+        def get_job(self, job_id: str) -> Job:
+            return {**super().get_job(job_id), "status": 1}
 
-        def walk(self, account: str) -> Iterator[list[Job]]:
-            for page in super().walk(account):
+        def iter_pages(self, account: str) -> Iterator[list[Job]]:
+            for page in super().iter_pages(account):
                 yield [{**job, "status": 1} for job in page]
 
     ids = [image_id(n) for n in range(3)]
     service, clock = Running(100, account1=ids), [-10.0]
     reader = service.reader(clock=lambda: clock[0])
-    doubted = []
+    checked = []
     for _ in range(100):
         before = service.ids
         ten_seconds_a_round(reader, clock, ids)
-        doubted += [clock[0]] * (service.ids > before)
-    assert doubted == [90.0, 180.0, 360.0, 720.0]
+        checked += [clock[0]] * (service.ids > before)
+    assert checked == [90.0, 180.0, 360.0, 720.0]
 
 
-def test_a_process_that_is_new_at_each_round_doubts_a_list_that_was_shown_to_those_before() -> None:
+def test_a_new_process_at_each_round_still_checks_a_stale_list() -> None:
     service, ids = stale_service(10)
     ages = [float(age) for age in range(0, 200, 10)]
     rounds = [completed(service.reader(age=age).read(ids)) for age in ages]
@@ -256,14 +255,12 @@ def test_a_process_that_is_new_at_each_round_doubts_a_list_that_was_shown_to_tho
     assert set(itertools.chain.from_iterable(rounds)) == set(ids)
 
 
-@pytest.mark.parametrize(("count", "pages", "asked"), [(1, 0, 1), (30, 0, 30), (31, 1, 30), (1000, 10, 30)])
-def test_in_the_last_round_the_jobs_themselves_are_asked_as_far_as_there_is_room(
-    count: int, pages: int, asked: int
-) -> None:
+@pytest.mark.parametrize(("count", "pages", "requested"), [(1, 0, 1), (30, 0, 30), (31, 1, 30), (1000, 10, 30)])
+def test_the_last_round_requests_jobs_by_id_up_to_a_maximum(count: int, pages: int, requested: int) -> None:
     service, ids = stale_service(count)
-    answers = service.reader().read_last(ids)
-    assert (len(completed(answers)), len(answers.jobs)) == (asked, count)
-    assert (service.pages, service.ids) == (pages, asked)
+    result = service.reader().read_last(ids)
+    assert (len(completed(result)), len(result.jobs)) == (requested, count)
+    assert (service.pages, service.ids) == (pages, requested)
 
 
 @pytest.mark.parametrize(
@@ -271,26 +268,26 @@ def test_in_the_last_round_the_jobs_themselves_are_asked_as_far_as_there_is_room
     [(DOWN, "unfinished"), (FORBIDDEN, "unfinished"), (errors.MiniMaxNotFoundError("gone", status=404), "gone")],
     ids=str,
 )
-def test_a_doubt_that_is_refused_leaves_what_the_list_has_said(refusal: errors.MiniMaxError, end: str) -> None:
+def test_a_refused_check_keeps_what_the_list_shows(refusal: errors.MiniMaxError, end: str) -> None:
     service, ids = stale_service(2)
     service.refusals[ids[0]] = refusal
-    answers = service.reader(age=90.0).read(ids)
-    found = answers.jobs[ids[0]]
+    result = service.reader(age=90.0).read(ids)
+    found = result.jobs[ids[0]]
     assert (str(found) if isinstance(found, errors.MiniMaxError) else "unfinished") == end
-    assert answers.failure is None
+    assert result.failure is None
 
 
 @pytest.mark.parametrize("refusal", [DOWN, BAD, FORBIDDEN], ids=str)
 @pytest.mark.parametrize("others", [1, 9, 60])
-def test_one_id_that_is_refused_spoils_no_other(refusal: errors.MiniMaxError, others: int) -> None:
+def test_one_refused_id_does_not_affect_the_others(refusal: errors.MiniMaxError, others: int) -> None:
     ids = [image_id(n) for n in range(others)]
     service = Service(100, account1=ids)
     service.refusals[image_id(777)] = refusal
     reader = service.reader()
     for _ in range(20):
-        answers = reader.read([image_id(777), *ids])
-        assert set(ids) <= set(answers.jobs)
-        assert answers.failure is None
+        result = reader.read([image_id(777), *ids])
+        assert set(ids) <= set(result.jobs)
+        assert result.failure is None
 
 
 @pytest.mark.parametrize("refusal", [DOWN, UNREACHABLE], ids=str)
@@ -301,10 +298,10 @@ def test_refused_ids_come_last_so_that_no_other_starves(refusal: errors.MiniMaxE
     service.refusals = dict.fromkeys(bad, refusal)
     reader = service.reader()
     rounds = [set(reader.read([*bad, *good]).jobs) for _ in range(20)]
-    assert all(set(good) <= answered for answered in rounds[len(bad) :])
+    assert all(set(good) <= results for results in rounds[len(bad) :])
 
 
-def test_an_id_that_is_refused_among_others_is_not_asked_for_in_each_round() -> None:
+def test_a_refused_id_among_others_is_not_requested_in_each_round() -> None:
     ids = [image_id(n) for n in range(50)]
     service = Service(100, account1=ids)
     service.refusals[image_id(777)] = DOWN
@@ -314,7 +311,7 @@ def test_an_id_that_is_refused_among_others_is_not_asked_for_in_each_round() -> 
     assert service.ids == 1 + 1 + 40 // 4
 
 
-def test_a_lone_id_that_is_refused_is_asked_for_in_each_round_and_is_a_failure_of_the_round() -> None:
+def test_a_lone_refused_id_is_requested_in_each_round_and_fails_the_round() -> None:
     service = Service(100, account1=[])
     service.refusals[image_id(1)] = DOWN
     reader = service.reader()
@@ -323,7 +320,7 @@ def test_a_lone_id_that_is_refused_is_asked_for_in_each_round_and_is_a_failure_o
 
 
 @pytest.mark.parametrize("refusal", [DOWN, STUCK, BAD, FORBIDDEN], ids=str)
-def test_a_list_that_is_refused_is_made_up_for_id_by_id_and_tried_again_later(refusal: errors.MiniMaxError) -> None:
+def test_a_refused_list_is_replaced_by_requests_by_id_and_read_again_later(refusal: errors.MiniMaxError) -> None:
     ids = [image_id(n) for n in range(80)]
     service = Service(100, account1=ids)
     service.refusals["1"] = refusal
@@ -334,10 +331,10 @@ def test_a_list_that_is_refused_is_made_up_for_id_by_id_and_tried_again_later(re
     assert sum(service.round(reader, ids) for _ in range(8)) == 3 * len(ids) + 5
 
 
-def test_what_a_list_has_shown_before_it_broke_is_not_asked_for_again() -> None:
+def test_jobs_on_the_pages_before_a_failure_are_not_requested_again() -> None:
     class Breaking(Service):
-        def walk(self, account: str) -> Iterator[list[Job]]:
-            yield next(super().walk(account))
+        def iter_pages(self, account: str) -> Iterator[list[Job]]:
+            yield next(super().iter_pages(account))
             raise STUCK
 
     ids = [image_id(n) for n in range(80)]

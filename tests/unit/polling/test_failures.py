@@ -1,4 +1,4 @@
-"""Which errors of a poll may pass, and what is said of the others."""
+"""Which errors of a poll may pass, and how bugs are reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import requests
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.compat import AirflowException, AirflowNotFoundException
 from airflow_provider_minimax.polling import failures, timing
-from airflow_provider_minimax.polling.poller import Poller, WaitFor
+from airflow_provider_minimax.polling.poller import Poller
+from airflow_provider_minimax.polling.wait_spec import WaitSpec
+
+IMAGE_ID = "user:1-minimax:2-image:3"
 
 
 class VaultError(Exception):
@@ -53,9 +56,9 @@ MAY_PASS: list[Exception] = [
 
 
 @pytest.mark.parametrize("error", BUGS, ids=lambda error: type(error).__name__)
-def test_an_error_of_the_code_is_a_bug(error: Exception) -> None:
+def test_an_error_in_the_code_is_a_bug(error: Exception) -> None:
     assert failures.is_bug(error)
-    message = str(failures.report(error))
+    message = str(failures.to_wait_error(error))
     assert message.startswith(f"This is a bug of the provider, not of the service: {type(error).__name__}")
     assert "report it with the traceback" in message
     assert "a retry waits again" in message
@@ -64,46 +67,44 @@ def test_an_error_of_the_code_is_a_bug(error: Exception) -> None:
 @pytest.mark.parametrize("error", MAY_PASS, ids=lambda error: type(error).__name__)
 def test_an_error_of_the_service_of_the_machine_or_of_a_library_may_pass(error: Exception) -> None:
     assert not failures.is_bug(error)
-    assert "bug" not in str(failures.report(error))
+    assert "bug" not in str(failures.to_wait_error(error))
 
 
-def test_a_bug_is_told_with_its_place() -> None:
+def test_the_report_of_a_bug_names_its_line() -> None:
     with pytest.raises(KeyError) as caught:
         {}["x"]
-    assert "(test_faults.py, line " in str(failures.report(caught.value))
-    assert "in test_a_bug_is_told_with_its_place)" in str(failures.report(caught.value))
+    assert "(test_failures.py, line " in str(failures.to_wait_error(caught.value))
+    assert "in test_the_report_of_a_bug_names_its_line)" in str(failures.to_wait_error(caught.value))
 
 
 @pytest.mark.parametrize("silent", [False, True])
 @pytest.mark.parametrize("error", BUGS, ids=lambda error: type(error).__name__)
-def test_a_bug_ends_a_wait_at_once_silent_or_not(error: Exception, silent: bool) -> None:
+def test_a_bug_ends_a_wait_at_once_even_a_silent_one(error: Exception, silent: bool) -> None:
     def read(_: Any) -> Any:
         raise error
 
     with pytest.raises(type(error)) as caught:
-        Poller(WaitFor.check(["user:1-minimax:2-image:3"]), silent=silent).poll(read)
+        Poller(WaitSpec((IMAGE_ID,), silent=silent)).poll(read)
     assert caught.value is error
 
 
 @pytest.mark.parametrize("error", [OSError("disk"), VaultError("sealed"), RuntimeError("no thread")], ids=str)
-def test_an_error_that_may_pass_is_counted_in_any_wait_and_stood_for_ever_in_a_silent_one(error: Exception) -> None:
+def test_an_error_that_may_pass_counts_and_a_silent_wait_tolerates_any_number(error: Exception) -> None:
     def read(_: Any) -> Any:
         raise error
 
-    wait = WaitFor.check(["user:1-minimax:2-image:3"])
-    waiting = Poller(wait)
+    waiting = Poller(WaitSpec((IMAGE_ID,)))
     assert [waiting.poll(read) for _ in range(timing.MOST_FAILURES - 1)] == [None] * (timing.MOST_FAILURES - 1)
     with pytest.raises(type(error)):
         waiting.poll(read)
-    silent = Poller(wait, silent=True)
+    silent = Poller(WaitSpec((IMAGE_ID,), silent=True))
     assert [silent.poll(read) for _ in range(30)] == [None] * 30
 
 
-def test_a_connection_that_is_not_defined_ends_a_wait_at_once_unless_it_is_silent() -> None:
+def test_an_undefined_connection_ends_a_wait_at_once_unless_it_is_silent() -> None:
     def read(_: Any) -> Any:
         raise AirflowNotFoundException("The conn_id `x` isn't defined")
 
-    wait = WaitFor.check(["user:1-minimax:2-image:3"])
     with pytest.raises(AirflowNotFoundException):
-        Poller(wait).poll(read)
-    assert Poller(wait, silent=True).poll(read) is None
+        Poller(WaitSpec((IMAGE_ID,))).poll(read)
+    assert Poller(WaitSpec((IMAGE_ID,), silent=True)).poll(read) is None

@@ -1,0 +1,63 @@
+"""Jobs in words, for logs and errors."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+
+from airflow_provider_minimax.api.errors import (
+    MiniMaxError,
+    MiniMaxJobFailedError,
+    MiniMaxModeratedError,
+    MiniMaxNotFoundError,
+)
+from airflow_provider_minimax.api.jobs import MODERATED, Job, outcome, status_label
+from airflow_provider_minimax.api.sendable import sendable
+from airflow_provider_minimax.polling.results import JobResult
+
+#: Ids that a text names, and characters that it quotes of the service's message to one of them.
+_MAX_NAMED: Final = 10
+_MAX_MESSAGE: Final = 300
+
+
+def describe_state(job: Job) -> str:
+    """Return the state of a job: its label, its progress (once: a message may name it too), its message."""
+    percent, message = job.get("percent"), _message(job)
+    shows_percent = isinstance(percent, int) and outcome(job) is None and f"{percent}%" not in message.replace(" ", "")
+    progress = f", {percent} %" if shows_percent else ""
+    return str(sendable(f"{status_label(job)}{progress}{message}"))
+
+
+def failure_error(failed: Mapping[str, JobResult]) -> MiniMaxError:
+    """Return the error of a wait that names the final result of each failed job."""
+    first = next(iter(failed.values()))
+    if len(failed) == 1 and isinstance(first, MiniMaxError):
+        return first
+    ends = name_some(failed, lambda job_id: f"{job_id}: {_describe_failure(failed[job_id])}", "; ")
+    kinds = {_error_class(result) for result in failed.values()}
+    kind = kinds.pop() if len(kinds) == 1 else MiniMaxJobFailedError
+    return kind(f"{ends}. This is final: a retry of the wait finds the same.")
+
+
+def name_some(ids: Collection[str], describe: Callable[[str], str], separator: str = ", ") -> str:
+    """Return the first ids described, and how many more there are: an event is stored, and a log is read."""
+    named = separator.join(map(describe, itertools.islice(ids, _MAX_NAMED)))
+    return f"{named} and {len(ids) - _MAX_NAMED} more" if len(ids) > _MAX_NAMED else named
+
+
+def _error_class(result: JobResult) -> type[MiniMaxError]:
+    if isinstance(result, MiniMaxError):
+        return type(result)
+    return MiniMaxModeratedError if outcome(result) == MODERATED else MiniMaxJobFailedError
+
+
+def _describe_failure(result: JobResult) -> str:
+    if isinstance(result, MiniMaxError):
+        return "not found" if isinstance(result, MiniMaxNotFoundError) else str(result)
+    return f"{status_label(result)} (status {result.get('status')}){_message(result)}"
+
+
+def _message(job: Job) -> str:
+    message = job.get("message")
+    return f", {str(message)[:_MAX_MESSAGE]}" if message else ""

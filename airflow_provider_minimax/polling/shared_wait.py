@@ -1,0 +1,104 @@
+"""One of the waits on a shared poll."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from airflow_provider_minimax.api.errors import MiniMaxError
+from airflow_provider_minimax.polling import failures
+from airflow_provider_minimax.polling.events import Payload, ended_badly, ended_well, timed_out
+from airflow_provider_minimax.polling.poller import Poller
+from airflow_provider_minimax.polling.results import RoundResult
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class SharedWait:
+    """A wait on a stream. Its ``end`` gets the payload of an event, or None if the triggerer cannot run the wait.
+
+    :param not_before: seconds since the epoch before which it does not end; an earlier payload is held back.
+    :param deadline: seconds since the epoch. One last round follows it, as in a sensor that pokes.
+    :param ends_by: seconds since the epoch at which it times out, even without a response in the last round.
+    """
+
+    poller: Poller
+    not_before: float
+    deadline: float
+    ends_by: float
+    end: asyncio.Future[Payload | None]
+    is_in_last_round: bool = False
+    #: The context of the trigger, so that the log lines of its jobs reach the log of its task.
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    _held_back: tuple[Payload | None] | None = None
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether its payload is known."""
+        return self._held_back is not None or self.end.done()
+
+    def is_due(self, now: float) -> bool:
+        """Return whether its deadline has passed, or its payload need not be held back any more."""
+        if self.end.done():
+            return False
+        return self.deadline <= now if self._held_back is None else self.not_before <= now
+
+    def finish(self, payload: Payload | None) -> None:
+        """End it with a payload, now or as soon as it may end."""
+        if self.is_decided:
+            return
+        if time.time() < self.not_before:
+            self._held_back = (payload,)
+        else:
+            self.end.set_result(payload)
+
+    def finish_if_overdue(self, now: float) -> None:
+        """End it if its payload is held back, or its last round has brought no response in time."""
+        if not self.end.done() and (self._held_back or self.ends_by <= now):
+            self.end.set_result(self._held_back[0] if self._held_back else self.time_out())
+
+    def fail(self, error: BaseException) -> None:
+        """End it at once because the poll itself has ended."""
+        if not self.end.done():
+            payload = self._held_back[0] if self._held_back else ended_badly(failures.to_wait_error(error))
+            self.end.set_result(payload)
+
+    def take(self, result: RoundResult) -> Payload | None:
+        """Return the payload when a round ends the wait."""
+        try:
+            completed = self.context.run(self.poller.take, result.jobs, result.failure)
+        except MiniMaxError as error:
+            return ended_badly(error)
+        except Exception as error:  # noqa: BLE001 - a bug in one wait must not end the others
+            self.context.run(log.exception, "A bug of this provider, not of the service, ends the wait.")
+            return ended_badly(failures.to_wait_error(error))
+        if completed is not None:
+            return ended_well(completed)
+        return self.time_out() if self.is_in_last_round else None
+
+    def time_out(self) -> Payload:
+        """Return the payload for the deadline."""
+        return timed_out(self.poller.describe_pending())
+
+
+def decided_waits(
+    polled: Sequence[SharedWait], others: Sequence[SharedWait], result: RoundResult
+) -> list[tuple[SharedWait, Payload]]:
+    """Return the waits that a round ends, and their payloads.
+
+    :param polled: the waits whose jobs the round has requested.
+    :param others: waits that take the late responses for them.
+    """
+    late = RoundResult(result.jobs)
+    concerned = [wait for wait in others if not result.jobs.keys().isdisjoint(wait.poller.pending)]
+
+    def payloads() -> Iterator[tuple[SharedWait, Payload | None]]:
+        for waits, share in ((polled, result), (concerned, late)):
+            yield from ((wait, wait.take(share)) for wait in waits if not wait.is_decided)
+
+    return [(wait, payload) for wait, payload in payloads() if payload is not None]
