@@ -140,6 +140,11 @@ def images_made(body: Mapping[str, Any]) -> int:
     return (model.batch if model else None) or int(body.get("quantity") or 1)
 
 
+def video_model(body: Mapping[str, Any]) -> str:
+    """Return the model that makes a video."""
+    return str(body.get("model") or ("I2V-01" if body.get("fileID") else "T2V-01"))
+
+
 def check_image(body: Mapping[str, Any]) -> dict[str, Any]:
     """Check the body of POST /images/create.
 
@@ -184,7 +189,7 @@ def check_video(body: Mapping[str, Any]) -> dict[str, Any]:
             "reference_file_ids are the second file and the following ones, and may leave no gap: give the first as "
             "file_id. Nothing was sent."
         )
-    name = str(body.get("model") or ("I2V-01" if body.get("fileID") else "T2V-01"))
+    name = video_model(body)
     model = VIDEO_MODELS.get(name)
     if model is None:
         return _pass_unknown(name, VIDEO_MODELS, body)

@@ -331,13 +331,13 @@ class MiniMaxCreateImageOperator(MiniMaxCreateOperator):
         return {name: getattr(self, name) for name in _CREATE_FIELDS}
 
     def _result(self, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        ordered = self._request().quantity
-        if self.require == "all" and len(jobs) < ordered:
+        quantity = self._request().quantity
+        if self.require == "all" and len(jobs) < quantity:
             raise MiniMaxJobFailedError(
-                f"{ordered} images were ordered, and the service has made only these: "
-                f"{', '.join(str(job['imageId']) for job in jobs)}. They are completed and paid for: collect them by "
-                "these ids, or take what there is with require='any'. A retry would find the same; to clear the task "
-                "orders anew."
+                f"{quantity} images were requested, and the service made only these: "
+                f"{', '.join(str(job['imageId']) for job in jobs)}. They are completed and billed: collect them by "
+                "these ids, or accept them with require='any'. A retry finds the same; clear the task to submit a new "
+                "job."
             )
         return jobs
 

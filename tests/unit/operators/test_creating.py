@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,8 +24,10 @@ from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 from airflow_provider_minimax.polling import events, timing
 from airflow_provider_minimax.sandbox import Sandbox
-from airflow_provider_minimax.submission import search, submitter
-from airflow_provider_minimax.submission.record import KEY
+from airflow_provider_minimax.submission import submitter
+from airflow_provider_minimax.submission.job_lists import JobLists
+from airflow_provider_minimax.submission.record_store import KEY
+from airflow_provider_minimax.submission.request import CreateRequest
 from tests.conftest import ROOT, connect
 from tests.unit.operators.support import CREATE, IMAGES, VIDEOS, MemoryStore, Task, add_earlier_videos
 
@@ -80,7 +83,7 @@ def lose_worker(monkeypatch: pytest.MonkeyPatch, task: Task, operator: Any) -> N
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(job_wait.JobWait, "until", dying)
+        patch.setattr(job_wait.JobWait, "wait_until", dying)
         with pytest.raises(KeyboardInterrupt):
             task.run(operator)
 
@@ -148,7 +151,7 @@ def test_fewer_images_than_were_ordered(sandbox: Sandbox, monkeypatch: pytest.Mo
     assert len(Task().run(image(quantity=4, require="any"))) == 2
     task = Task()
     for _ in range(2):
-        with pytest.raises(errors.MiniMaxJobFailedError, match=r"4 images were ordered.*only these: user:"):
+        with pytest.raises(errors.MiniMaxJobFailedError, match=r"4 images were requested.*only these: user:"):
             task.run(image(quantity=4))
     assert posts(sandbox, "image") == 2
 
@@ -166,7 +169,7 @@ def sandbox_running(sandbox: Sandbox) -> list[dict[str, Any]]:
 
 
 def test_a_time_out_says_what_becomes_of_the_job(sandbox: Sandbox) -> None:
-    with pytest.raises(AirflowSensorTimeout, match=r"user:.*goes on at the service and is paid for"):
+    with pytest.raises(AirflowSensorTimeout, match=r"user:.*continues at the service and is billed"):
         Task().run(image(prompt="a boat [stuck]", timeout=0.1))
 
 
@@ -255,7 +258,7 @@ def test_a_cleared_task_orders_anew(sandbox: Sandbox, caplog: pytest.LogCaptureF
     task.clear()
     assert jobs(task.run(make(kind))) != jobs(first)
     assert posts(sandbox, kind) == 2
-    assert f"The task was cleared: a new job is ordered. The earlier one was {jobs(first)[0]}" in caplog.text
+    assert f"The task was cleared: submitting a new job. The earlier job was {jobs(first)[0]}" in caplog.text
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -264,7 +267,7 @@ def test_other_inputs_order_anew(sandbox: Sandbox, caplog: pytest.LogCaptureFixt
     first = task.run(make(kind))
     assert jobs(task.run(make(kind, prompt="a tin boat"))) != jobs(first)
     assert posts(sandbox, kind) == 2
-    assert "The inputs are not those of the earlier try" in caplog.text
+    assert "The inputs changed since the earlier attempt" in caplog.text
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -279,7 +282,7 @@ def test_what_cannot_succeed_any_more_is_ordered_anew(
     with pytest.raises((errors.MiniMaxJobFailedError, errors.MiniMaxModeratedError)):
         task.run(make(kind, prompt=f"a boat {marker}"))
     assert posts(sandbox, kind) == 2
-    assert "cannot succeed any more: a new job is ordered" in caplog.text
+    assert f"Job {job_id} from attempt 1 failed; submitting a new one" in caplog.text
 
 
 def test_a_video_that_is_gone_is_ordered_anew_but_not_at_once(
@@ -353,7 +356,7 @@ def test_a_later_look_may_find_it(sandbox: Sandbox, monkeypatch: pytest.MonkeyPa
     task = Task()
     sandbox.fail("accepted-504", CREATE[kind])
     with monkeypatch.context() as patch:
-        patch.setattr(submitter.Orders, "_look", lambda _, record: (record, None))
+        patch.setattr(submitter.Submitter, "_search_once", lambda _, record: (record, None))
         with pytest.raises(errors.MiniMaxUnknownOutcomeError):
             task.run(make(kind))
     assert jobs(task.run(make(kind)))
@@ -365,7 +368,7 @@ def test_resubmit_creates_again_once_a_try(sandbox: Sandbox, caplog: pytest.LogC
     sandbox.fail("504", CREATE[kind])
     assert jobs(Task().run(make(kind, on_unknown_outcome="resubmit")))
     assert posts(sandbox, kind) == 2
-    assert "orders anew" in caplog.text
+    assert "resubmitting" in caplog.text
     sandbox.fail("504", CREATE[kind], times=0)
     with pytest.raises(errors.MiniMaxUnknownOutcomeError):
         Task().run(make(kind, on_unknown_outcome="resubmit"))
@@ -381,16 +384,16 @@ def test_resubmit_does_not_when_it_is_found(sandbox: Sandbox, kind: str) -> None
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Let something happen right after a create has been sent."""
-    real = submitter.Request.send
+    real = CreateRequest.send
 
     def send(*args: Any) -> Any:
-        monkeypatch.setattr(submitter.Request, "send", real)
+        monkeypatch.setattr(CreateRequest, "send", real)
         try:
             return real(*args)
         finally:
             act()
 
-    monkeypatch.setattr(submitter.Request, "send", send)
+    monkeypatch.setattr(CreateRequest, "send", send)
 
 
 def test_two_batches_that_fit_are_no_answer(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,7 +424,7 @@ def test_the_video_of_a_later_run_is_not_taken(sandbox: Sandbox) -> None:
     with pytest.raises(errors.MiniMaxUnknownOutcomeError):
         task.run(video())
     record, week = task.store.get(KEY), 7 * 86_400_000
-    task.store.set(KEY, record | {"since": record["since"] - week, "until": record["until"] - week})
+    task.store.set(KEY, record | {name: record[name] - week for name in ("sent_after", "sent_before")})
     Task().run(video())
     with pytest.raises(errors.MiniMaxUnknownOutcomeError):
         task.run(video())
@@ -434,7 +437,7 @@ def test_what_ran_beside_a_lost_create_is_remembered(sandbox: Sandbox) -> None:
     sandbox.fail("504", VIDEOS)
     with pytest.raises(errors.MiniMaxUnknownOutcomeError):
         task.run(video(prompt="same [hold]"))
-    assert task.store.get(KEY)["others"] == [other]
+    assert task.store.get(KEY)["foreign_ids"] == [other]
     sandbox.finish(other)
     with pytest.raises(errors.MiniMaxUnknownOutcomeError):
         task.run(video(prompt="same [hold]"))
@@ -466,7 +469,7 @@ def test_a_search_by_the_list_alone_says_so(sandbox: Sandbox, caplog: pytest.Log
     done_at_once(sandbox)
     sandbox.fail("accepted-504", VIDEOS)
     Task().run(video())
-    assert "by its prompt, inputs, account and time alone" in caplog.text
+    assert "by prompt, inputs, account and time alone" in caplog.text
 
 
 def test_a_video_is_found_behind_many_others(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -478,7 +481,7 @@ def test_a_video_is_found_behind_many_others(sandbox: Sandbox, monkeypatch: pyte
 
 
 def test_too_many_others_are_no_answer(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "MAX_PAGES", 1)
+    monkeypatch.setattr(submitter, "JobLists", partial(JobLists, max_pages=1))
     done_at_once(sandbox, max_jobs=1000)
     sandbox.fail("accepted-504", VIDEOS)
     meanwhile(monkeypatch, lambda: [sandbox.create_video(f"video {number}") for number in range(29)])
@@ -532,7 +535,7 @@ def test_a_create_does_not_depend_on_the_list(
 ) -> None:
     sandbox.fail(fault, f"GET /{kind}s/", times=5)
     assert jobs(Task().run(make(kind)))
-    assert "a lost answer would be harder to find" in caplog.text
+    assert "would be harder to find" in caplog.text
     assert made(sandbox, kind) == 1
 
 
@@ -541,7 +544,7 @@ def test_a_record_that_cannot_be_read_orders_nothing(sandbox: Sandbox, kind: str
     task = Task()
     (job_id,) = jobs(task.run(make(kind)))
     task.store.set(KEY, task.store.get(KEY) | {"version": 99})
-    with pytest.raises(errors.MiniMaxUnknownOutcomeError, match=f"It tells of {job_id}.*'a paper boat'"):
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError, match=f"it names {job_id}.*'a paper boat'"):
         task.run(make(kind))
     assert posts(sandbox, kind) == 1
     assert jobs(task.run(make(kind, on_unknown_outcome="resubmit"))) != [job_id]
@@ -618,11 +621,11 @@ def test_a_deferrable_task_without_room_sleeps_in_the_triggerer(sandbox: Sandbox
     task = Task()
     sandbox.fail("429", CREATE[kind], times=5)
     deferred = task.deferral(make(kind, deferrable=True))
-    assert deferred.method_name == "ask_again"
+    assert deferred.method_name == "submit_again"
     path, kwargs = deferred.trigger.serialize()
     assert path == "airflow_provider_minimax.triggers.timer.MiniMaxTimerTrigger"
     operator = make(kind)
-    assert jobs(operator.ask_again(task.context(), kwargs["carry"]))
+    assert jobs(operator.submit_again(task.context(), kwargs["carry"]))
     assert made(sandbox, kind) == 1
 
 
@@ -651,7 +654,7 @@ def test_asking_for_room_ends_with_the_time_out(
 def ask(task: Task, operator: Any, since: float) -> Any:
     """Run a task as Airflow does when it comes back, or for the first time."""
     if task.store.values and operator.deferrable:
-        return operator.ask_again(task.context(), {"since": since})
+        return operator.submit_again(task.context(), {"since": since})
     return task.run(operator)
 
 
@@ -779,7 +782,7 @@ def test_ids_of_another_account_are_not_lost(
     astray = sandbox.create_image("a paper boat", account=second)
     monkeypatch.setattr("airflow_provider_minimax.api.client.MiniMaxClient.create_image", lambda *_, **__: astray)
     assert jobs(Task().run(image(account=first))) == astray
-    assert f"Account {first} was asked for" in caplog.text
+    assert f"{astray[0]} is not on account {first}" in caplog.text
 
 
 def test_the_account_of_the_connection_does_not_stand_in_the_way(
@@ -834,7 +837,7 @@ def test_without_a_store_a_deferred_wait_that_breaks_off_is_final(sandbox: Sandb
 def test_with_a_store_it_is_taken_up(sandbox: Sandbox) -> None:
     task = Task()
     task.deferral(video(deferrable=True))
-    with pytest.raises(errors.MiniMaxUpstreamError, match="A retry takes up") as raised:
+    with pytest.raises(errors.MiniMaxUpstreamError, match="A retry resumes") as raised:
         video().resume_execution("__fail__", {"error": "Trigger failure"}, task.context())
     assert not isinstance(raised.value, AirflowFailException)
     assert jobs(task.run(video(deferrable=False)))
@@ -878,12 +881,12 @@ def test_a_wait_that_is_left_to_this_worker_goes_on_here_and_creates_nothing(
 def test_its_deadline_stays_and_a_person_can_still_end_it(sandbox: Sandbox) -> None:
     (video_id,) = jobs(Task().run(video(prompt="a boat [stuck]", wait_for_completion=False)))
     event = events.left_to_this_worker([video_id], time.time() - 1.0, 0.0)
-    with pytest.raises(AirflowSensorTimeout, match="goes on at the service and is paid for"):
+    with pytest.raises(AirflowSensorTimeout, match="continues at the service and is billed"):
         video(timeout=1800).execute_complete(Task().context(), event)
     operator = video(timeout=1800, poke_interval=3600)
-    operator._given_up = True
+    operator._is_killed_by_user = True
     event = events.left_to_this_worker([video_id], time.time() + 1800, 0.0)
-    with pytest.raises(AirflowFailException, match="ended by a person"):
+    with pytest.raises(AirflowFailException, match="A user ended the task"):
         operator.execute_complete(Task().context(), event)
     assert sandbox.stats.count("POST /videos/cancel") == 1
     assert posts(sandbox, "video") == 1
@@ -904,7 +907,7 @@ def test_a_job_that_is_completed_after_all_is_not_thrown_away(sandbox: Sandbox, 
     task = Task()
     task.deferral(make(kind, prompt="a boat [hold]", deferrable=True))
     (job_id,) = task.store.get(KEY)["ids"]
-    with pytest.raises(AirflowSensorTimeout, match="goes on at the service and is paid for"):
+    with pytest.raises(AirflowSensorTimeout, match="continues at the service and is billed"):
         timed_out(make(kind, prompt="a boat [hold]"), task, how)
     sandbox.finish(job_id)
     assert jobs(timed_out(make(kind, prompt="a boat [hold]"), task, how)) == [job_id]
@@ -917,7 +920,7 @@ def test_without_a_store_a_time_out_still_says_what_goes_on(sandbox: Sandbox) ->
     task = Task(store=None)
     task.deferral(video(prompt="a boat [hold]", deferrable=True))
     for how in ("by the trigger", "by Airflow"):
-        with pytest.raises(AirflowSensorTimeout, match="goes on at the service and is paid for"):
+        with pytest.raises(AirflowSensorTimeout, match="continues at the service and is billed"):
             timed_out(video(), task, how)
 
 
@@ -931,7 +934,7 @@ def test_an_execution_timeout_leaves_the_video_to_the_retry(
     operator.on_kill()
     (video_id,) = task.store.get(KEY)["ids"]
     assert sandbox.stats.count("POST /videos/cancel") == 0
-    assert f"the task is not: {video_id} goes on and is paid for" in caplog.text
+    assert f"the task does not: {video_id} continues and is billed" in caplog.text
     sandbox.release(video_id)
     assert task.run(video(prompt="a boat [hold]"))["videoId"] == video_id
     assert posts(sandbox, "video") == 1
@@ -945,7 +948,7 @@ def test_a_last_try_promises_no_retry(
     lose_worker(monkeypatch, task, operator)
     operator.on_kill()
     assert "the task has no retry left" in caplog.text
-    assert "a retry takes it up" not in caplog.text
+    assert "a retry resumes it" not in caplog.text
 
 
 def test_a_worker_that_is_ending_orders_nothing(sandbox: Sandbox) -> None:
