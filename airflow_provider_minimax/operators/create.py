@@ -27,20 +27,21 @@ from airflow_provider_minimax.compat import (
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
+from airflow_provider_minimax.operators.cancellation import SubmittedJobs, is_killed_by_user, run_within_kill_timeout
 from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.polling.events import is_left_to_this_worker, result_of, timeout_error
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_minimax.operators.cancellation import SubmittedJobs
     from airflow_provider_minimax.operators.job_wait import JobWait
     from airflow_provider_minimax.submission.record import Record
     from airflow_provider_minimax.submission.record_store import RecordStore
     from airflow_provider_minimax.submission.request import CreateRequest
     from airflow_provider_minimax.submission.submitter import Submitter
 
-# Imports that only a running task needs stand in the methods: to parse a DAG file must cost little.
+# Imports that only a running task needs stand in the methods: to parse a DAG file must cost little. Not those of
+# ``on_kill``: the signal may interrupt an import, whose lock the thread that cancels would then wait for.
 
 log = logging.getLogger(__name__)
 
@@ -164,8 +165,6 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
 
     def on_kill(self) -> None:
         """Cancel the job if a user ended the task; see the class."""
-        from airflow_provider_minimax.operators.cancellation import run_within_kill_timeout
-
         self._killed = True
         run_within_kill_timeout(self._cancel_if_killed_by_user)
 
@@ -294,7 +293,6 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
 
     def _wait_for_ids(self, ids: tuple[str, ...], created: float) -> JobWait:
         """Return a wait for jobs; from here on, they are the ones to cancel."""
-        from airflow_provider_minimax.operators.cancellation import SubmittedJobs
         from airflow_provider_minimax.operators.job_wait import JobWait
 
         self._jobs = SubmittedJobs(self.kind, ids, self.minimax_conn_id)
@@ -363,8 +361,6 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
 
     def _cancel_if_killed_by_user(self) -> None:
         """Ask Airflow whether a user ended the task, and cancel its jobs if so. In a thread, with little time."""
-        from airflow_provider_minimax.operators.cancellation import is_killed_by_user
-
         if self._context is None:
             return
         ti = self._context["ti"]
