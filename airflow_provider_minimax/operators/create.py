@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind
-from airflow_provider_minimax.api.validation import one_of
+from airflow_provider_minimax.api.validation import given_text, one_of
 from airflow_provider_minimax.compat import (
     AirflowFailException,
     AirflowRescheduleException,
@@ -112,10 +112,6 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         self._is_killed_by_user = False
 
     # Defined by each subclass
-
-    @abstractmethod
-    def _fields(self) -> dict[str, Any]:
-        """Return the optional fields of the create, as they were rendered."""
 
     @abstractmethod
     def _result(self, jobs: list[dict[str, Any]]) -> Any:
@@ -256,11 +252,12 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
 
     def _request(self) -> CreateRequest:
         """Return the create, from the rendered fields."""
-        from airflow_provider_minimax.operators import rendering
+        from airflow_provider_minimax.api.fields import parameters, read_fields
         from airflow_provider_minimax.submission.request import CreateRequest
 
-        prompt, account = rendering.text("prompt", self.prompt), rendering.text("account", self.account)
-        return CreateRequest(self.kind, prompt, account, rendering.fields(self._fields()))
+        fields = read_fields(self.kind, {name: getattr(self, name) for name in parameters(self.kind)})
+        prompt, account = given_text("prompt", self.prompt), given_text("account", self.account)
+        return CreateRequest(self.kind, prompt, account, fields)
 
     def _submitter(self, context: Context, store: RecordStore, *, repeat_at_capacity: bool) -> Submitter:
         from airflow_provider_minimax.submission.retry_delays import RetryDelays

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError, MiniMaxJobFailedError
+from airflow_provider_minimax.api.fields import parameters
 from airflow_provider_minimax.api.validation import PAGE_SIZE, at_least_one, one_of
 from airflow_provider_minimax.compat import AirflowSkipException
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
@@ -26,19 +27,6 @@ log = logging.getLogger(__name__)
 _ON_EMPTY: Final = ("return", "skip", "fail")
 _ON_MEDIA_ERROR: Final = ("fail", "skip")
 _MODES: Final = ("snapshot", "sync")
-#: The optional fields of a create, by the names that the client takes them under.
-_CREATE_FIELDS: Final = (
-    "model",
-    "aspect_ratio",
-    "quantity",
-    "resolution",
-    "quality",
-    "character_file_id",
-    "reference_file_ids",
-    "prompt_optimization",
-    "reply_url",
-    "reply_ref",
-)
 
 
 class MiniMaxListImagesOperator(MiniMaxBaseOperator):
@@ -292,7 +280,7 @@ class MiniMaxCreateImageOperator(MiniMaxCreateOperator):
     kind = "image"
     template_fields: Sequence[str] = (
         "prompt",
-        *(field for field in _CREATE_FIELDS if field != "quantity"),
+        *(field for field in parameters("image") if field != "quantity"),
         *MiniMaxCreateOperator.template_fields,
     )
 
@@ -326,9 +314,6 @@ class MiniMaxCreateImageOperator(MiniMaxCreateOperator):
         self.prompt_optimization = prompt_optimization
         self.reply_url = reply_url
         self.reply_ref = reply_ref
-
-    def _fields(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _CREATE_FIELDS}
 
     def _result(self, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         quantity = self._request().quantity

@@ -3,28 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
+from airflow_provider_minimax.api.fields import parameters
 from airflow_provider_minimax.api.jobs import compact
 from airflow_provider_minimax.operators.create import MiniMaxCreateOperator
-
-#: The optional fields of the create, by the names that the client takes them under.
-_FIELDS: Final = (
-    "file_id",
-    "model",
-    "options",
-    "resolution",
-    "duration",
-    "aspect_ratio",
-    "end_frame_file_id",
-    "reference_file_ids",
-    "video_file_ids",
-    "audio_file_ids",
-    "prompt_optimization",
-    "reply_url",
-    "reply_ref",
-    "max_jobs",
-)
 
 
 class MiniMaxCreateVideoOperator(MiniMaxCreateOperator):
@@ -53,7 +36,7 @@ class MiniMaxCreateVideoOperator(MiniMaxCreateOperator):
     """
 
     kind = "video"
-    template_fields: Sequence[str] = ("prompt", *_FIELDS, *MiniMaxCreateOperator.template_fields)
+    template_fields: Sequence[str] = ("prompt", *parameters("video"), *MiniMaxCreateOperator.template_fields)
 
     def __init__(
         self,
@@ -93,9 +76,6 @@ class MiniMaxCreateVideoOperator(MiniMaxCreateOperator):
         self.reply_ref = reply_ref
         self.max_jobs = max_jobs
         self.cancel_on_kill = cancel_on_kill
-
-    def _fields(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _FIELDS}
 
     def _result(self, jobs: list[dict[str, Any]]) -> dict[str, Any]:
         return jobs[0]

@@ -160,8 +160,9 @@ class Submitter:
         self._has_resubmitted = self._met_unknown
         self._log_submit(record)
         client = self._client if repeat else self._client.without_repeats()
+        chosen = {"account": account} if account else {}
         try:
-            ids = self._request.send(client, account, record.reply_ref)
+            ids = client.submit(record.kind, self._body | chosen | {"replyRef": record.reply_ref})
         except errors.MiniMaxUnknownOutcomeError as error:
             self._met_unknown = True
             accepted = str(error) if error.status is not None and 200 <= error.status < 300 else None

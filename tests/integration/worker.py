@@ -149,7 +149,7 @@ def _die_at(point: str) -> None:
         real_save(self, record)
 
     if point == "before the create":
-        MiniMaxClient.create_image = MiniMaxClient.create_video = die  # type: ignore[assignment, method-assign]
+        MiniMaxClient.submit = die  # type: ignore[assignment, method-assign]
     else:
         RecordStore.save = save  # type: ignore[method-assign]
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api import backoff, errors
+from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.compat import (
     AirflowFailException,
     AirflowRescheduleException,
@@ -27,7 +28,6 @@ from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.submission import submitter
 from airflow_provider_minimax.submission.job_lists import JobLists
 from airflow_provider_minimax.submission.record_store import KEY
-from airflow_provider_minimax.submission.request import CreateRequest
 from tests.conftest import ROOT, connect
 from tests.unit.operators.support import CREATE, IMAGES, VIDEOS, MemoryStore, Task, add_earlier_videos
 
@@ -144,10 +144,8 @@ def test_require_any_returns_what_is_completed(sandbox: Sandbox) -> None:
 
 
 def test_fewer_images_than_were_ordered(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow_provider_minimax.api.client import MiniMaxClient
-
-    real = MiniMaxClient.create_image
-    monkeypatch.setattr(MiniMaxClient, "create_image", lambda *args, **fields: real(*args, **fields)[:2])
+    real = MiniMaxClient.submit
+    monkeypatch.setattr(MiniMaxClient, "submit", lambda *args: real(*args)[:2])
     assert len(Task().run(image(quantity=4, require="any"))) == 2
     task = Task()
     for _ in range(2):
@@ -384,16 +382,16 @@ def test_resubmit_does_not_when_it_is_found(sandbox: Sandbox, kind: str) -> None
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Let something happen right after a create has been sent."""
-    real = CreateRequest.send
+    real = MiniMaxClient.submit
 
     def send(*args: Any) -> Any:
-        monkeypatch.setattr(CreateRequest, "send", real)
+        monkeypatch.setattr(MiniMaxClient, "submit", real)
         try:
             return real(*args)
         finally:
             act()
 
-    monkeypatch.setattr(CreateRequest, "send", send)
+    monkeypatch.setattr(MiniMaxClient, "submit", send)
 
 
 def test_two_batches_that_fit_are_no_answer(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -780,7 +778,7 @@ def test_ids_of_another_account_are_not_lost(
     sandbox.reset(replace(sandbox.config, accounts=2))
     first, second = sandbox.accounts
     astray = sandbox.create_image("a paper boat", account=second)
-    monkeypatch.setattr("airflow_provider_minimax.api.client.MiniMaxClient.create_image", lambda *_, **__: astray)
+    monkeypatch.setattr("airflow_provider_minimax.api.client.MiniMaxClient.submit", lambda *_: astray)
     assert jobs(Task().run(image(account=first))) == astray
     assert f"{astray[0]} is not on account {first}" in caplog.text
 
@@ -983,3 +981,18 @@ def test_the_table_says_so() -> None:
         if status.isdigit():
             row = next(line for line in page.splitlines() if line.startswith(f"| {status} |"))
             assert row.split("|")[2].strip().split()[0] == str(count)
+
+
+def test_a_normalised_word_is_sent_and_is_the_same_input(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    real = MiniMaxClient.submit
+
+    def submit(client: MiniMaxClient, kind: Any, body: Any) -> list[str]:
+        sent.append(body["resolution"])
+        return real(client, kind, body)
+
+    monkeypatch.setattr(MiniMaxClient, "submit", submit)
+    task = Task()
+    first = task.run(video(model="Seedance-2.0", resolution="4k"))
+    assert task.run(video(model="Seedance-2.0", resolution="4K")) == first
+    assert sent == ["4K"]
