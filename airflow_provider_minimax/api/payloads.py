@@ -1,4 +1,4 @@
-"""What is sent to create an image or a video, from Python parameters to the API's own names."""
+"""The body of a create, from Python parameters to the API's own names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _QUANTITIES: Final = (1, 2, 3, 4)
 
 
 class ImageFields(TypedDict, total=False):
-    """Optional fields of POST /images/create. Which values a model takes is the service's to say."""
+    """Optional fields of POST /images/create. See ``models`` for the values that a model takes."""
 
     model: str | None
     aspect_ratio: str | None
@@ -65,8 +65,8 @@ def image_body(prompt: str, account: str | None, fields: ImageFields) -> dict[st
 def video_body(prompt: str | None, account: str | None, fields: VideoFields) -> dict[str, Any]:
     """Return the body of POST /videos/create.
 
-    Without an account the service would choose one at random, and a file belongs to one account only: the
-    account of the files is then asked for by name.
+    Without an account the service would choose one at random. A file belongs to one account, so the account of the
+    files is then requested by name.
 
     :raises MiniMaxBadRequestError: neither prompt nor file, or a file of another account.
     """
@@ -114,7 +114,7 @@ def _sent(field: CreateField, value: Any) -> dict[str, Any]:
 
 
 def _owner(file_ids: Iterable[str], account: str | None) -> str | None:
-    """Return the account that all files belong to; a file is of use to no other."""
+    """Return the account that all files belong to; no other account can use them."""
     for file_id in sorted(file_ids):
         account = parse_id(file_id, "file", account=account).account
     return account

@@ -11,7 +11,7 @@ from airflow_provider_minimax.operators.create import MiniMaxCreateOperator
 
 
 class MiniMaxCreateVideoOperator(MiniMaxCreateOperator):
-    """Creates a video, paid for once, and waits until it is completed.
+    """Creates a video, pays for it once, and waits until it is completed.
 
     :param prompt: what is to be seen; may be left out when there is a ``file_id``. Templated.
     :param file_id: the first frame: the ``fileID`` of an image, or of an uploaded file. It belongs to one account,
@@ -31,7 +31,7 @@ class MiniMaxCreateVideoOperator(MiniMaxCreateOperator):
     :param reply_ref: sent along to ``reply_url``. Left out, one is made up, to find a lost create by; one of your
         own should be unique.
     :param max_jobs: running videos that the account may have for this one to start (1 to 10).
-    :param cancel_on_kill: when a person ends the task (not when its worker is lost), cancel the video.
+    :param cancel_on_kill: when a user ends the task (not when its worker is lost), cancel the video.
     :return: (XCom) the compact video: ``videoId``, ``status``, ``url``, ...
     """
 
