@@ -43,7 +43,7 @@ def made(sandbox: Sandbox, kind: str) -> int:
 
 
 def lose_worker(monkeypatch: pytest.MonkeyPatch, task: Task, operator: Any) -> None:
-    """Run a try whose process ends when it begins to wait, as far as code that only sees exceptions can tell."""
+    """Run an attempt whose process ends when it begins to wait, as far as code that only sees exceptions can tell."""
 
     def dying(*args: Any, **kwargs: Any) -> Any:
         raise KeyboardInterrupt

@@ -78,7 +78,7 @@ def test_require_any_returns_what_is_completed(sandbox: Sandbox) -> None:
         Task().run(image(prompt="a boat [moderate]", quantity=3, require="any"))
 
 
-def test_fewer_images_than_were_ordered(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fewer_images_than_requested(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     real = MiniMaxClient.submit
     monkeypatch.setattr(MiniMaxClient, "submit", lambda *args: real(*args)[:2])
     assert len(Task().run(image(quantity=4, require="any"))) == 2
@@ -196,7 +196,7 @@ def test_what_templates_render_to_is_read(sandbox: Sandbox) -> None:
         ("596", errors.MiniMaxAccountOnHoldError, False),
     ],
 )
-def test_a_refusal_has_a_name_and_the_next_try_creates(
+def test_a_refusal_has_its_error_and_the_next_attempt_creates(
     sandbox: Sandbox, kind: str, fault: str, error: type[Exception], final: bool
 ) -> None:
     task = Task()
@@ -219,7 +219,7 @@ POSTS = [
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("fault", "count"), POSTS)
-def test_how_many_creates_one_try_sends(sandbox: Sandbox, kind: str, fault: str, count: int) -> None:
+def test_how_many_creates_one_attempt_sends(sandbox: Sandbox, kind: str, fault: str, count: int) -> None:
     sandbox.fail(fault, CREATE[kind], times=0)
     with pytest.raises((errors.MiniMaxError, AirflowRescheduleException)):
         Task().run(make(kind))

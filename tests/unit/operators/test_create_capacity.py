@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("fast_creates")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_task_without_room_lets_go_of_its_worker(sandbox: Sandbox, kind: str) -> None:
+def test_a_task_without_capacity_releases_its_worker(sandbox: Sandbox, kind: str) -> None:
     task = Task()
     sandbox.fail("429", CREATE[kind], times=5)
     with pytest.raises(AirflowRescheduleException) as raised:
@@ -41,7 +41,7 @@ def test_a_task_without_room_lets_go_of_its_worker(sandbox: Sandbox, kind: str) 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_deferrable_task_without_room_sleeps_in_the_triggerer(sandbox: Sandbox, kind: str) -> None:
+def test_a_deferrable_task_waits_for_capacity_in_the_triggerer(sandbox: Sandbox, kind: str) -> None:
     task = Task()
     sandbox.fail("429", CREATE[kind], times=5)
     deferred = task.deferral(make(kind, deferrable=True))
@@ -54,10 +54,10 @@ def test_a_deferrable_task_without_room_sleeps_in_the_triggerer(sandbox: Sandbox
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_asking_for_room_ends_with_the_time_out(
+def test_waiting_for_capacity_ends_with_the_timeout(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, deferrable: bool
 ) -> None:
-    """After the first minute each asking is one request: a worker is held for no longer."""
+    """After the first minute each submit is one request: a worker is held for no longer."""
     clock = time.time()
     monkeypatch.setattr(create.time, "time", lambda: clock)
     sandbox.fail("429", IMAGES, times=0)
@@ -97,7 +97,7 @@ def test_a_pause_that_the_service_asks_for_is_kept(sandbox: Sandbox, monkeypatch
     assert moment_of(raised.value) > begun + 600
 
 
-def test_room_is_waited_for_after_a_job_that_failed(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_capacity_is_waited_for_after_a_failed_job(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     task = Task()
     lose_worker(monkeypatch, task, video(prompt="a boat [hold]"))
     sandbox.finish(task.store.get(KEY)["ids"][0], 3)
@@ -117,7 +117,7 @@ def test_without_a_store_nor_a_triggerer_the_retries_ask_for_room(sandbox: Sandb
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_auto_takes_the_account_with_room(sandbox: Sandbox, kind: str) -> None:
+def test_auto_takes_the_account_with_capacity(sandbox: Sandbox, kind: str) -> None:
     sandbox.reset(replace(sandbox.config, accounts=3, max_jobs=2, accounts_in_error=(2,)))
     first, second, _ = sandbox.accounts
     sandbox.create_video("[hold]", account=first)

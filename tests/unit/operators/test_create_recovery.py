@@ -32,7 +32,7 @@ ACCEPTED = ("accepted-502", "accepted-504", "accepted-reset", "truncated")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("fault", ACCEPTED)
 @pytest.mark.parametrize("quantity", [1, 4])
-def test_a_create_whose_answer_is_lost_is_found(sandbox: Sandbox, kind: str, fault: str, quantity: int) -> None:
+def test_a_create_whose_response_is_lost_is_recovered(sandbox: Sandbox, kind: str, fault: str, quantity: int) -> None:
     sandbox.fail(fault, CREATE[kind])
     options = {"quantity": quantity} if kind == "image" else {}
     assert len(jobs(Task().run(make(kind, **options)))) == (quantity if kind == "image" else 1)
@@ -71,7 +71,7 @@ def test_a_create_that_is_not_found_is_never_sent_again(sandbox: Sandbox, kind: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_later_look_may_find_it(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_a_later_search_may_recover_it(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     task = Task()
     sandbox.fail("accepted-504", CREATE[kind])
     with monkeypatch.context() as patch:
@@ -83,7 +83,7 @@ def test_a_later_look_may_find_it(sandbox: Sandbox, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_resubmit_creates_again_once_a_try(sandbox: Sandbox, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+def test_resubmit_creates_once_more_per_attempt(sandbox: Sandbox, caplog: pytest.LogCaptureFixture, kind: str) -> None:
     sandbox.fail("504", CREATE[kind])
     assert jobs(Task().run(make(kind, on_unknown_outcome="resubmit")))
     assert posts(sandbox, kind) == 2
@@ -115,7 +115,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> Non
     monkeypatch.setattr(MiniMaxClient, "submit", send)
 
 
-def test_two_batches_that_fit_are_no_answer(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_matching_batches_are_ambiguous(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox.reset(replace(sandbox.config, step_seconds=0.0))
     sandbox.fail("accepted-504", IMAGES)
     meanwhile(monkeypatch, lambda: sandbox.create_image("a paper boat"))
@@ -199,7 +199,7 @@ def test_a_video_is_found_behind_many_others(sandbox: Sandbox, monkeypatch: pyte
     assert posts(sandbox, "video") == 1
 
 
-def test_too_many_others_are_no_answer(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_new_jobs_are_ambiguous(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submitter, "JobLists", partial(JobLists, max_pages=1))
     done_at_once(sandbox, max_jobs=1000)
     sandbox.fail("accepted-504", VIDEOS)
@@ -259,7 +259,7 @@ def test_a_create_does_not_depend_on_the_list(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_record_that_cannot_be_read_orders_nothing(sandbox: Sandbox, kind: str) -> None:
+def test_an_unreadable_record_submits_nothing(sandbox: Sandbox, kind: str) -> None:
     task = Task()
     (job_id,) = jobs(task.run(make(kind)))
     task.store.set(KEY, task.store.get(KEY) | {"version": 99})

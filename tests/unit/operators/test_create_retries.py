@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("fast_creates")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_retry_takes_up_a_job_that_runs(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_a_retry_resumes_a_running_job(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     task = Task()
     lose_worker(monkeypatch, task, make(kind))
     assert len(jobs(task.run(make(kind)))) == 1
@@ -40,7 +40,7 @@ def test_a_retry_after_the_result_finds_the_same(sandbox: Sandbox, kind: str) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_cleared_task_orders_anew(sandbox: Sandbox, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+def test_a_cleared_task_submits_a_new_job(sandbox: Sandbox, caplog: pytest.LogCaptureFixture, kind: str) -> None:
     task = Task()
     first = task.run(make(kind))
     task.clear()
@@ -50,7 +50,7 @@ def test_a_cleared_task_orders_anew(sandbox: Sandbox, caplog: pytest.LogCaptureF
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_other_inputs_order_anew(sandbox: Sandbox, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+def test_changed_inputs_submit_a_new_job(sandbox: Sandbox, caplog: pytest.LogCaptureFixture, kind: str) -> None:
     task = Task()
     first = task.run(make(kind))
     assert jobs(task.run(make(kind, prompt="a tin boat"))) != jobs(first)
@@ -60,7 +60,7 @@ def test_other_inputs_order_anew(sandbox: Sandbox, caplog: pytest.LogCaptureFixt
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("marker", ["[fail]", "[moderate]"])
-def test_what_cannot_succeed_any_more_is_ordered_anew(
+def test_a_failed_job_is_followed_by_a_new_one(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str, marker: str
 ) -> None:
     task = Task()
@@ -73,7 +73,7 @@ def test_what_cannot_succeed_any_more_is_ordered_anew(
     assert f"Job {job_id} from attempt 1 failed; submitting a new one" in caplog.text
 
 
-def test_a_video_that_is_gone_is_ordered_anew_but_not_at_once(
+def test_a_missing_video_is_resubmitted_only_after_the_grace_period(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = Task()
@@ -131,7 +131,7 @@ def test_without_a_store_a_deferred_wait_that_breaks_off_is_final(sandbox: Sandb
     assert isinstance(raised.value, AirflowFailException)
 
 
-def test_with_a_store_it_is_taken_up(sandbox: Sandbox) -> None:
+def test_with_a_store_a_retry_resumes_it(sandbox: Sandbox) -> None:
     task = Task()
     task.deferral(video(deferrable=True))
     with pytest.raises(errors.MiniMaxUpstreamError, match="A retry resumes") as raised:
@@ -237,7 +237,7 @@ def test_an_execution_timeout_leaves_the_video_to_the_retry(
     assert posts(sandbox, "video") == 1
 
 
-def test_a_last_try_promises_no_retry(
+def test_a_last_attempt_promises_no_retry(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     task = Task(max_tries=0)
@@ -248,7 +248,7 @@ def test_a_last_try_promises_no_retry(
     assert "a retry resumes it" not in caplog.text
 
 
-def test_a_worker_that_is_ending_orders_nothing(sandbox: Sandbox) -> None:
+def test_a_worker_that_ends_submits_nothing(sandbox: Sandbox) -> None:
     operator = video()
     operator.on_kill()
     with pytest.raises(errors.MiniMaxUpstreamError, match="Nothing was created"):
