@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self, Unpack
 
-from airflow_provider_minimax.api import backoff, media_types, models, pagination, payloads
+from airflow_provider_minimax.api import backoff, media_types, pagination, payloads
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.api.settings import Settings
@@ -151,14 +151,22 @@ class MiniMaxClient:
         :param fields: see ``payloads.ImageFields``.
         :raises MiniMaxUnknownOutcomeError: the answer was lost; the images may have been created.
         """
-        body = models.check_image(payloads.image_body(prompt, account or self.settings.account, fields))
-        call = Call("POST", "/images/create", json=body, paid=True)
-        ids = self._object(call).get("imageIds")
-        if not isinstance(ids, list) or not ids:
-            raise call.not_the_contract("the answer names no image id")
-        return _ids(call, ids, "image")
+        return self.submit("image", payloads.create_body("image", prompt, account or self.settings.account, fields))
 
     # Jobs of either kind
+
+    def submit(self, kind: Kind, body: Mapping[str, Any]) -> list[str]:
+        """Send a create as it is and return the ids of its jobs. Costs credits.
+
+        :param body: see ``payloads.create_body``.
+        :raises MiniMaxUnknownOutcomeError: the response was lost; the jobs may have been created.
+        """
+        call = Call("POST", f"/{kind}s/create", json=dict(body), paid=True)
+        response = self._object(call)
+        ids = response.get("imageIds") if kind == "image" else [response.get("videoId")]
+        if not isinstance(ids, list) or not ids:
+            raise call.not_the_contract(f"the answer names no {kind} id")
+        return _ids(call, ids, kind)
 
     def get_job(self, kind: Kind, job_id: str) -> dict[str, Any]:
         """Return one image or video as the API sends it."""
@@ -190,9 +198,7 @@ class MiniMaxClient:
         :param fields: see ``payloads.VideoFields``.
         :raises MiniMaxUnknownOutcomeError: the answer was lost; the video may have been created.
         """
-        body = models.check_video(payloads.video_body(prompt, account or self.settings.account, fields))
-        call = Call("POST", "/videos/create", json=body, paid=True)
-        return _ids(call, [self._object(call).get("videoId")], "video")[0]
+        return self.submit("video", payloads.create_body("video", prompt, account or self.settings.account, fields))[0]
 
     def get_video(self, video_id: str) -> dict[str, Any]:
         """Return one video as the API sends it (GET /videos/{videoId}).

@@ -1,6 +1,6 @@
-"""What each model takes, as far as it is documented: checked before credits are spent.
+"""The documented limits of each model, checked before credits are spent.
 
-The tables hold what the vendor's pages of May 2026 and the vendor's own collection of mid-2026 agree on. Models
+The tables hold what the vendor's pages of May 2026 and its own collection of mid-2026 agree on. Models
 come and go faster than releases of this package, so a model that is not in a table passes, with a warning.
 """
 
@@ -17,8 +17,8 @@ from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 log = logging.getLogger(__name__)
 
 #: Characters of ``replyUrl`` and ``replyRef``.
-_LONGEST_REPLY: Final = 1024
-#: Running videos that a create may allow its account.
+_MAX_REPLY_LENGTH: Final = 1024
+#: ``maxJobs``: the running videos that the account may have for a create to start.
 _MAX_JOBS: Final = range(1, 11)
 _MENTION: Final = re.compile(r"@image\d+", re.IGNORECASE)
 _NOTHING: Final[frozenset[str]] = frozenset()
@@ -33,12 +33,12 @@ _TEN_RATIOS: Final = _words("16:9 21:9 5:4 4:3 3:2 1:1 2:3 3:4 4:5 9:16")
 
 @dataclass(frozen=True)
 class ImageModel:
-    """What a model of POST /images/create takes.
+    """The limits of a model of POST /images/create.
 
-    :param prompt: the longest prompt, in characters.
-    :param ratio: the ratio of an image for which none was asked.
+    :param prompt: the maximum length of a prompt, in characters.
+    :param ratio: the default ratio.
     :param batch: how many images it always makes; None where ``quantity`` says.
-    :param mentions: whether the prompt may speak of references as ``@Image1``.
+    :param mentions: whether the prompt may mention references as ``@Image1``.
     """
 
     prompt: int
@@ -54,9 +54,9 @@ class ImageModel:
 
 @dataclass(frozen=True)
 class VideoModel:
-    """What a model of POST /videos/create takes.
+    """The limits of a model of POST /videos/create.
 
-    :param prompt: the longest prompt, in characters.
+    :param prompt: the maximum length of a prompt, in characters.
     :param references: how many files may follow the first one (``fileID2``, ...).
     :param end_frame: the options with which an end frame may be given; None for none.
     :param media: whether it takes videos and sounds as references.
@@ -129,22 +129,27 @@ def image_model(body: Mapping[str, Any]) -> str:
 
 
 def image_ratio(body: Mapping[str, Any]) -> str:
-    """Return the ratio that an image gets; ``"auto"`` where nobody can tell beforehand."""
+    """Return the ratio of an image; ``"auto"`` if it is unknown beforehand."""
     model = IMAGE_MODELS.get(image_model(body))
     return str(body.get("aspectRatio") or (model.ratio if model else "auto"))
 
 
 def images_made(body: Mapping[str, Any]) -> int:
-    """Return how many images a create makes."""
+    """Return the number of images that a create makes."""
     model = IMAGE_MODELS.get(image_model(body))
     return (model.batch if model else None) or int(body.get("quantity") or 1)
+
+
+def video_model(body: Mapping[str, Any]) -> str:
+    """Return the model that makes a video."""
+    return str(body.get("model") or ("I2V-01" if body.get("fileID") else "T2V-01"))
 
 
 def check_image(body: Mapping[str, Any]) -> dict[str, Any]:
     """Check the body of POST /images/create.
 
-    :return: the body with the words of its fields as they are documented: ``4K`` for ``4k``.
-    :raises MiniMaxBadRequestError: the model is documented not to take it.
+    :return: the body with the documented spelling of its words: ``4K`` for ``4k``.
+    :raises MiniMaxBadRequestError: the model is documented to refuse it.
     """
     _check_replies(body)
     name = image_model(body)
@@ -152,7 +157,7 @@ def check_image(body: Mapping[str, Any]) -> dict[str, Any]:
     if model is None:
         return _pass_unknown(name, IMAGE_MODELS, body)
     _check_prompt(name, body, model.prompt)
-    spelled = _spelled(
+    normalized = _normalize_words(
         name,
         body,
         {
@@ -161,21 +166,21 @@ def check_image(body: Mapping[str, Any]) -> dict[str, Any]:
             "quality": ("quality", model.qualities),
         },
     )
-    _at_most(name, "reference_file_ids", _count(body, "referenceFileId"), model.references)
+    _check_max(name, "reference_file_ids", _count(body, "referenceFileId"), model.references)
     if body.get("characterFileId") and not model.character:
         raise _refused(name, "character_file_id is not taken")
     if model.batch and body.get("quantity") not in (None, model.batch):
         raise _refused(name, f"it always makes, and costs, {model.batch} images: leave quantity out")
     if not model.mentions and _MENTION.search(body["prompt"]):
         raise _refused(name, "the prompt may not speak of @Image1 and the like")
-    return spelled
+    return normalized
 
 
 def check_video(body: Mapping[str, Any]) -> dict[str, Any]:
     """Check the body of POST /videos/create.
 
-    :return: the body with the words of its fields as they are documented.
-    :raises MiniMaxBadRequestError: the service, or the model, is documented not to take it.
+    :return: the body with the documented spelling of its words.
+    :raises MiniMaxBadRequestError: the service or the model is documented to refuse it.
     """
     _check_replies(body)
     _check_max_jobs(body.get("maxJobs"))
@@ -184,7 +189,7 @@ def check_video(body: Mapping[str, Any]) -> dict[str, Any]:
             "reference_file_ids are the second file and the following ones, and may leave no gap: give the first as "
             "file_id. Nothing was sent."
         )
-    name = str(body.get("model") or ("I2V-01" if body.get("fileID") else "T2V-01"))
+    name = video_model(body)
     model = VIDEO_MODELS.get(name)
     if model is None:
         return _pass_unknown(name, VIDEO_MODELS, body)
@@ -194,14 +199,14 @@ def check_video(body: Mapping[str, Any]) -> dict[str, Any]:
         words["aspectRatio"] = ("aspect_ratio", model.ratios)
     elif body.get("aspectRatio"):
         log.warning("Model %s is not documented to take an aspect_ratio; it may be ignored.", name)
-    spelled = _spelled(name, body, words)
+    normalized = _normalize_words(name, body, words)
     duration = body.get("duration")
     if duration is not None and duration not in model.durations:
         bounds = f"{model.durations[0]} to {model.durations[-1]} seconds" if model.durations else "set by its options"
         raise _refused(name, f"duration is {bounds}, not {duration!r}")
-    _at_most(name, "reference_file_ids", sum(f"fileID{number}" in body for number in range(2, 20)), model.references)
-    _check_media(name, model, spelled)
-    return spelled
+    _check_max(name, "reference_file_ids", sum(f"fileID{number}" in body for number in range(2, 20)), model.references)
+    _check_media(name, model, normalized)
+    return normalized
 
 
 def _check_max_jobs(given: object) -> None:
@@ -210,10 +215,10 @@ def _check_max_jobs(given: object) -> None:
 
 
 def _check_media(name: str, model: VideoModel, body: Mapping[str, Any]) -> None:
-    most = 3 if model.media else 0
+    maximum = 3 if model.media else 0
     videos, sounds = _count(body, "videoFileID"), _count(body, "audioFileID")
-    _at_most(name, "video_file_ids", videos, most)
-    _at_most(name, "audio_file_ids", sounds, most)
+    _check_max(name, "video_file_ids", videos, maximum)
+    _check_max(name, "audio_file_ids", sounds, maximum)
     last = body.get("end_frame_fileID")
     if last is None:
         return
@@ -227,22 +232,24 @@ def _check_media(name: str, model: VideoModel, body: Mapping[str, Any]) -> None:
         raise _refused(name, "end_frame_file_id must differ from file_id")
 
 
-def _check_prompt(name: str, body: Mapping[str, Any], longest: int) -> None:
+def _check_prompt(name: str, body: Mapping[str, Any], max_length: int) -> None:
     length = len(body.get("prompt") or "")
-    if length > longest:
-        raise _refused(name, f"the prompt has {length} characters; {longest} are taken")
+    if length > max_length:
+        raise _refused(name, f"the prompt has {length} characters; {max_length} are taken")
 
 
 def _check_replies(body: Mapping[str, Any]) -> None:
     for parameter, field in (("reply_url", "replyUrl"), ("reply_ref", "replyRef")):
-        if len(body.get(field) or "") > _LONGEST_REPLY:
-            raise MiniMaxBadRequestError(f"{parameter} is longer than {_LONGEST_REPLY} characters.")
+        if len(body.get(field) or "") > _MAX_REPLY_LENGTH:
+            raise MiniMaxBadRequestError(f"{parameter} is longer than {_MAX_REPLY_LENGTH} characters.")
 
 
-def _spelled(name: str, body: Mapping[str, Any], words: Mapping[str, tuple[str, Collection[str]]]) -> dict[str, Any]:
-    """Return a body in which these fields hold one of their words, as it is documented.
+def _normalize_words(
+    name: str, body: Mapping[str, Any], words: Mapping[str, tuple[str, Collection[str]]]
+) -> dict[str, Any]:
+    """Return a body in which these fields have their documented spelling.
 
-    :param words: by the name of a field: its parameter, and the words that the model takes.
+    :param words: by the API name of a field: its Python name, and the words that the model takes.
     """
     found = dict(body)
     for field, (parameter, known) in words.items():
@@ -258,9 +265,9 @@ def _spelled(name: str, body: Mapping[str, Any], words: Mapping[str, tuple[str, 
     return found
 
 
-def _at_most(name: str, parameter: str, given: int, most: int) -> None:
-    if given > most:
-        raise _refused(name, f"{parameter}: {f'at most {most} are' if most else 'none is'} taken, not {given}")
+def _check_max(name: str, parameter: str, given: int, maximum: int) -> None:
+    if given > maximum:
+        raise _refused(name, f"{parameter}: {f'at most {maximum} are' if maximum else 'none is'} taken, not {given}")
 
 
 def _count(body: Mapping[str, Any], prefix: str) -> int:

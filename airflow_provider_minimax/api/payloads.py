@@ -1,19 +1,21 @@
-"""What is sent to create an image or a video, from Python parameters to the API's own names."""
+"""The body of a create, from Python parameters to the API's own names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypedDict, cast
 
+from airflow_provider_minimax.api import models
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.ids import parse_id
+from airflow_provider_minimax.api.fields import CREATE_FIELDS, CreateField, parameters
+from airflow_provider_minimax.api.ids import Kind, parse_id
 
 #: Images of one POST /images/create, as documented.
 _QUANTITIES: Final = (1, 2, 3, 4)
 
 
 class ImageFields(TypedDict, total=False):
-    """Optional fields of POST /images/create. Which values a model takes is the service's to say."""
+    """Optional fields of POST /images/create. See ``models`` for the values that a model takes."""
 
     model: str | None
     aspect_ratio: str | None
@@ -46,26 +48,6 @@ class VideoFields(TypedDict, total=False):
     max_jobs: int | None
 
 
-#: Python name -> API name, in the vendor's own spelling, which differs from field to field.
-_NAMES: Final[Mapping[str, str]] = {
-    "model": "model",
-    "aspect_ratio": "aspectRatio",
-    "quantity": "quantity",
-    "resolution": "resolution",
-    "quality": "quality",
-    "options": "options",
-    "duration": "duration",
-    "prompt_optimization": "promptOptimization",
-    "character_file_id": "characterFileId",
-    "file_id": "fileID",
-    "end_frame_file_id": "end_frame_fileID",
-    "reply_url": "replyUrl",
-    "reply_ref": "replyRef",
-    "max_jobs": "maxJobs",
-}
-_FILE_NAMES: Final = frozenset({"characterFileId", "fileID", "end_frame_fileID"})
-
-
 def image_body(prompt: str, account: str | None, fields: ImageFields) -> dict[str, Any]:
     """Return the body of POST /images/create.
 
@@ -77,63 +59,73 @@ def image_body(prompt: str, account: str | None, fields: ImageFields) -> dict[st
     quantity = fields.get("quantity")
     if quantity is not None and quantity not in _QUANTITIES:
         raise MiniMaxBadRequestError(f"quantity must be one of {_QUANTITIES}, not {quantity!r}.")
-    _refuse_unknown(fields, ImageFields)
-    references = _numbered("referenceFileId", "reference_file_ids", fields.get("reference_file_ids"), first=1)
-    return _body(prompt, account, fields, references)
+    return _body("image", prompt, account, fields)
 
 
 def video_body(prompt: str | None, account: str | None, fields: VideoFields) -> dict[str, Any]:
     """Return the body of POST /videos/create.
 
-    Without an account the service would choose one at random, and a file belongs to one account only: the
-    account of the files is then asked for by name.
+    Without an account the service would choose one at random. A file belongs to one account, so the account of the
+    files is then requested by name.
 
     :raises MiniMaxBadRequestError: neither prompt nor file, or a file of another account.
     """
     if not _is_text(prompt) and not fields.get("file_id"):
         raise MiniMaxBadRequestError("A video needs a prompt or a file_id.")
-    _refuse_unknown(fields, VideoFields)
-    files = (
-        _numbered("fileID", "reference_file_ids", fields.get("reference_file_ids"), first=2)
-        | _numbered("videoFileID", "video_file_ids", fields.get("video_file_ids"), first=1)
-        | _numbered("audioFileID", "audio_file_ids", fields.get("audio_file_ids"), first=1)
-    )
-    return _body(prompt, account, fields, files)
+    return _body("video", prompt, account, fields)
 
 
-def _body(
-    prompt: str | None, account: str | None, fields: ImageFields | VideoFields, numbered: Mapping[str, str]
-) -> dict[str, Any]:
-    given = {_NAMES[name]: value for name, value in fields.items() if name in _NAMES and value is not None}
-    files = {name: str(given[name]).strip() for name in _FILE_NAMES & given.keys()} | dict(numbered)
-    body = given | files
+def create_body(kind: Kind, prompt: str | None, account: str | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of a create, checked and normalised (``4K`` for ``4k``): what is sent.
+
+    :raises MiniMaxBadRequestError: the service, or the model, is documented not to take it.
+    """
+    if kind == "image":
+        return models.check_image(image_body(prompt or "", account, cast("ImageFields", fields)))
+    return models.check_video(video_body(prompt, account, cast("VideoFields", fields)))
+
+
+def _body(kind: Kind, prompt: str | None, account: str | None, given: ImageFields | VideoFields) -> dict[str, Any]:
+    _refuse_unknown(kind, given)
+    values: Mapping[str, Any] = given
+    body: dict[str, Any] = {}
+    files: list[str] = []
+    for field in CREATE_FIELDS[kind]:
+        sent = _sent(field, values.get(field.parameter))
+        body |= sent
+        if field.is_file:
+            files += sent.values()
     if prompt:
         body["prompt"] = prompt
-    if owner := _owner(files.values(), account):
+    if owner := _owner(files, account):
         body["account"] = owner
     return body
 
 
-def _numbered(name: str, parameter: str, file_ids: Sequence[str] | None, *, first: int) -> dict[str, str]:
-    if isinstance(file_ids, str):
-        raise MiniMaxBadRequestError(f"{parameter} takes a list of file ids, not the string {file_ids!r}.")
-    return {f"{name}{number}": str(file_id).strip() for number, file_id in enumerate(file_ids or (), start=first)}
+def _sent(field: CreateField, value: Any) -> dict[str, Any]:
+    """Return what is sent for a field: nothing for None, and numbered names for a list."""
+    if value is None:
+        return {}
+    if field.first is None:
+        return {field.api_name: str(value).strip() if field.is_file else value}
+    if isinstance(value, str):
+        raise MiniMaxBadRequestError(f"{field.parameter} takes a list of file ids, not the string {value!r}.")
+    return {f"{field.api_name}{number}": str(one).strip() for number, one in enumerate(value, start=field.first)}
 
 
 def _owner(file_ids: Iterable[str], account: str | None) -> str | None:
-    """Return the account that all files belong to; a file is of use to no other."""
+    """Return the account that all files belong to; no other account can use them."""
     for file_id in sorted(file_ids):
         account = parse_id(file_id, "file", account=account).account
     return account
 
 
-def _refuse_unknown(fields: ImageFields | VideoFields, known: type[ImageFields] | type[VideoFields]) -> None:
-    """Refuse a field that would silently have no effect on something that is paid for."""
-    unknown = sorted(fields.keys() - known.__annotations__.keys())
+def _refuse_unknown(kind: Kind, given: ImageFields | VideoFields) -> None:
+    """Refuse a field that would silently have no effect on a billable job."""
+    known = parameters(kind)
+    unknown = sorted(given.keys() - set(known))
     if unknown:
-        raise MiniMaxBadRequestError(
-            f"Unknown field {', '.join(unknown)}; known are {', '.join(sorted(known.__annotations__))}."
-        )
+        raise MiniMaxBadRequestError(f"Unknown field {', '.join(unknown)}; known are {', '.join(sorted(known))}.")
 
 
 def _is_text(prompt: object) -> bool:

@@ -1,1 +1,1 @@
-"""Operators: template fields, policy and XCom over hook, waiting and exporting."""
+"""Operators: template fields, policy and XCom."""

@@ -1,4 +1,4 @@
-"""What all operators of this provider share: the connection, and how they stop when they are killed."""
+"""The base of all operators: the connection, and the stop after a kill."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 
 
 class MiniMaxBaseOperator(BaseOperator):
-    """An operator that works on a MiniMax connection.
+    """An operator with a MiniMax connection.
 
     :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account to work on; defaults to the connection's. Templated.
@@ -22,8 +22,8 @@ class MiniMaxBaseOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("minimax_conn_id", "account")
     ui_color = "#f2e6ff"
-    #: Set by a signal handler, which may interrupt the main thread anywhere: no lock may be needed to set it, as a
-    #: ``threading.Event`` has one. Threads read it through ``_check_stopped``.
+    #: Set by a signal handler, which may interrupt the main thread anywhere. So it is no ``threading.Event``, which
+    #: has a lock. Threads read it through ``_check_stopped``.
     _killed: bool = False
 
     def __init__(
@@ -39,20 +39,20 @@ class MiniMaxBaseOperator(BaseOperator):
 
     @cached_property
     def hook(self) -> MiniMaxHook:
-        """The hook, made after the templates are rendered."""
+        """The hook, created after the templates are rendered."""
         return MiniMaxHook(self.minimax_conn_id, self.account)
 
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], *args: Any, **kwargs: Any
     ) -> None:
-        """Render, and refuse what became None: to go on as if it were not given would read or make something else.
+        """Render, and refuse a value that became None: without it the task would read or create something else.
 
         :raises MiniMaxBadRequestError: a template that renders native objects, or an XCom, gave None.
         """
         fields = tuple(template_fields)
         given = {name for name in fields if getattr(parent, name, None) is not None}
         for name in given:
-            # Airflow renders what is in a text, and in its own paths, and leaves these as they are.
+            # Airflow renders strings and its own paths, but no ``pathlib`` path.
             if isinstance(path := getattr(parent, name), PurePath):
                 setattr(parent, name, str(path))
         super()._do_render_template_fields(parent, fields, *args, **kwargs)
@@ -61,7 +61,7 @@ class MiniMaxBaseOperator(BaseOperator):
                 raise rendered_to_nothing(name, None)
 
     def on_kill(self) -> None:
-        """Stop at the next page or piece: Airflow calls this on SIGTERM, and the task runs on."""
+        """Stop at the next page or piece. Airflow calls this on SIGTERM and does not stop the task itself."""
         self._killed = True
 
     def _check_stopped(self) -> None:

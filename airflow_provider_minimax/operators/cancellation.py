@@ -1,46 +1,95 @@
-"""Who ended the worker: a person, or something after which the task goes on?
+"""Whether a user ended the task, and what then happens to its jobs.
 
-Airflow calls an operator's ``on_kill`` in either case: a person marks the task or clears it; or its pod is
-evicted, its node drained, the scheduler has lost its heartbeat, ``execution_timeout`` strikes. Only the first
-gives the job up. After the others a retry takes the job up again, which is paid for: to cancel it would be to
-pay twice. What tells them apart is the state that Airflow has for the task.
+Airflow calls ``on_kill`` in two cases. A user marks or clears the task: the job is cancelled. Or only the worker ends
+(its pod is evicted, its node drained, the scheduler lost its heartbeat, ``execution_timeout`` strikes): a retry resumes
+the job, so to cancel it would be to pay twice. The state that Airflow has for the task tells the two apart.
 """
 
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_minimax.api.errors import MiniMaxError
+from airflow_provider_minimax.api.ids import Kind, parse_id
+from airflow_provider_minimax.hooks.minimax import MiniMaxHook
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
-#: States of a task that nobody waits for any more: marked, or cleared (``restarting`` while it still runs).
-#: No state at all is that of a cleared task, too.
-_GIVEN_UP: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "removed", "restarting"})
-#: Seconds that a kill may take us. Airflow ends the process after 5.
-_PATIENCE: Final = 3.5
+log = logging.getLogger(__name__)
+
+#: States after a user marked the task or cleared it (``restarting`` while it still runs). A cleared task may also have
+#: no state at all.
+_ENDED_BY_USER: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "removed", "restarting"})
+#: Seconds for all that ``on_kill`` does: Airflow ends the process after 5.
+_KILL_TIMEOUT: Final = 3.5
+#: Seconds to connect and to wait for a response meanwhile.
+_CONNECT_TIMEOUT: Final = 1.0
+_READ_TIMEOUT: Final = 1.5
 
 
-def is_given_up(ti: RuntimeTaskInstanceProtocol) -> bool:
-    """Ask Airflow whether the task was taken away from us by a person, and not just its worker."""
+class SubmittedJobs:
+    """The billable jobs that a task waits for.
+
+    :param ids: full ids.
+    """
+
+    def __init__(self, kind: Kind, ids: Sequence[str], minimax_conn_id: str) -> None:
+        self.ids = tuple(ids)
+        self._kind = kind
+        #: On the account of the jobs, which may not be the requested one.
+        self.hook = MiniMaxHook(minimax_conn_id, parse_id(ids[0], kind).account)
+        self._is_done = False
+
+    def __str__(self) -> str:
+        return ", ".join(self.ids)
+
+    def cancel(self, *, cancel_on_kill: bool) -> None:
+        """Cancel a video, once. The service cannot cancel images; those continue, and the log says so.
+
+        :param cancel_on_kill: False leaves a video running.
+        """
+        if self._is_done:
+            return
+        if self._kind == "image":
+            log.warning("Not cancelled: %s. The service cannot cancel images; they continue and are billed.", self)
+        elif not cancel_on_kill:
+            log.warning("Not cancelled: %s (cancel_on_kill is off). It continues and is billed.", self)
+        else:
+            client = self.hook.get_conn().in_a_hurry(_CONNECT_TIMEOUT, _READ_TIMEOUT)
+            try:
+                client.cancel_video(self.ids[0])
+            except MiniMaxError as error:
+                log.error("Not cancelled: %s. It continues and is billed. %s", self, error)
+                return
+            log.warning("Asked the service to cancel %s.", self)
+        self._is_done = True
+
+
+def is_killed_by_user(ti: RuntimeTaskInstanceProtocol) -> bool:
+    """Return whether a user ended the task, as Airflow says, and not only its worker."""
     map_index = ti.map_index if ti.map_index is not None else -1
-    found: dict[str, Any] = ti.get_task_states(
+    states: dict[str, Any] = ti.get_task_states(
         ti.dag_id, map_index=map_index, task_ids=[ti.task_id], run_ids=[ti.run_id]
     ).get(ti.run_id, {})
     name = ti.task_id if map_index < 0 else f"{ti.task_id}_{map_index}"
-    if name not in found:
+    if name not in states:
         return False
-    return found[name] is None or str(found[name]) in _GIVEN_UP
+    return states[name] is None or str(states[name]) in _ENDED_BY_USER
 
 
-def within_patience(work: Callable[[], None]) -> None:
-    """Do something that may block, for no longer than a process that is being killed has.
+def run_within_kill_timeout(work: Callable[[], None]) -> None:
+    """Run something that may block, for no longer than a process that is being killed has.
 
-    In a thread: a signal may have come while the main thread held the line to Airflow, and would then wait for
-    itself. The thread goes on once the main thread does.
+    In a thread: the signal may have interrupted the main thread while it held the connection to Airflow, which would
+    then wait for itself. The thread continues once the main thread does.
     """
     thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="minimax-kill", daemon=True)
     thread.start()
-    thread.join(_PATIENCE)
+    thread.join(_KILL_TIMEOUT)

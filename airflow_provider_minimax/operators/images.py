@@ -1,4 +1,4 @@
-"""Operators for images: list them, export them, create them."""
+"""Operators that list, export and create images."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError, MiniMaxJobFailedError
+from airflow_provider_minimax.api.fields import parameters
 from airflow_provider_minimax.api.validation import PAGE_SIZE, at_least_one, one_of
 from airflow_provider_minimax.compat import AirflowSkipException
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
@@ -26,33 +27,20 @@ log = logging.getLogger(__name__)
 _ON_EMPTY: Final = ("return", "skip", "fail")
 _ON_MEDIA_ERROR: Final = ("fail", "skip")
 _MODES: Final = ("snapshot", "sync")
-#: The optional fields of a create, by the names that the client takes them under.
-_CREATE_FIELDS: Final = (
-    "model",
-    "aspect_ratio",
-    "quantity",
-    "resolution",
-    "quality",
-    "character_file_id",
-    "reference_file_ids",
-    "prompt_optimization",
-    "reply_url",
-    "reply_ref",
-)
 
 
 class MiniMaxListImagesOperator(MiniMaxBaseOperator):
     """Lists images of an account, newest first.
 
-    The service filters by nothing, so the list is walked and filtered here, until ``limit`` images match, the walk is
+    The service has no filters, so the list is walked and filtered here, until ``limit`` images match, the walk is
     older than ``created_from``, or the list ends.
 
-    :param limit: images returned at the most, after the filters.
+    :param limit: maximum number of images returned, after the filters.
     :param statuses: status labels to keep, such as ``["completed"]``; None for all. Templated.
     :param created_from: keep images created at or after this time (datetime or ISO string, UTC where it names no
         zone; or epoch milliseconds). Templated.
     :param created_to: keep images created before this time. Templated.
-    :param max_scanned: images looked at, at most; None for no bound. A search that it stops short is an error.
+    :param max_scanned: maximum number of images read; None for no limit. To reach it before ``limit`` is an error.
     :param check_total: an end of the list before as many images as the service counts is an error. Turn it off where
         the service's ``total`` counts more than the list can show.
     :param on_empty: what no match means: ``"return"`` an empty list, ``"skip"`` the task, or ``"fail"`` it.
@@ -62,8 +50,8 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
     :return: (XCom) a list of compact images: ``imageId``, ``fileID``, ``status``, ``statusLabel``,
         ``statusFinal``, ``createTime`` (epoch milliseconds), ``modelID``, ``aspectRatio``, ``batchID``, ``desc``,
         ``url``.
-    :raises MiniMaxScanLimitError: ``max_scanned`` is reached, and what was not looked at may match; never retried.
-    :raises MiniMaxShortListError: the list ends too early; a retry asks again.
+    :raises MiniMaxScanLimitError: ``max_scanned`` is reached, and images that were not read may match; never retried.
+    :raises MiniMaxShortListError: the list ends too early; a retry reads it again.
     """
 
     template_fields: Sequence[str] = (
@@ -99,7 +87,7 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
         self.on_empty = on_empty
 
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
-        """Walk, filter, and return what matches."""
+        """Walk the list and return the matching images."""
         from airflow_provider_minimax.api.filters import Selection, choose
         from airflow_provider_minimax.api.jobs import compact
         from airflow_provider_minimax.export.progress import Progress
@@ -115,7 +103,7 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
             found += [compact(image) for image in chosen.images]
             scanned = chosen.scanned
             progress.update(scanned, len(found), chosen.total)
-        log.info("%d of %d images looked at match.", len(found), scanned)
+        log.info("%d of %d images match.", len(found), scanned)
         if not found:
             self._report_empty(scanned)
         return found
@@ -136,10 +124,10 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
 class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
     """Exports images of an account to a folder: rows in parts, their files, a page to look at, and a manifest.
 
-    The export is whole or absent: ``manifest.json`` is written last, and an older export in the same folder is
-    taken away, its manifest first, when the first page has come. Whatever ends a try, the next one goes on after
-    the last part that was finished, and gives the same bytes as if nothing had happened. Memory does not grow with
-    the number of images. Of two exports in one folder the later one goes on, and the earlier one stops.
+    The export is complete or absent: ``manifest.json`` is written last, and an older export in the same folder is
+    deleted, its manifest first, once the first page has arrived. Whatever ends an attempt, the next one resumes after
+    the last complete part and writes the same bytes as an uninterrupted export. Memory does not grow with the number
+    of images. Of two exports in one folder the later one continues, and the earlier one stops.
 
     :param output_path: the folder, on any storage that ``ObjectStoragePath`` knows: text, a ``Path`` or an
         ``ObjectStoragePath``. Templated; what was rendered to nothing, as a whole or in a segment, is refused.
@@ -152,7 +140,7 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         zone; or epoch milliseconds). Templated.
     :param created_to: keep images created before this time. Templated.
     :param max_images: stop after so many images, the newest ones.
-    :param part_rows: images in a part: what a killed try loses at the most.
+    :param part_rows: images in a part: the most that a killed attempt loses.
     :param download_media: fetch the files into ``media/``; path, size and checksum go into the row.
     :param on_media_error: ``"fail"``, or ``"skip"`` a file that cannot be fetched and list it in the manifest.
     :param contact_sheet: write ``index.html``, a page to look at the newest images.
@@ -170,7 +158,7 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
     :param account: the Hailuo account; defaults to the connection's. Templated.
     :return: (XCom) the summary: ``path``, ``manifest``, ``images``, ``parts``, ``bytes``, ``media_files``,
         ``media_failed``, ``newest_image_id``, ``oldest_image_id``.
-    :raises MiniMaxShortListError: the list ends too early, or is empty where it cannot be; a retry asks again.
+    :raises MiniMaxShortListError: the list ends too early, or is empty where it cannot be; a retry reads it again.
     """
 
     template_fields: Sequence[str] = (
@@ -230,7 +218,7 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         self.check_total = check_total
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Walk, filter, and write."""
+        """Walk the list and write the matching images."""
         # Here, so that reading a DAG file does not import what only a running export needs.
         from airflow_provider_minimax.api.filters import Selection
         from airflow_provider_minimax.export.exporter import export_images
@@ -262,20 +250,20 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
 
 
 def _run_of(context: Context) -> str | None:
-    """Name the task instance, which is the same for each of its tries."""
+    """Return the name of the task instance, which is the same for each of its attempts."""
     ti = context.get("ti")
     return None if ti is None else f"{ti.dag_id}/{ti.task_id}/{ti.run_id}/{ti.map_index}"
 
 
 class MiniMaxCreateImageOperator(MiniMaxCreateOperator):
-    """Creates images, paid for once, and waits until they are completed.
+    """Creates images, pays for them once, and waits until they are completed.
 
     :param prompt: what is to be seen. Templated.
     :param model: as the service names it; None for its default, ``image-01``. Templated, like every field below
         but ``quantity``.
     :param aspect_ratio: such as ``"16:9"``.
     :param quantity: 1 to 4 images; None leaves it to the service (1; midjourney models always make 4).
-    :param require: succeed when ``"all"`` images are completed, of which there have to be as many as were ordered,
+    :param require: succeed when ``"all"`` images are completed, as many as were requested,
         or ``"any"``.
     :param resolution: such as ``"2K"``; what there is depends on the model.
     :param quality: for ``gpt-image-2``: ``"low"``, ``"medium"``, ``"high"``.
@@ -292,7 +280,7 @@ class MiniMaxCreateImageOperator(MiniMaxCreateOperator):
     kind = "image"
     template_fields: Sequence[str] = (
         "prompt",
-        *(field for field in _CREATE_FIELDS if field != "quantity"),
+        *(field for field in parameters("image") if field != "quantity"),
         *MiniMaxCreateOperator.template_fields,
     )
 
@@ -327,17 +315,14 @@ class MiniMaxCreateImageOperator(MiniMaxCreateOperator):
         self.reply_url = reply_url
         self.reply_ref = reply_ref
 
-    def _fields(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _CREATE_FIELDS}
-
     def _result(self, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        ordered = self._request().quantity
-        if self.require == "all" and len(jobs) < ordered:
+        quantity = self._request().quantity
+        if self.require == "all" and len(jobs) < quantity:
             raise MiniMaxJobFailedError(
-                f"{ordered} images were ordered, and the service has made only these: "
-                f"{', '.join(str(job['imageId']) for job in jobs)}. They are completed and paid for: collect them by "
-                "these ids, or take what there is with require='any'. A retry would find the same; to clear the task "
-                "orders anew."
+                f"{quantity} images were requested, and the service made only these: "
+                f"{', '.join(str(job['imageId']) for job in jobs)}. They are completed and billed: collect them by "
+                "these ids, or accept them with require='any'. A retry finds the same; clear the task to submit a new "
+                "job."
             )
         return jobs
 

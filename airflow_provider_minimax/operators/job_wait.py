@@ -1,4 +1,4 @@
-"""How an operator waits for the jobs that it has paid for: the one place that knows sensor, trigger and poller."""
+"""The wait of an operator for its jobs: on its worker, or in a trigger."""
 
 from __future__ import annotations
 
@@ -21,84 +21,85 @@ from airflow_provider_minimax.polling.wait_spec import WaitSpec
 if TYPE_CHECKING:
     from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 
-#: Seconds after a create in which "not found" may only mean "not yet".
+#: Seconds after a create in which "not found" may mean "not yet".
 GRACE: Final = 60.0
-#: Seconds within which a wait that sleeps notices that it has to end.
-_NOTICED_WITHIN: Final = 0.25
+#: The longest piece of a sleep, in seconds: ``check`` is called after each.
+_MAX_SLEEP: Final = 0.25
 
 
 class JobWait:
-    """A wait for paid jobs.
+    """A wait for submitted jobs.
 
     :param ids: full ids.
     :param hook: on the account of the jobs.
     :param created: seconds since the epoch at which they were created.
-    :param interval: seconds between two rounds.
+    :param interval: seconds between two polls.
     """
 
     def __init__(
         self, kind: Kind, ids: Sequence[str], require: str, hook: MiniMaxHook, *, created: float, interval: float
     ) -> None:
+        self.ids = tuple(ids)
         fresh_until = created + GRACE
         self._spec = WaitSpec(
-            tuple(ids), kind=kind, require=require, poke_interval=interval, fresh_until=fresh_until
+            self.ids, kind=kind, require=require, poke_interval=interval, fresh_until=fresh_until
         ).checked()
         self._hook = hook
         self._poller = Poller(self._spec)
-        self._found: dict[str, Found] = {}
+        self._latest: dict[str, Found] = {}
 
     @cached_property
     def _reader(self) -> Reader:
         return Reader.of(self._hook.get_conn(), self._spec.kind)
 
     @property
-    def misses_jobs(self) -> bool:
-        """Whether the service did not find one of the jobs when it was asked for last."""
-        return any(isinstance(found, MiniMaxNotFoundError) for found in self._found.values())
+    def has_missing_jobs(self) -> bool:
+        """Whether the service did not find one of the jobs at the latest poll."""
+        return any(isinstance(found, MiniMaxNotFoundError) for found in self._latest.values())
 
     @property
-    def unknown_ends(self) -> list[str]:
-        """The jobs that are over and of which nobody knows whether they have failed, with what the service says."""
-        return [f"{job_id} ({_says(found)})" for job_id, found in self._found.items() if _is_unknown_end(found)]
+    def unknown_outcomes(self) -> list[str]:
+        """The jobs that are final and neither completed nor known to have failed, with their status."""
+        return [f"{job_id} ({_status_of(found)})" for job_id, found in self._latest.items() if _is_unknown(found)]
 
-    def look(self, *, is_last: bool = False) -> list[dict[str, Any]] | None:
-        """Ask once; return the compact jobs when the wait is over.
+    def poll(self, *, is_last: bool = False) -> list[dict[str, Any]] | None:
+        """Poll once; return the compact jobs if the wait is over.
 
-        :param is_last: nobody asks after this: ask each job by its id, since a list may be stale.
-        :raises MiniMaxError: it has ended badly.
+        :param is_last: no poll follows: read each job by its id, since a list may be stale.
+        :raises MiniMaxError: it ended without success.
         """
         read = self._reader.read_last if is_last else self._reader.read
 
         def read_and_remember(ids: Collection[str]) -> Answers:
             answers = read(ids)
-            self._found |= answers.jobs
+            self._latest |= answers.jobs
             return answers
 
         return self._poller.poll(read_and_remember)
 
-    def until(self, deadline: float, check: Callable[[], None]) -> list[dict[str, Any]]:
-        """Wait here, in the worker.
+    def wait_until(self, deadline: float, check: Callable[[], None]) -> list[dict[str, Any]]:
+        """Wait on this worker and return the compact jobs.
 
         :param deadline: seconds since the epoch.
-        :param check: called before each round and while this sleeps; may raise.
+        :param check: called before each poll and during sleeps; may raise.
         :raises AirflowSensorTimeout: the deadline has passed.
         """
         timeout = deadline - time.time()
         while True:
             check()
             is_last = time.time() >= deadline
-            found = self.look(is_last=is_last)
-            if found is not None:
-                return found
+            jobs = self.poll(is_last=is_last)
+            if jobs is not None:
+                return jobs
             if is_last:
-                raise overdue(timeout_error(timeout, self._poller.describe_pending()))
+                raise explain_timeout(timeout_error(timeout, self._poller.describe_pending()))
             _sleep(min(self._poller.pause(self._spec.poke_interval), deadline - time.time()), check)
 
     def trigger(self, deadline: float, *, cancel_on_kill: bool) -> MiniMaxJobTrigger:
-        """Return the trigger that waits in our place.
+        """Return the trigger that waits instead.
 
         :param deadline: seconds since the epoch.
-        :param cancel_on_kill: cancel the jobs when a person ends the task.
+        :param cancel_on_kill: cancel the jobs if a user ends the task.
         """
         from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 
@@ -114,31 +115,31 @@ class JobWait:
 
 
 def _sleep(seconds: float, check: Callable[[], None]) -> None:
-    """Sleep in short pieces: a signal ends none, and who is killed has few seconds.
+    """Sleep in short pieces: a signal does not end a sleep, and a killed task has only seconds.
 
     :param check: called after each piece; may raise.
     """
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        time.sleep(min(left, _NOTICED_WITHIN))
+        time.sleep(min(left, _MAX_SLEEP))
         check()
 
 
-def overdue(error: AirflowSensorTimeout) -> AirflowSensorTimeout:
-    """Add to a time-out what becomes of the paid job."""
+def explain_timeout(error: AirflowSensorTimeout) -> AirflowSensorTimeout:
+    """Add to a timeout what happens to the jobs."""
     return AirflowSensorTimeout(
-        f"{error} What is not final goes on at the service and is paid for: collect it with a sensor and these ids. "
-        "Airflow does not retry a time-out; to clear the task orders a new job."
+        f"{error} A job that is not final continues at the service and is billed: collect it with a sensor and its id. "
+        "Airflow does not retry a timeout; clear the task to submit a new job."
     )
 
 
-def _is_unknown_end(found: Found) -> bool:
-    """Tell whether a job is over, and neither completed nor known to have failed."""
+def _is_unknown(found: Found) -> bool:
+    """Return whether a job is final, and neither completed nor known to have failed."""
     if isinstance(found, MiniMaxError):
-        # That the service does not let us see it says nothing about it; what may pass is no end.
+        # An error that is never retried says nothing about the job; any other may pass, so the job is not final.
         return isinstance(found, AirflowFailException) and not isinstance(found, MiniMaxNotFoundError)
     return is_final(found) and outcome(found) != COMPLETED and not is_known_failure(found)
 
 
-def _says(found: Found) -> str:
+def _status_of(found: Found) -> str:
     return str(found) if isinstance(found, MiniMaxError) else f"status {found.get('status')}, {status_label(found)!r}"

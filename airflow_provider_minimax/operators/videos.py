@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
+from airflow_provider_minimax.api.fields import parameters
 from airflow_provider_minimax.api.jobs import compact
 from airflow_provider_minimax.operators.create import MiniMaxCreateOperator
 
-#: The optional fields of the create, by the names that the client takes them under.
-_FIELDS: Final = (
-    "file_id",
-    "model",
-    "options",
-    "resolution",
-    "duration",
-    "aspect_ratio",
-    "end_frame_file_id",
-    "reference_file_ids",
-    "video_file_ids",
-    "audio_file_ids",
-    "prompt_optimization",
-    "reply_url",
-    "reply_ref",
-    "max_jobs",
-)
-
 
 class MiniMaxCreateVideoOperator(MiniMaxCreateOperator):
-    """Creates a video, paid for once, and waits until it is completed.
+    """Creates a video, pays for it once, and waits until it is completed.
 
     :param prompt: what is to be seen; may be left out when there is a ``file_id``. Templated.
     :param file_id: the first frame: the ``fileID`` of an image, or of an uploaded file. It belongs to one account,
@@ -48,12 +31,12 @@ class MiniMaxCreateVideoOperator(MiniMaxCreateOperator):
     :param reply_ref: sent along to ``reply_url``. Left out, one is made up, to find a lost create by; one of your
         own should be unique.
     :param max_jobs: running videos that the account may have for this one to start (1 to 10).
-    :param cancel_on_kill: when a person ends the task (not when its worker is lost), cancel the video.
+    :param cancel_on_kill: when a user ends the task (not when its worker is lost), cancel the video.
     :return: (XCom) the compact video: ``videoId``, ``status``, ``url``, ...
     """
 
     kind = "video"
-    template_fields: Sequence[str] = ("prompt", *_FIELDS, *MiniMaxCreateOperator.template_fields)
+    template_fields: Sequence[str] = ("prompt", *parameters("video"), *MiniMaxCreateOperator.template_fields)
 
     def __init__(
         self,
@@ -93,9 +76,6 @@ class MiniMaxCreateVideoOperator(MiniMaxCreateOperator):
         self.reply_ref = reply_ref
         self.max_jobs = max_jobs
         self.cancel_on_kill = cancel_on_kill
-
-    def _fields(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _FIELDS}
 
     def _result(self, jobs: list[dict[str, Any]]) -> dict[str, Any]:
         return jobs[0]

@@ -1,1 +1,1 @@
-"""Ordering what is paid for, once: whatever dies, whenever."""
+"""Submitting billable jobs so that each is paid once: the stored record, the submit, the recovery of a lost job."""

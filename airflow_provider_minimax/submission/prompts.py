@@ -1,33 +1,33 @@
-"""Whether a list shows the prompt that was sent. The service may have stored it in another form. Pure."""
+"""Whether a list shows the prompt that was sent; the service may store it in another form. Pure."""
 
 from __future__ import annotations
 
 import unicodedata
 from typing import Final, Literal
 
-#: Characters that a cut prompt shows at least: fewer are shared by too many.
-MIN_CUT: Final = 100
-#: What may stand where a prompt was cut: dots, or what is left of a character of several bytes.
-_CUT_MARKS: Final = ".\N{HORIZONTAL ELLIPSIS}\N{REPLACEMENT CHARACTER} "
+#: Minimum characters of a truncated prompt: many jobs share fewer.
+MIN_TRUNCATED: Final = 100
+#: What may mark the truncation: dots, or the rest of a multi-byte character.
+_TRUNCATION_MARKS: Final = ".\N{HORIZONTAL ELLIPSIS}\N{REPLACEMENT CHARACTER} "
 
 
-def agreement(shown: object, sent: str) -> Literal["same", "cut"] | None:
-    """Tell how what a list shows agrees with the prompt that was sent; None when it does not.
+def match_prompt(shown: object, sent: str) -> Literal["exact", "truncated"] | None:
+    """Return how the prompt in a list matches the prompt that was sent; None when it does not.
 
-    Line ends, blanks and the form of accented characters (NFC or NFD) say nothing.
+    Line ends, whitespace and the Unicode form of accents (NFC or NFD) are ignored.
 
     :param shown: the ``desc`` of a job.
-    :return: ``"cut"`` when it is a beginning of the prompt, which other prompts may share.
+    :return: ``"truncated"`` when it is only the beginning, which other prompts may share.
     """
     if not isinstance(shown, str | None):
         return None
-    ours, theirs = _plain(sent), _plain(shown or "")
+    ours, theirs = _normalize(sent), _normalize(shown or "")
     if theirs == ours:
-        return "same"
-    stem = theirs.rstrip(_CUT_MARKS)
-    return "cut" if len(stem) >= MIN_CUT and ours.startswith(stem) else None
+        return "exact"
+    stem = theirs.rstrip(_TRUNCATION_MARKS)
+    return "truncated" if len(stem) >= MIN_TRUNCATED and ours.startswith(stem) else None
 
 
-def _plain(text: str) -> str:
-    # NFD, so that a character which was cut between its letter and its accent still agrees.
+def _normalize(text: str) -> str:
+    # NFD, so that a prompt truncated between a letter and its accent still matches.
     return " ".join(unicodedata.normalize("NFD", text).split())

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Self
 
-#: Seconds that Airflow waits at most, whatever the task says.
+#: Airflow's own upper bound, in seconds.
 _MAX_DELAY: Final = 86_400.0
 
 
 @dataclass(frozen=True)
 class RetryDelays:
-    """What a task says about its retries. A ``retry_policy`` may say otherwise, and is not known beforehand.
+    """The retry delays of a task. A ``retry_policy`` may override them, which cannot be known beforehand.
 
     :param delay: ``retry_delay``, in seconds.
     :param multiplier: ``retry_exponential_backoff``; 0 and 1 mean that each delay is the same.
-    :param max_delay: ``max_retry_delay``, in seconds; None where there is none.
+    :param max_delay: ``max_retry_delay``, in seconds; None for no maximum.
     """
 
     delay: float = 0.0
@@ -25,15 +25,15 @@ class RetryDelays:
 
     @classmethod
     def of(cls, retry_delay: timedelta | float, backoff: float, max_retry_delay: timedelta | float | None) -> Self:
-        """Read the parameters of an operator, as each Airflow has them.
+        """Return the delays from an operator's parameters, in any supported Airflow version.
 
-        :param backoff: ``retry_exponential_backoff``. A flag in older versions: each delay is twice the one before.
+        :param backoff: ``retry_exponential_backoff``. In older versions a flag that doubles each delay.
         """
-        longest = None if max_retry_delay is None else _seconds(max_retry_delay)
-        return cls(_seconds(retry_delay), 2.0 if isinstance(backoff, bool) and backoff else float(backoff), longest)
+        max_delay = None if max_retry_delay is None else _seconds(max_retry_delay)
+        return cls(_seconds(retry_delay), 2.0 if isinstance(backoff, bool) and backoff else float(backoff), max_delay)
 
     def between(self, first: int, last: int) -> float:
-        """Return the seconds that may lie between two attempts, at most. Each attempt's own time comes on top.
+        """Return the longest delay between two attempts in seconds, without the attempts' own duration.
 
         :param first: the number of the earlier attempt.
         :param last: the number of the later one.

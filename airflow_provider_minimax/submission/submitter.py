@@ -1,4 +1,4 @@
-"""Ordering a job: what is sent, what is written down around it, and the search for what was lost."""
+"""Submitting a job once: resume what earlier attempts submitted, recover what was lost, submit what is new."""
 
 from __future__ import annotations
 
@@ -6,97 +6,51 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_minimax.api import errors, models, payloads
+from airflow_provider_minimax.api import errors, models
 from airflow_provider_minimax.api.accounts import AUTO, PASSED_OVER, candidates, why_none
 from airflow_provider_minimax.api.backoff import CREATE_BUDGET
 from airflow_provider_minimax.api.ids import Kind, parse_id
-from airflow_provider_minimax.submission import recovery
-from airflow_provider_minimax.submission.clock import compared
-from airflow_provider_minimax.submission.record import Ledger, Record, decide, fingerprint, may_submit
+from airflow_provider_minimax.submission import decision, recovery
+from airflow_provider_minimax.submission.clock import estimate_clock
+from airflow_provider_minimax.submission.job_lists import EmptyListError, JobLists
+from airflow_provider_minimax.submission.record import Record, fingerprint
+from airflow_provider_minimax.submission.record_store import RecordStore
+from airflow_provider_minimax.submission.request import CreateRequest
 from airflow_provider_minimax.submission.retry_delays import RetryDelays
-from airflow_provider_minimax.submission.search import EmptyListError, Search
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.client import MiniMaxClient
 
 log = logging.getLogger(__name__)
 
-#: Looks for a lost create before it counts as not found: who lost an answer may list its job late.
-LOOKS: Final = 3
-#: Seconds between two of them, at the most: a worker is held meanwhile.
-LONGEST_PAUSE: Final = 10.0
-#: Ids of other creates that a record remembers: those of the latest looks.
-MOST_OTHERS: Final = 200
-#: Characters of a prompt that an error shows.
-_SHOWN: Final = 60
+#: Searches for a lost job before it counts as not found: a service that lost a response may list its job late.
+MAX_SEARCHES: Final = 3
+#: The longest pause between two of them, in seconds: a worker is held meanwhile.
+MAX_SEARCH_INTERVAL: Final = 10.0
+#: Ids of other creates' jobs that a record remembers, the latest ones.
+MAX_FOREIGN_IDS: Final = 200
+#: Characters of a prompt in a log line or an error.
+_MAX_SHOWN_PROMPT: Final = 60
 
 
-@dataclass(frozen=True)
-class Request:
-    """What a task asks for, rendered.
-
-    :param account: an account, ``"auto"``, or None for the connection's own.
-    :param fields: the optional fields of the create, as the client takes them.
-    """
-
-    kind: Kind
-    prompt: str | None
-    account: str | None
-    fields: Mapping[str, Any]
-
-    @property
-    def quantity(self) -> int:
-        """How many jobs it makes."""
-        return models.images_made(self.fields) if self.kind == "image" else 1
-
-    def body(self, account: str | None) -> dict[str, Any]:
-        """Return what would be sent for an account, checked.
-
-        :raises MiniMaxBadRequestError: it cannot be right.
-        """
-        if self.kind == "image":
-            body = payloads.image_body(self.prompt or "", account, cast("payloads.ImageFields", self.fields))
-            models.check_image(body)
-        else:
-            body = payloads.video_body(self.prompt, account, cast("payloads.VideoFields", self.fields))
-            models.check_video(body)
-        return body
-
-    def send(self, client: MiniMaxClient, account: str | None, reply_ref: str) -> list[str]:
-        """Create, and return the ids.
-
-        :raises MiniMaxUnknownOutcomeError: the create was accepted, perhaps, and no id is known.
-        """
-        fields: Any = {**self.fields, "reply_ref": reply_ref}
-        if self.kind == "image":
-            ids = client.create_image(self.prompt or "", account, **fields)
-        else:
-            ids = [client.create_video(self.prompt, account, **fields)]
-        try:
-            return [parse_id(one, self.kind).full for one in ids]
-        except errors.MiniMaxBadRequestError as error:
-            raise errors.MiniMaxUnknownOutcomeError(f"The service named its jobs {ids}. {error}", status=200) from None
-
-
-class Orders:
-    """Orders jobs for one attempt of a task, or finds what earlier attempts have ordered.
+class Submitter:
+    """Submits the jobs of one attempt of a task, or returns those of an earlier attempt.
 
     :param max_tries: of the task; see ``Record``.
-    :param attempt: the number of this attempt. It stays the same over deferrals and reschedules.
-    :param retry_delays: what the task says of the time between two attempts.
-    :param before_create: called right before anything is sent that is paid for; may raise.
-    :param pause: seconds between two looks for a lost create.
-    :param insist: let the client repeat a create that finds no room; otherwise it is sent once.
+    :param attempt: the number of this attempt. Deferrals and reschedules do not change it.
+    :param before_create: called right before a create is sent; may raise.
+    :param search_interval: seconds between two searches for a lost job.
+    :param repeat_at_capacity: let the client repeat a create that finds no capacity; otherwise it is sent once.
     """
 
     def __init__(
         self,
-        request: Request,
-        ledger: Ledger,
+        request: CreateRequest,
+        store: RecordStore,
         client: MiniMaxClient,
         *,
         max_tries: int,
@@ -104,74 +58,77 @@ class Orders:
         retry_delays: RetryDelays,
         on_unknown_outcome: str,
         before_create: Callable[[], None],
-        pause: float,
-        insist: bool = True,
+        search_interval: float,
+        repeat_at_capacity: bool = True,
     ) -> None:
         self._request = request
-        self._ledger = ledger
+        self._store = store
         self._client = client
-        self._search = Search(client, request.kind)
+        self._lists = JobLists(client, request.kind)
         self._max_tries = max_tries
         self._attempt = attempt
         self._retry_delays = retry_delays
         self._resubmits = on_unknown_outcome == "resubmit"
         self._before_create = before_create
-        self._pause = min(pause, LONGEST_PAUSE)
-        self._insist = insist
+        self._search_interval = min(search_interval, MAX_SEARCH_INTERVAL)
+        self._repeat_at_capacity = repeat_at_capacity
         account = client.settings.account if request.account == AUTO else request.account or client.settings.account
-        # "auto" is settled later; what else is wrong with the inputs shows here, before anything is written.
+        # "auto" is resolved later; any other mistake in the inputs is found here, before anything is stored.
         self._body = request.body(None if request.account == AUTO else account)
         self._account: str | None = self._body.get("account")
-        self._pinned = request.account != AUTO or self._account is not None
+        self._is_auto = request.account == AUTO and self._account is None
         self._fingerprint = fingerprint(request.kind, self._body, request.account)
-        record = ledger.record
+        record = store.record
         self._met_unknown = record is not None and record.unknown_in == attempt
         self._has_resubmitted = record is not None and record.resubmitted_in == attempt
 
     @property
-    def may_ask_again(self) -> bool:
-        """Whether this attempt may come back later to send the create for which there was no room."""
-        return not self._met_unknown or (self._ledger.lasts and self.may_submit(outcome_known=True))
+    def may_come_back(self) -> bool:
+        """Whether this attempt may release its worker and submit later, after it found no capacity."""
+        return not self._met_unknown or (self._store.is_persistent and self.may_submit(outcome_known=True))
 
     def may_submit(self, *, outcome_known: bool) -> bool:
-        """Tell whether this attempt may send a create, or one more.
+        """Return whether this attempt may send a create, or another one.
 
         :param outcome_known: whether the outcome of each earlier create is known.
         """
-        return may_submit(
+        return decision.may_submit(
             met_unknown=self._met_unknown,
             has_resubmitted=self._has_resubmitted,
             outcome_known=outcome_known,
             resubmits=self._resubmits,
         )
 
-    def place(self) -> tuple[Record, bool]:
-        """Order a job, unless an earlier attempt has.
+    def resume_or_submit(self) -> tuple[Record, bool]:
+        """Resume or recover the jobs of an earlier attempt, or submit new ones.
 
-        :return: the record, with ids, and whether it is an earlier attempt's.
-        :raises MiniMaxUnknownOutcomeError: it is not known whether a create was accepted.
+        :return: the record, with ids, and whether its jobs are an earlier attempt's.
+        :raises MiniMaxUnknownOutcomeError: it is unknown whether a create was accepted.
         """
-        decision = decide(self._ledger.found, self._fingerprint, self._max_tries)
-        log.info("%s", decision.reason)
-        record = self._ledger.record
-        if decision.act == "give up":
+        action, reason = decision.decide(self._store.stored, self._fingerprint, self._max_tries)
+        if reason:
+            log.info("%s", reason)
+        record = self._store.record
+        if action == "unreadable":
             self._met_unknown = True
-            return self._despite(decision.reason), False
-        if record is None or decision.act == "create":
-            return self.place_anew(), False
-        if decision.act == "attach":
+            return self._submit_despite_unreadable_record(reason), False
+        if record is None or action == "submit":
+            return self.submit_job(), False
+        if action == "resume":
             return record, True
         self._met_unknown = True
         record = replace(record, unknown_in=self._attempt)
-        cause = record.accepted or "An earlier try of the task ended before its create was answered."
-        return self._find(record, cause), True
+        cause = record.accepted or f"Attempt {record.attempt} ended before its create got a response."
+        return self._recover_job(record, cause), True
 
-    def place_anew(self) -> Record:
-        """Order a job. Every path out of here leaves a record that the next attempt can go by."""
-        # After an unknown outcome one create is sent, and not one for each account, or each time there is no room.
-        insist = self._insist and not self._met_unknown
-        if self._pinned:
-            return self._create(self._account, insist=insist)
+    # Submit
+
+    def submit_job(self) -> Record:
+        """Submit a new job. Whatever happens, the next attempt finds a record to resume from."""
+        # After an unknown outcome one create is sent: not one for each account, or each time there is no capacity.
+        repeat = self._repeat_at_capacity and not self._met_unknown
+        if not self._is_auto:
+            return self._submit_to(self._account, repeat=repeat)
         found = candidates(
             self._request.kind,
             self._client.list_accounts(),
@@ -179,51 +136,56 @@ class Orders:
             self._request.fields.get("max_jobs"),
         )
         accounts = found.to_try[:1] if self._met_unknown else found.to_try
-        # With a choice, a full account is not waited for.
-        insist = insist and len(accounts) == 1 and not found.full
-        met: list[errors.MiniMaxError] = []
+        # With a choice of accounts, a full one is not waited for.
+        repeat = repeat and len(accounts) == 1 and not found.full
+        refusals: list[errors.MiniMaxError] = []
         for account in accounts:
             try:
-                return self._create(account, insist=insist)
+                return self._submit_to(account, repeat=repeat)
             except PASSED_OVER as error:
-                log.warning("Account %s does not take the job. %s", account, error)
-                met.append(error)
-        raise why_none(met, found.full)
+                log.warning("Account %s refused the job; the next account follows. %s", account, error)
+                refusals.append(error)
+        raise why_none(refusals, found.full)
 
-    def _create(self, account: str | None, *, insist: bool) -> Record:
+    def _submit_to(self, account: str | None, *, repeat: bool) -> Record:
         if self._met_unknown and self._has_resubmitted:
             raise errors.MiniMaxUnknownOutcomeError(
-                "This attempt has sent the one create that it may send after an unknown outcome. Nothing more is sent; "
-                "a retry goes on."
+                "This attempt has sent the one create that it may send after an unknown outcome. Nothing more is "
+                "submitted; a retry continues."
             )
-        former = self._ledger.record
-        record = self._intent(former, account)
+        former = self._store.record
+        record = self._build_intent(former, account)
         self._before_create()
-        self._write_intent(record)
+        self._store_intent(record)
         self._has_resubmitted = self._met_unknown
-        client = self._client if insist else self._client.without_repeats()
+        self._log_submit(record)
+        client = self._client if repeat else self._client.without_repeats()
+        chosen = {"account": account} if account else {}
         try:
-            ids = self._request.send(client, account, record.reply_ref)
+            ids = client.submit(record.kind, self._body | chosen | {"replyRef": record.reply_ref})
         except errors.MiniMaxUnknownOutcomeError as error:
             self._met_unknown = True
             accepted = str(error) if error.status is not None and 200 <= error.status < 300 else None
-            record = self._note(replace(record, until=_now(), unknown_in=self._attempt, accepted=accepted))
-            return self._find(record, str(error))
+            record = self._store_outcome(
+                replace(record, sent_before=_now(), unknown_in=self._attempt, accepted=accepted)
+            )
+            return self._recover_job(record, str(error))
         except errors.MiniMaxError:
-            # Refused, or never sent: whatever the error, nothing was created.
-            self._note_refusal(record, former)
+            # Refused or never sent: either way no job was made.
+            self._store_refusal(record, former)
             raise
-        log.info("Created and paid for: %s", ", ".join(ids))
-        return self._keep(record, ids)
+        log.info("Submitted %s; billable from now on.", ", ".join(ids))
+        return self._store_ids(record, ids)
 
-    def _intent(self, former: Record | None, account: str | None) -> Record:
+    def _build_intent(self, former: Record | None, account: str | None) -> Record:
         """Return the record of a create that is about to be sent."""
         settings = self._client.settings
-        longest = CREATE_BUDGET + settings.connect_timeout + settings.total_timeout
+        max_duration = CREATE_BUDGET + settings.connect_timeout + settings.total_timeout
         own_ref = self._request.fields.get("reply_ref")
-        snapshot = self._search.snapshot(account)
+        snapshot = self._lists.snapshot(account)
         now = _now()
-        clock = compared(self._client.clock_offset, snapshot.newest, now)
+        clock = estimate_clock(self._client.clock_offset, snapshot.newest, now)
+        resubmitted_in = self._attempt if self._met_unknown else None
         record = Record(
             kind=self._request.kind,
             fingerprint=self._fingerprint,
@@ -232,34 +194,48 @@ class Orders:
             prompt=self._request.prompt or "",
             account=account,
             quantity=self._request.quantity,
-            since=now,
-            until=now + int(longest * 1000),
+            sent_after=now,
+            sent_before=now + int(max_duration * 1000),
             max_tries=self._max_tries,
             attempt=self._attempt,
-            seen=snapshot.seen,
-            others=(*former.others, *former.ids)[-MOST_OTHERS:] if former else (),
+            known_ids=snapshot.known_ids,
+            foreign_ids=(*former.foreign_ids, *former.ids)[-MAX_FOREIGN_IDS:] if former else (),
             clock_offset=clock.offset,
             clock_margin=clock.margin,
-            unknown_in=self._attempt if self._met_unknown else None,
-            resubmitted_in=self._attempt if self._met_unknown else None,
+            unknown_in=resubmitted_in,
+            resubmitted_in=resubmitted_in,
         )
-        if former is None or not self._is_unsolved(former):
+        if former is None or not self._is_resubmit_of(former):
             return record
-        # Whichever of the two turns up is the task's own.
+        # Whichever of the two creates has made a job, it is the task's own.
+        former_ids = {name: ids for name, ids in former.known_ids.items() if account in (None, name)}
         return replace(
             record,
-            since=min(former.since, now),
-            seen={**snapshot.seen, **{one: ids for one, ids in former.seen.items() if account in (None, one)}},
-            former_refs=(*former.former_refs, former.reply_ref),
+            sent_after=min(former.sent_after, now),
+            known_ids=snapshot.known_ids | former_ids,
+            earlier_refs=(*former.earlier_refs, former.reply_ref),
         )
 
-    def _is_unsolved(self, former: Record) -> bool:
-        """Tell whether this attempt sends a create for the very job that an earlier one may have created."""
+    def _is_resubmit_of(self, former: Record) -> bool:
+        """Return whether this attempt submits the very job that an earlier create may have made."""
         return self._met_unknown and former.phase == "intent" and former.fingerprint == self._fingerprint
 
-    def _write_intent(self, record: Record) -> None:
+    def _log_submit(self, record: Record) -> None:
+        model = models.image_model(self._body) if record.kind == "image" else models.video_model(self._body)
+        log.info(
+            "Submitting %s with the prompt %s and model %s to %s (replyRef %s).",
+            f"{record.quantity} images" if record.quantity > 1 else _a(record.kind),
+            _shorten(record.prompt),
+            model,
+            f"account {record.account}" if record.account else "an account of the service's choice",
+            record.reply_ref,
+        )
+
+    # Store
+
+    def _store_intent(self, record: Record) -> None:
         try:
-            self._ledger.write(record)
+            self._store.save(record)
         except Exception as error:
             # A state_store_backend may raise anything.
             raise errors.MiniMaxUpstreamError(
@@ -267,117 +243,126 @@ class Orders:
                 "again. Nothing was submitted; a retry tries to store it again."
             ) from error
 
-    def _note_refusal(self, record: Record, former: Record | None) -> None:
-        """Write down that a create made nothing. What an earlier one may have created is still to be found."""
-        if former is not None and self._is_unsolved(former):
-            self._note(replace(former, unknown_in=record.unknown_in, resubmitted_in=record.resubmitted_in))
+    def _store_refusal(self, record: Record, former: Record | None) -> None:
+        """Store that a create made no job. A job that an earlier create may have made is still to be recovered."""
+        if former is not None and self._is_resubmit_of(former):
+            self._store_outcome(replace(former, unknown_in=record.unknown_in, resubmitted_in=record.resubmitted_in))
         else:
-            self._note(replace(record, phase="refused", until=_now()))
+            self._store_outcome(replace(record, phase="refused", sent_before=_now()))
 
-    def _keep(self, record: Record, ids: Sequence[str]) -> Record:
-        """Write down the ids of paid jobs."""
-        record = self._note(replace(record, phase="created", until=_now(), ids=tuple(ids)))
+    def _store_ids(self, record: Record, ids: Sequence[str]) -> Record:
+        record = self._store_outcome(replace(record, phase="created", sent_before=_now(), ids=tuple(ids)))
         if len(ids) != record.quantity:
-            log.warning("%d jobs were asked for, and %d created.", record.quantity, len(ids))
-        elsewhere = [found for found in ids if record.account not in (None, parse_id(found, record.kind).account)]
+            log.warning("%d jobs were requested, and the service made %d.", record.quantity, len(ids))
+        elsewhere = [one for one in ids if record.account not in (None, parse_id(one, record.kind).account)]
         if elsewhere:
-            # They are paid for, so they are used; what comes of them names its account itself.
-            log.error("Account %s was asked for, but %s was made elsewhere.", record.account, ", ".join(elsewhere))
+            # They are billed, so they are used.
+            log.error("%s is not on account %s, which was requested; using it.", ", ".join(elsewhere), record.account)
         return record
 
-    def _note(self, record: Record) -> Record:
-        """Write down what has become of a create that was sent."""
+    def _store_outcome(self, record: Record) -> Record:
+        """Store the outcome of a create. A failure to store it does not end the attempt."""
         try:
-            self._ledger.write(record)
-        except Exception as error:  # noqa: BLE001 - a state_store_backend may raise anything, and the job is paid for
-            # It is known here and now, and is worth more than the note; a retry goes by the intent.
-            log.error("The record could not be stored, and this attempt goes on without it: %r", error)
+            self._store.save(record)
+        except Exception as error:  # noqa: BLE001 - a state_store_backend may raise anything, and the job is billed
+            log.error(
+                "The record could not be stored; this attempt continues, a retry uses the former record: %r", error
+            )
         return record
 
-    # A lost create
+    # After an unknown outcome
 
-    def _despite(self, reason: str) -> Record:
-        """Order although nobody knows what an earlier attempt has ordered, where that is wanted."""
-        if self.may_submit(outcome_known=False):
-            log.warning("on_unknown_outcome='resubmit' orders anew.")
-            return self.place_anew()
-        raise errors.MiniMaxUnknownOutcomeError(
-            f"{reason} Look for {_a(self._request.kind)} with the prompt {_start(self._request.prompt)} "
-            f"{_where(self._account)}. Each retry reads the record again and creates nothing; to order anew, run the "
-            "task once with on_unknown_outcome='resubmit'."
-        )
-
-    def _find(self, record: Record, cause: str) -> Record:
+    def _recover_job(self, record: Record, cause: str) -> Record:
+        """Search for the job of a create without response and adopt it; otherwise resubmit or fail."""
         failure: EmptyListError | None = None
-        for look in range(1, LOOKS + 1):
+        for search in range(1, MAX_SEARCHES + 1):
+            failure, found = None, None
             try:
-                failure = None
-                record, found = self._look(record)
+                record, found = self._search_once(record)
             except EmptyListError as error:
-                # Perhaps only for a moment.
-                found, failure = None, error
+                # It may be empty only for a moment.
+                failure = error
             except errors.MiniMaxError as error:
-                # Whatever it is, also what no retry mends: what was paid for, perhaps, is what matters now.
-                raise _lost(record, f"{cause} The search for its job failed: {error}") from None
+                # Also an error that is never retried: first of all there may be a billed job.
+                raise _unknown_outcome(record, f"{cause} The search for its job failed: {error}") from None
             if found is not None:
                 log.warning(
-                    "Found a create whose answer was lost, by its %s: %s. Nothing is ordered again.",
-                    f"replyRef {record.reply_ref}" if found.by_ref else "prompt, inputs, account and time alone",
+                    "Recovered %s by %s: its create got no response, and nothing is submitted again.",
                     ", ".join(found.ids),
+                    f"its replyRef {record.reply_ref}" if found.by_ref else "prompt, inputs, account and time alone",
                 )
-                return self._keep(record, found.ids)
-            if look < LOOKS:
-                time.sleep(self._pause)
+                return self._store_ids(record, found.ids)
+            if search < MAX_SEARCHES:
+                time.sleep(self._search_interval)
         if failure is not None:
-            raise _lost(record, f"{cause} The search for its job failed: {failure}")
+            raise _unknown_outcome(record, f"{cause} The search for its job failed: {failure}")
         return self._resubmit(record, cause)
 
     def _resubmit(self, record: Record, cause: str) -> Record:
-        """Send the one create that an attempt may send after an unknown outcome, where that is wanted."""
+        """Send the one create that an attempt may send after an unknown outcome, if the policy allows it."""
         if record.accepted is not None:
-            raise _lost(record, f"{cause} The create was accepted and is paid for; its job was not found beyond doubt.")
+            raise _unknown_outcome(record, f"{cause} The create was accepted and is paid for; its job was not found.")
         if not self.may_submit(outcome_known=False):
-            raise _lost(record, f"{cause} The job was not found beyond doubt.")
-        log.warning("%s Its job was not found; on_unknown_outcome='resubmit' orders anew.", cause)
+            raise _unknown_outcome(record, f"{cause} No unambiguous job was found.")
+        log.warning("%s Its job was not found; resubmitting (on_unknown_outcome='resubmit').", cause)
         try:
-            return self.place_anew()
+            return self.submit_job()
         except errors.MiniMaxUnknownOutcomeError:
             raise
         except errors.MiniMaxError as error:
-            # Whatever it is, what the first create may have made is what matters.
-            raise _lost(record, f"{cause} The job was not found, and submitting it again made none: {error}") from None
+            # Whatever the error, the first create may have made a job.
+            raise _unknown_outcome(
+                record, f"{cause} Its job was not found, and the resubmit made none: {error}"
+            ) from None
 
-    def _look(self, record: Record) -> tuple[Record, recovery.Found | None]:
-        """Look once.
+    def _submit_despite_unreadable_record(self, reason: str) -> Record:
+        if self.may_submit(outcome_known=False):
+            log.warning("Submitting a new job despite the unreadable record (on_unknown_outcome='resubmit').")
+            return self.submit_job()
+        raise errors.MiniMaxUnknownOutcomeError(
+            f"{reason} Look for {_a(self._request.kind)} with the prompt {_shorten(self._request.prompt)} "
+            f"{_where(self._account)}. Each retry reads the record again and creates nothing; to submit a new job, run "
+            "the task once with on_unknown_outcome='resubmit'."
+        )
 
-        :return: the record, which also learns what belongs to others: once finished, nothing would tell that.
+    def _search_once(self, record: Record) -> tuple[Record, recovery.RecoveredJobs | None]:
+        """Search for the jobs of a record once.
+
+        :return: the record, which also learns the jobs of others (the scheduler shows them only while they run), and
+            the jobs.
         """
         running = self._client.list_running()
-        delay = int(self._retry_delays.between(record.attempt, self._attempt) * 1000)
-        found = recovery.Look(record, self._body, _now(), delay).find(running, ())
+        found = self._recovery(record).match(running, ())
         if found is not None:
-            return self._note_others(record, running), found
-        lists = self._search.listings(record)
-        # Once more: what has begun since the first time may stand in the lists.
+            return self._store_foreign_jobs(record, running), found
+        lists = self._lists.read_since(record)
+        # Again: a job that started since the first time may stand in the lists.
         running += self._client.list_running()
-        record = self._note_others(record, running)
-        look = recovery.Look(record, self._body, _now(), delay)
-        found = look.find(running, lists)
-        if found is None and look.is_last and not record.closed and all(one.is_whole for one in lists):
-            record = self._note(replace(record, closed=True))
+        record = self._store_foreign_jobs(record, running)
+        search = self._recovery(record)
+        found = search.match(running, lists)
+        is_complete = all(one.is_complete for one in lists)
+        if found is None and search.is_conclusive and is_complete and not record.closed:
+            record = self._store_outcome(replace(record, closed=True))
         return record, found
 
-    def _note_others(self, record: Record, running: Sequence[Mapping[str, Any]]) -> Record:
-        others = tuple(found for found in recovery.of_others(record, running) if found not in record.others)
-        return self._note(replace(record, others=(*record.others, *others)[-MOST_OTHERS:])) if others else record
+    def _recovery(self, record: Record) -> recovery.Recovery:
+        delay = int(self._retry_delays.between(record.attempt, self._attempt) * 1000)
+        return recovery.Recovery(record, self._body, _now(), delay)
+
+    def _store_foreign_jobs(self, record: Record, running: Sequence[Mapping[str, Any]]) -> Record:
+        new = [one for one in recovery.foreign_jobs(record, running) if one not in record.foreign_ids]
+        if not new:
+            return record
+        return self._store_outcome(replace(record, foreign_ids=(*record.foreign_ids, *new)[-MAX_FOREIGN_IDS:]))
 
 
-def _lost(record: Record, what: str) -> errors.MiniMaxUnknownOutcomeError:
-    since, until = record.since + record.clock_offset, record.until + record.clock_offset
+def _unknown_outcome(record: Record, what: str) -> errors.MiniMaxUnknownOutcomeError:
+    first, last = record.sent_after + record.clock_offset, record.sent_before + record.clock_offset
     return errors.MiniMaxUnknownOutcomeError(
-        f"{what} Look for {_a(record.kind)} with the prompt {_start(record.prompt)} {_where(record.account)}, created "
-        f"between {_iso(since)} and {_iso(until)} by the service's clock, sent with replyRef {record.reply_ref}. "
-        "Each retry looks again and creates nothing; to clear the task orders a new job."
+        f"{what} Look for {_a(record.kind)} with the prompt {_shorten(record.prompt)} {_where(record.account)}, "
+        f"created between {_iso(first)} and {_iso(last)} by the service's clock, sent with replyRef "
+        f"{record.reply_ref}. Each retry searches again and creates nothing; clear the task to submit a new job."
     )
 
 
@@ -397,6 +382,6 @@ def _iso(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
 
 
-def _start(prompt: str | None) -> str:
+def _shorten(prompt: str | None) -> str:
     text = prompt or ""
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+    return repr(text if len(text) <= _MAX_SHOWN_PROMPT else f"{text[:_MAX_SHOWN_PROMPT]}...")

@@ -135,23 +135,23 @@ def _run(order: dict[str, Any]) -> None:
 def _die_at(point: str) -> None:
     """End this process, without a chance to clean up, at a point of the create."""
     from airflow_provider_minimax.api.client import MiniMaxClient
-    from airflow_provider_minimax.submission.record import Ledger
+    from airflow_provider_minimax.submission.record_store import RecordStore
 
     def die(*_: Any, **__: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(60)
 
-    real_write = Ledger.write
+    real_save = RecordStore.save
 
-    def write(self: Ledger, record: Any) -> None:
+    def save(self: RecordStore, record: Any) -> None:
         if record.phase == "created" or point == "before the intent":
             die()
-        real_write(self, record)
+        real_save(self, record)
 
     if point == "before the create":
-        MiniMaxClient.create_image = MiniMaxClient.create_video = die  # type: ignore[assignment, method-assign]
+        MiniMaxClient.submit = die  # type: ignore[assignment, method-assign]
     else:
-        Ledger.write = write  # type: ignore[method-assign]
+        RecordStore.save = save  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

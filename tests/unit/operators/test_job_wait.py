@@ -12,11 +12,11 @@ from airflow_provider_minimax.sandbox import Sandbox
 
 
 class KilledError(Exception):
-    """What the check of the operator raises once a person has ended its task."""
+    """The error of a check after a user ended the task."""
 
 
-def test_a_wait_that_sleeps_notices_that_it_has_to_end(sandbox: Sandbox) -> None:
-    """Its next round would come in an hour."""
+def test_a_sleeping_wait_ends_when_its_check_raises(sandbox: Sandbox) -> None:
+    """The next poll would come in an hour."""
     (image_id,) = sandbox.create_image("a lamp [stuck]")
     checks = 0
 
@@ -28,5 +28,5 @@ def test_a_wait_that_sleeps_notices_that_it_has_to_end(sandbox: Sandbox) -> None
 
     wait = JobWait("image", [image_id], "all", MiniMaxHook(), created=time.time(), interval=3600.0)
     with pytest.raises(KilledError):
-        wait.until(time.time() + 36_000, check)
+        wait.wait_until(time.time() + 36_000, check)
     assert sandbox.stats.count("GET /images/{id}") == 1

@@ -18,7 +18,7 @@ from airflow_provider_minimax.compat import AirflowRescheduleException
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 from airflow_provider_minimax.polling import timing
-from airflow_provider_minimax.submission.record import KEY
+from airflow_provider_minimax.submission.record_store import KEY
 from tests.unit.operators.support import MemoryStore, Task
 from tests.unit.submission.service import FakeService, fake_service
 
@@ -264,7 +264,7 @@ def test_an_account_that_was_in_error_and_is_back(service: FakeService, kind: st
     for _ in range(2):
         assert run(task, kind, account=None) == UNKNOWN
     assert service.sent == 1
-    assert list(task.store.get(KEY)["seen"]) == ["42"]
+    assert list(task.store.get(KEY)["known_ids"]) == ["42"]
 
 
 # The clock of the service
@@ -410,8 +410,8 @@ def test_ids_outlive_any_error_of_the_store(service: FakeService, kind: str, sta
     assert task.store.get(KEY)["phase"] == "intent"
     # Its retry begins after Airflow's default delay.
     record = task.store.get(KEY)
-    service.jobs[0].shown |= {"createTime": record["since"] - 299_000} if stamped else {}
-    task.store.set(KEY, record | {name: record[name] - 299_000 for name in ("since", "until")})
+    service.jobs[0].shown |= {"createTime": record["sent_after"] - 299_000} if stamped else {}
+    task.store.set(KEY, record | {name: record[name] - 299_000 for name in ("sent_after", "sent_before")})
     assert run(task, kind) == [job]
     assert service.sent == 1
 
@@ -476,7 +476,7 @@ def test_each_attempt_sends_one_more_where_that_is_wanted(service: FakeService, 
         assert run(task, kind, on_unknown_outcome="resubmit") == UNKNOWN
         assert service.sent == sent
     # What is lost first and turns up later is the task's own, too.
-    refs = task.store.get(KEY)["former_refs"]
+    refs = task.store.get(KEY)["earlier_refs"]
     assert len(refs) == 3
     service.ends = None
     late = service.add(kind, "a paper boat", ref=refs[0])
@@ -511,7 +511,7 @@ def test_a_lost_job_that_was_found_and_has_failed_is_followed_by_one(service: Fa
     # Found by its replyRef, it has failed; what follows is lost, and that is the end of the attempt.
     assert run(task, kind, on_unknown_outcome="resubmit") == UNKNOWN
     assert service.sent == 2
-    assert late in task.store.get(KEY)["others"]
+    assert late in task.store.get(KEY)["foreign_ids"]
 
 
 @pytest.mark.parametrize("kind", ["image", "video"])

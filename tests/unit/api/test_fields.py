@@ -1,13 +1,22 @@
-"""What templates render to, read before anything is paid for."""
+"""The table of the fields of a create, and what templates may render to."""
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from typing import Any, cast
 
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.operators.rendering import fields
+from airflow_provider_minimax.api.fields import parameters, read_fields
+from airflow_provider_minimax.api.ids import Kind
+from airflow_provider_minimax.api.payloads import ImageFields, VideoFields
+from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
+from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
+
+
+def kind_of(parameter: str) -> Kind:
+    return "video" if parameter in parameters("video") else "image"
 
 
 @pytest.mark.parametrize(
@@ -39,7 +48,7 @@ from airflow_provider_minimax.operators.rendering import fields
     ],
 )
 def test_what_a_field_may_be_rendered_to(parameter: str, value: Any, found: Any) -> None:
-    read = fields({parameter: value})[parameter]
+    read = read_fields(kind_of(parameter), {parameter: value})[parameter]
     assert read == found
     assert type(read) is type(found)
 
@@ -75,6 +84,20 @@ def test_what_a_field_may_be_rendered_to(parameter: str, value: Any, found: Any)
         ("reference_file_ids", "[broken", "is not a list"),
     ],
 )
-def test_what_it_may_not(parameter: str, value: Any, words: str) -> None:
+def test_any_other_value_is_refused(parameter: str, value: Any, words: str) -> None:
     with pytest.raises(MiniMaxBadRequestError, match=words):
-        fields({parameter: value})
+        read_fields(kind_of(parameter), {parameter: value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "operator", "fields"),
+    [("image", MiniMaxCreateImageOperator, ImageFields), ("video", MiniMaxCreateVideoOperator, VideoFields)],
+)
+def test_operator_and_hook_take_the_fields_of_the_table(kind: str, operator: Any, fields: Any) -> None:
+    names = parameters(cast("Kind", kind))
+    signature = inspect.signature(inspect.unwrap(operator.__init__)).parameters
+    own = {"prompt", "require", "cancel_on_kill", "self", "kwargs"}
+    assert [name for name in signature if name not in own] == list(names)
+    assert set(fields.__annotations__) == set(names)
+    for name in names:
+        assert f":param {name}: " in operator.__doc__

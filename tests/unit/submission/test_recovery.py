@@ -1,4 +1,4 @@
-"""Which jobs are taken for those of a lost create, and which never."""
+"""Which jobs are recovered for a create whose response was lost, and which never."""
 
 from __future__ import annotations
 
@@ -10,13 +10,20 @@ import pytest
 
 from airflow_provider_minimax.submission.clock import CLOCK_SKEW
 from airflow_provider_minimax.submission.record import Record
-from airflow_provider_minimax.submission.recovery import FILE_PROVES_FOR, Found, Listing, Look, is_behind, of_others
+from airflow_provider_minimax.submission.recovery import (
+    FILE_PROVES_FOR,
+    JobList,
+    RecoveredJobs,
+    Recovery,
+    foreign_jobs,
+    reaches_back,
+)
 
 NOW = 1_800_000_000_000
-#: Two images, ordered within the second that begins now.
+#: Two images, submitted within the second that begins now.
 IMAGES = Record(
     kind="image", fingerprint="f", reply_ref="ref", shared_ref=False, prompt="a cat", account="2", quantity=2,
-    since=NOW, until=NOW + 1000, max_tries=3,
+    sent_after=NOW, sent_before=NOW + 1000, max_tries=3,
 )  # fmt: skip
 
 
@@ -32,8 +39,8 @@ def file_id(number: int) -> str:
     return f"user:1-minimax:2-file:{number}"
 
 
-#: A video, ordered when video 1 was the newest.
-VIDEO = replace(IMAGES, kind="video", quantity=1, seen={"2": (video_id(1), video_id(0))})
+#: A video, submitted when video 1 was the newest.
+VIDEO = replace(IMAGES, kind="video", quantity=1, known_ids={"2": (video_id(1), video_id(0))})
 
 
 def image(number: int, batch: str = "b", **other: Any) -> dict[str, Any]:
@@ -56,7 +63,7 @@ def running(job_id: str, ref: str | None = "ref", **other: Any) -> dict[str, Any
 
 @dataclass
 class Case:
-    """What the service shows, and what is to be found in it."""
+    """What the service shows, and the jobs to recover from it."""
 
     name: str
     record: Record
@@ -67,7 +74,7 @@ class Case:
     now: int = NOW + 2000
     by_ref: bool = False
     delay: int = 0
-    is_whole: bool = True
+    is_complete: bool = True
 
 
 PAIR = (image_id(1), image_id(2))
@@ -103,13 +110,13 @@ CASES = [
     Case("images under no ref", IMAGES, None, [running(one, None) for one in PAIR], [image(2), image(1)]),
     Case("beside one under no ref", IMAGES, PAIR, [running(image_id(3), None), running(image_id(4), None)],
          [image(4, "c"), image(3, "c"), image(2), image(1)]),
-    Case("under a former ref", replace(VIDEO, former_refs=("older", "former")), (video_id(2),),
+    Case("under a former ref", replace(VIDEO, earlier_refs=("older", "former")), (video_id(2),),
          [running(video_id(2), "former")], by_ref=True),
-    Case("under both refs, the later one", replace(VIDEO, former_refs=("former",)), (video_id(3),),
+    Case("under both refs, the later one", replace(VIDEO, earlier_refs=("former",)), (video_id(3),),
          [running(video_id(2), "former"), running(video_id(3))], by_ref=True),
     Case("one runs, the list has both", IMAGES, PAIR, [running(image_id(2))], [image(2), image(1)], by_ref=True),
     Case("one runs, the list has others", IMAGES, None, [running(image_id(9))], [image(2), image(1)]),
-    Case("more run than were ordered", IMAGES, None, [running(image_id(one)) for one in (1, 2, 3)]),
+    Case("more run than were submitted", IMAGES, None, [running(image_id(one)) for one in (1, 2, 3)]),
 
     # A ref of the user's own proves nothing by itself.
     Case("shared, not in the list", SHARED, None, [running(video_id(2))]),
@@ -126,7 +133,7 @@ CASES = [
     Case("beside one that runs under another ref", IMAGES, PAIR,
          [running(image_id(3), "other"), running(image_id(4), "other")],
          [image(4, "c"), image(3, "c"), image(2), image(1)]),
-    Case("beside one that ran under another ref", replace(IMAGES, others=(image_id(3), image_id(4))), PAIR, [],
+    Case("beside one that ran under another ref", replace(IMAGES, foreign_ids=(image_id(3), image_id(4))), PAIR, [],
          [image(4, "c"), image(3, "c"), image(2), image(1)]),
     Case("blanks around the prompt", IMAGES, PAIR, [], [image(2, desc=" a cat "), image(1, desc="a cat\n")]),
     Case("two batches", IMAGES, None, [], [image(4, "c"), image(3, "c"), image(2), image(1)]),
@@ -136,10 +143,10 @@ CASES = [
     Case("made too late", IMAGES, None, [], [image(2), image(1, createTime=LATE + 1)]),
     Case("neither time nor what was there", IMAGES, None, [], [image(2, createTime=None), image(1, createTime=None)]),
     Case("of another account", IMAGES, None, [], [image(2, imageId=image_id(2, "3")), image(1)]),
-    Case("there before", replace(IMAGES, seen={"2": (image_id(2),)}), None, [], [image(2), image(1)]),
-    Case("after what was there", replace(IMAGES, seen={"2": (image_id(0),)}), PAIR, [],
+    Case("there before", replace(IMAGES, known_ids={"2": (image_id(2),)}), None, [], [image(2), image(1)]),
+    Case("after what was there", replace(IMAGES, known_ids={"2": (image_id(0),)}), PAIR, [],
          [image(2), image(1), image(0, "a")]),
-    Case("the task's own former ones", replace(IMAGES, others=PAIR), None, [], [image(2), image(1)]),
+    Case("the task's own former ones", replace(IMAGES, foreign_ids=PAIR), None, [], [image(2), image(1)]),
     Case("nothing", IMAGES, None),
 
     # What was asked for.
@@ -195,9 +202,9 @@ CASES = [
 
     # Videos: a list without times.
     Case("all that was there is gone", VIDEO, None, [], [video(9)]),
-    Case("nothing was there, and nothing is", replace(VIDEO, seen={"2": ()}), None),
-    Case("more than could be read", VIDEO, None, [], [video(2), video(1)], is_whole=False),
-    Case("more than could be read, with times", IMAGES, None, [], [image(2), image(1)], is_whole=False),
+    Case("nothing was there, and nothing is", replace(VIDEO, known_ids={"2": ()}), None),
+    Case("more than could be read", VIDEO, None, [], [video(2), video(1)], is_complete=False),
+    Case("more than could be read, with times", IMAGES, None, [], [image(2), image(1)], is_complete=False),
     Case("after the task's own delay", VIDEO, (video_id(2),), [], [video(2), video(1)], now=LATE + 300_000,
          delay=300_000),
     Case("long after the task's own delay", VIDEO, None, [], [video(2), video(1)], now=LATE + 300_001, delay=300_000),
@@ -206,11 +213,11 @@ CASES = [
          [video(2, createTime=NOW), video(1)]),
     Case("new", VIDEO, (video_id(2),), [], [video(2), video(1)]),
     Case("beside another prompt", VIDEO, (video_id(2),), [], [video(3, desc="a dog"), video(2), video(1)]),
-    Case("the first of an account", replace(VIDEO, seen={"2": ()}), (video_id(2),), [], [video(2)]),
+    Case("the first of an account", replace(VIDEO, known_ids={"2": ()}), (video_id(2),), [], [video(2)]),
     Case("old, on top since a newer one was deleted", VIDEO, None, [], [video(1), video(0)]),
     Case("two new ones", VIDEO, None, [], [video(3), video(2), video(1)]),
-    Case("nothing is known of before", replace(VIDEO, seen={}), None, [], [video(2), video(1)]),
-    Case("but it names its time", replace(VIDEO, seen={}), (video_id(2),), [], [video(2, createTime=NOW)]),
+    Case("nothing is known of before", replace(VIDEO, known_ids={}), None, [], [video(2), video(1)]),
+    Case("but it names its time", replace(VIDEO, known_ids={}), (video_id(2),), [], [video(2, createTime=NOW)]),
     Case("long after", VIDEO, None, [], [video(2), video(1)], now=LATE + 1),
     Case("just in time", VIDEO, (video_id(2),), [], [video(2), video(1)], now=LATE),
     Case("of our file", VIDEO, (video_id(2),), [], [video(2, 7), video(1)], FILED),
@@ -232,27 +239,27 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_table(case: Case) -> None:
-    expected = None if case.expected is None else Found(case.expected, case.by_ref)
-    look = Look(case.record, case.body, case.now, case.delay)
-    assert look.find(case.running, [Listing("2", case.listed, case.is_whole)]) == expected
+def test_only_unambiguous_jobs_are_recovered(case: Case) -> None:
+    expected = None if case.expected is None else RecoveredJobs(case.expected, case.by_ref)
+    recovery = Recovery(case.record, case.body, case.now, case.delay)
+    assert recovery.match(case.running, [JobList("2", case.listed, case.is_complete)]) == expected
 
 
-def test_the_lists_of_several_accounts_are_one_search() -> None:
-    record = replace(VIDEO, account=None, seen={"2": (video_id(1),), "3": (video_id(5, "3"),)})
+def test_the_lists_of_all_accounts_are_searched_together() -> None:
+    record = replace(VIDEO, account=None, known_ids={"2": (video_id(1),), "3": (video_id(5, "3"),)})
     ours = video(6) | {"videoId": video_id(6, "3")}
-    third = Listing("3", [ours, video(5) | {"videoId": video_id(5, "3")}])
-    look = Look(record, {}, NOW)
-    assert look.find([], [Listing("2", [video(1)]), third]) == Found((video_id(6, "3"),), by_ref=False)
-    assert look.find([], [Listing("2", [video(2), video(1)]), third]) is None
+    third = JobList("3", [ours, video(5) | {"videoId": video_id(5, "3")}])
+    recovery = Recovery(record, {}, NOW)
+    assert recovery.match([], [JobList("2", [video(1)]), third]) == RecoveredJobs((video_id(6, "3"),), by_ref=False)
+    assert recovery.match([], [JobList("2", [video(2), video(1)]), third]) is None
     # What cannot be read to its end may hold another one.
-    assert look.find([], [Listing("2", [video(1)], is_whole=False), third]) is None
+    assert recovery.match([], [JobList("2", [video(1)], is_complete=False), third]) is None
     # An account that was in error before the create, and is back: all that it holds looks new.
-    back = Look(replace(record, seen={"3": (video_id(5, "3"),)}), {}, NOW)
-    assert back.find([], [Listing("2", [video(2), video(1)]), Listing("3", third.items[1:])]) is None
+    back = Recovery(replace(record, known_ids={"3": (video_id(5, "3"),)}), {}, NOW)
+    assert back.match([], [JobList("2", [video(2), video(1)]), JobList("3", third.jobs[1:])]) is None
 
 
-def test_what_runs_under_another_ref_is_somebody_elses() -> None:
+def test_a_running_job_without_our_ref_is_foreign() -> None:
     entries = [
         running(image_id(1)),
         running(image_id(2), "other"),
@@ -260,21 +267,23 @@ def test_what_runs_under_another_ref_is_somebody_elses() -> None:
         running(video_id(4), "x"),
     ]
     # Without a ref, too: ours always has one.
-    assert of_others(IMAGES, entries) == [image_id(2), image_id(3)]
-    assert of_others(replace(IMAGES, former_refs=("other",)), entries) == [image_id(3)]
+    assert foreign_jobs(IMAGES, entries) == [image_id(2), image_id(3)]
+    assert foreign_jobs(replace(IMAGES, earlier_refs=("other",)), entries) == [image_id(3)]
 
 
 @pytest.mark.parametrize(
-    ("record", "page", "behind"),
+    ("record", "page", "expected"),
     [
         (IMAGES, [image(2), image(1)], False),
         (IMAGES, [image(2), image(1, createTime=NOW - CLOCK_SKEW - 1)], True),
-        (replace(IMAGES, seen={"2": (image_id(1),)}), [image(2), image(1)], True),
+        (replace(IMAGES, known_ids={"2": (image_id(1),)}), [image(2), image(1)], True),
         (VIDEO, [video(3), video(2)], False),
         (VIDEO, [video(2), video(1)], True),
-        (replace(VIDEO, seen={}), [video(2), video(1)], False),
+        (replace(VIDEO, known_ids={}), [video(2), video(1)], False),
         (VIDEO, [], False),
     ],
 )
-def test_how_far_back_a_list_is_read(record: Record, page: list[dict[str, Any]], behind: bool) -> None:
-    assert is_behind(record, "2", page) is behind
+def test_a_list_is_read_back_to_the_jobs_from_before_the_create(
+    record: Record, page: list[dict[str, Any]], expected: bool
+) -> None:
+    assert reaches_back(record, "2", page) is expected

@@ -1,0 +1,133 @@
+"""The optional fields of a create in one table: names, readers, and where each is sent.
+
+A template renders to text, or, in a DAG with ``render_template_as_native_obj``, to whatever the text looks like: a
+number for a prompt such as ``1984``. A missing value renders to the text ``None``, or to nothing, and is refused:
+whoever wants the service's default leaves the parameter out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.ids import Kind, ids_given
+from airflow_provider_minimax.api.validation import given_text, rendered_to_nothing
+
+_FLAGS: Final[Mapping[str, bool]] = {"true": True, "false": False}
+
+
+def _read_int(parameter: str, value: object) -> int | None:
+    text = given_text(parameter, value) if not isinstance(value, bool) else str(value)
+    if text is None:
+        return None
+    try:
+        number = float(text)
+        if number.is_integer():
+            return int(number)
+    except ValueError:
+        pass
+    raise MiniMaxBadRequestError(f"{parameter} takes a whole number, not {value!r}. Nothing was sent.")
+
+
+def _read_bool(parameter: str, value: object) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    text = given_text(parameter, value)
+    if text is None:
+        return None
+    word = text.strip().lower()
+    if word not in _FLAGS:
+        raise MiniMaxBadRequestError(f"{parameter} is true or false, not {value!r}. Nothing was sent.")
+    return _FLAGS[word]
+
+
+def _read_file_ids(parameter: str, value: object) -> list[str] | None:
+    if value is None:
+        return None
+    given, is_single = ids_given(value, parameter)
+    if is_single:
+        raise MiniMaxBadRequestError(f"{parameter} takes a list of file ids, not {value!r}. Nothing was sent.")
+    ids = [given_text(parameter, one) for one in given]
+    if None in ids:
+        raise rendered_to_nothing(parameter, value)
+    return [one for one in ids if one is not None]
+
+
+@dataclass(frozen=True)
+class CreateField:
+    """An optional field of a create.
+
+    :param parameter: its Python name.
+    :param api_name: the vendor's spelling, which differs from field to field.
+    :param read: reads a rendered value; None stays None.
+    :param is_file: whether it takes a file id, or a list of them.
+    :param first: the number of the first one, where the field is a list that is sent as numbered fields.
+    """
+
+    parameter: str
+    api_name: str
+    read: Callable[[str, object], Any] = given_text
+    is_file: bool = False
+    first: int | None = None
+
+
+def _file(parameter: str, api_name: str) -> CreateField:
+    return CreateField(parameter, api_name, is_file=True)
+
+
+def _files(parameter: str, api_name: str, *, first: int = 1) -> CreateField:
+    return CreateField(parameter, api_name, _read_file_ids, is_file=True, first=first)
+
+
+_MODEL: Final = CreateField("model", "model")
+_RESOLUTION: Final = CreateField("resolution", "resolution")
+_ASPECT_RATIO: Final = CreateField("aspect_ratio", "aspectRatio")
+_COMMON: Final = (
+    CreateField("prompt_optimization", "promptOptimization", _read_bool),
+    CreateField("reply_url", "replyUrl"),
+    CreateField("reply_ref", "replyRef"),
+)
+
+#: In the order of the operators' parameters.
+CREATE_FIELDS: Final[Mapping[Kind, tuple[CreateField, ...]]] = {
+    "image": (
+        _MODEL,
+        _ASPECT_RATIO,
+        CreateField("quantity", "quantity", _read_int),
+        _RESOLUTION,
+        CreateField("quality", "quality"),
+        _file("character_file_id", "characterFileId"),
+        _files("reference_file_ids", "referenceFileId"),
+        *_COMMON,
+    ),
+    "video": (
+        _file("file_id", "fileID"),
+        _MODEL,
+        CreateField("options", "options"),
+        _RESOLUTION,
+        CreateField("duration", "duration", _read_int),
+        _ASPECT_RATIO,
+        _file("end_frame_file_id", "end_frame_fileID"),
+        _files("reference_file_ids", "fileID", first=2),
+        _files("video_file_ids", "videoFileID"),
+        _files("audio_file_ids", "audioFileID"),
+        *_COMMON,
+        CreateField("max_jobs", "maxJobs", _read_int),
+    ),
+}
+
+
+def parameters(kind: Kind) -> tuple[str, ...]:
+    """Return the Python names of the optional fields of a create."""
+    return tuple(field.parameter for field in CREATE_FIELDS[kind])
+
+
+def read_fields(kind: Kind, rendered: Mapping[str, object]) -> dict[str, Any]:
+    """Return the optional fields of a create by their Python names.
+
+    :raises MiniMaxBadRequestError: a value has the wrong type, or was rendered to nothing.
+    """
+    readers = {field.parameter: field.read for field in CREATE_FIELDS[kind]}
+    return {parameter: readers[parameter](parameter, value) for parameter, value in rendered.items()}

@@ -1,0 +1,152 @@
+"""Reading the service's lists of jobs, before a create and after its response was lost."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from airflow_provider_minimax.api.accounts import without_error
+from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxError, MiniMaxUpstreamError
+from airflow_provider_minimax.api.ids import Kind
+from airflow_provider_minimax.api.jobs import created_at
+from airflow_provider_minimax.api.validation import SAFE_PAGE_SIZE
+from airflow_provider_minimax.submission.record import Record
+from airflow_provider_minimax.submission.recovery import JobList, reaches_back
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.api.client import MiniMaxClient
+
+log = logging.getLogger(__name__)
+
+#: The default of ``JobLists.max_pages``.
+MAX_PAGES: Final = 20
+
+
+class Page(NamedTuple):
+    """A page of a list.
+
+    :param total: the service's count of all jobs; None for videos, which it does not count.
+    """
+
+    jobs: Sequence[Mapping[str, Any]]
+    total: object = None
+
+
+class Snapshot(NamedTuple):
+    """The newest jobs before a create.
+
+    :param known_ids: see ``Record``.
+    :param newest: the latest creation time among them, in epoch milliseconds; None if no job shows one.
+    """
+
+    known_ids: dict[str, tuple[str, ...]]
+    newest: int | None
+
+
+class EmptyListError(MiniMaxUpstreamError):
+    """A list is empty that cannot be."""
+
+
+class JobLists:
+    """The lists of jobs of one kind.
+
+    :param max_pages: pages of a list that ``read_since`` reads at most.
+    """
+
+    def __init__(self, client: MiniMaxClient, kind: Kind, max_pages: int = MAX_PAGES) -> None:
+        self._client = client
+        self._kind = kind
+        self._max_pages = max_pages
+
+    def snapshot(self, account: str | None) -> Snapshot:
+        """Return the newest jobs, so that a later search can tell new ones. What cannot be read stays unknown.
+
+        :param account: None for all accounts of the connection.
+        :raises MiniMaxAuthError: the token is refused.
+        """
+        known_ids: dict[str, tuple[str, ...]] = {}
+        times: list[int] = []
+        for name in self._accounts_for_snapshot(account):
+            try:
+                pages = self._read_newest(name)
+            except MiniMaxAuthError:
+                raise
+            except MiniMaxError as error:
+                # Only a recovery needs them, and the create's own response says whether it is accepted.
+                self._warn_unknown(name, str(error))
+                continue
+            jobs = [job for page in pages for job in page.jobs]
+            ids = dict.fromkeys(str(job[self._id_name]) for job in jobs if job.get(self._id_name))
+            times += [created for job in jobs if (created := created_at(job)) is not None]
+            if ids or all(page.total == 0 and not isinstance(page.total, bool) for page in pages):
+                known_ids[name] = tuple(ids)
+            else:
+                self._warn_unknown(name, "The list is empty, and nothing confirms that it is.")
+        return Snapshot(known_ids, max(times, default=None))
+
+    def read_since(self, record: Record) -> list[JobList]:
+        """Return the jobs since the create was sent, of each account that may hold its jobs.
+
+        :raises EmptyListError: a list lost all jobs that it held before.
+        """
+        return [self._read_account_since(record, account) for account in self._accounts(record.account)]
+
+    @property
+    def _id_name(self) -> str:
+        return f"{self._kind}Id"
+
+    def _accounts(self, account: str | None) -> list[str]:
+        return [account] if account is not None else without_error(self._client.list_accounts())
+
+    def _accounts_for_snapshot(self, account: str | None) -> list[str]:
+        try:
+            return self._accounts(account)
+        except MiniMaxAuthError:
+            raise
+        except MiniMaxError as error:
+            self._warn_unknown(None, str(error))
+            return []
+
+    def _read_newest(self, account: str) -> list[Page]:
+        """Read the first page; a short one twice, since it may be short only for a moment."""
+        pages = [next(self._pages(account), Page([]))]
+        if len(pages[0].jobs) < SAFE_PAGE_SIZE:
+            pages.append(next(self._pages(account), Page([])))
+        return pages
+
+    def _read_account_since(self, record: Record, account: str) -> JobList:
+        jobs: list[Mapping[str, Any]] = []
+        for number, page in enumerate(self._pages(account), start=1):
+            jobs += page.jobs
+            if not jobs and (record.known_ids.get(account) or page.total):
+                raise EmptyListError(
+                    f"The list of {record.kind}s of account {account} is empty, which it was not before."
+                )
+            if reaches_back(record, account, page.jobs):
+                break
+            if number == self._max_pages:
+                log.warning(
+                    "Account %s has more than %d new %ss: too many to recover a job from its list.",
+                    account,
+                    len(jobs),
+                    record.kind,
+                )
+                return JobList(account, jobs, is_complete=False)
+        return JobList(account, jobs)
+
+    def _pages(self, account: str) -> Iterator[Page]:
+        if self._kind == "image":
+            return (
+                Page(page.images, page.total)
+                for page in self._client.iter_pages(account, SAFE_PAGE_SIZE, check_end=False)
+            )
+        return (Page(jobs) for jobs in self._client.iter_job_pages(self._kind, account, SAFE_PAGE_SIZE))
+
+    def _warn_unknown(self, account: str | None, reason: str) -> None:
+        log.warning(
+            "The newest %ss of %s are unknown, so a job whose response is lost would be harder to find. %s",
+            self._kind,
+            f"account {account}" if account else "the accounts",
+            reason,
+        )

@@ -1,0 +1,100 @@
+"""Where a task keeps its record: Airflow's ``task_state_store`` (3.3 and newer)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+
+from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
+from airflow_provider_minimax.submission.record import Record, UnreadableRecord
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+#: The key of the record.
+KEY: Final = "minimax_create"
+#: The key of the time since which a rescheduled attempt has waited for capacity.
+_WAITING_KEY: Final = "minimax_waiting"
+
+
+class TaskStateStore(Protocol):
+    """The part of Airflow's ``task_state_store`` that is used here."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the stored value."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Store a value of JSON types."""
+
+
+class RecordStore:
+    """Loads and stores the record of a task. Before Airflow 3.3 it lasts for the current attempt only."""
+
+    def __init__(self, store: TaskStateStore | None) -> None:
+        self._store = store
+        self._loaded: Record | UnreadableRecord | None = None
+        self._is_loaded = store is None
+
+    @classmethod
+    def of(cls, context: Context) -> Self:
+        """Return the store of a running task."""
+        return cls(context.get("task_state_store"))
+
+    @property
+    def is_persistent(self) -> bool:
+        """Whether the next attempt can read the record."""
+        return self._store is not None
+
+    @property
+    def stored(self) -> Record | UnreadableRecord | None:
+        """The stored value.
+
+        :raises MiniMaxUpstreamError: the store cannot be read.
+        """
+        if not self._is_loaded:
+            self._loaded = Record.load(self._get(KEY))
+            self._is_loaded = True
+        return self._loaded
+
+    @property
+    def record(self) -> Record | None:
+        """The stored record, if it is readable.
+
+        :raises MiniMaxUpstreamError: the store cannot be read.
+        """
+        return self.stored if isinstance(self.stored, Record) else None
+
+    def save(self, record: Record) -> None:
+        """Store a record in place of the former one.
+
+        :raises Exception: whatever the ``state_store_backend`` raises. ``record`` returns the new record all the same.
+        """
+        self._loaded, self._is_loaded = record, True
+        if self._store is not None:
+            self._store.set(KEY, record.dump())
+
+    def waiting_since(self, attempt: int) -> float | None:
+        """Return since when an attempt has waited for capacity, in seconds since the epoch; None if it has not.
+
+        :raises MiniMaxUpstreamError: the store cannot be read.
+        """
+        found = self._get(_WAITING_KEY)
+        if isinstance(found, dict) and found.get("try_number") == attempt:
+            return float(found["since"])
+        return None
+
+    def save_waiting_since(self, attempt: int, since: float) -> None:
+        """Store since when an attempt has waited for capacity."""
+        if self._store is not None:
+            self._store.set(_WAITING_KEY, {"try_number": attempt, "since": since})
+
+    def _get(self, key: str) -> Any:
+        if self._store is None:
+            return None
+        try:
+            return self._store.get(key)
+        except Exception as error:
+            # A state_store_backend may raise anything.
+            raise MiniMaxUpstreamError(
+                f"The record of earlier attempts cannot be read from Airflow's task store ({error!r}). Nothing was "
+                "submitted; a retry reads it again."
+            ) from error
