@@ -67,7 +67,7 @@ def write(storage: Storage, plan: Plan, manifest: Manifest) -> None:
             draft.write(piece)
         draft.commit(NAME)
     finally:
-        draft.abort()
+        draft.discard()
 
 
 def remove(storage: Storage) -> None:

@@ -38,7 +38,9 @@ from airflow_provider_minimax.export.records import (
     part_number,
 )
 from airflow_provider_minimax.media.filenames import MEDIA, stem_and_digits
-from airflow_provider_minimax.storage.base import Storage, storage_at, storage_errors
+from airflow_provider_minimax.storage.base import Storage
+from airflow_provider_minimax.storage.errors import storage_errors
+from airflow_provider_minimax.storage.folders import storage_at
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -308,7 +310,7 @@ class _Export:
     def _secure(self, files: int) -> None:
         """Let no row be committed whose file could still be lost. Each file by itself would cost the disk too much."""
         if files != self._secured:
-            self._storage.secure()
+            self._storage.sync()
             self._secured = files
 
     # The folder
@@ -330,7 +332,7 @@ class _Export:
         with storage_errors(storage.folder):
             there = storage.sizes()
             if state.former:
-                storage.forget_uploads(lambda name: name in uploads or _is_media(name))
+                storage.abort_uploads(lambda name: name in uploads or _is_media(name))
         for part in state.strays:
             if part.name in there:
                 claim.remove(part.name)
@@ -372,7 +374,7 @@ class _Export:
 
     def _check_parts(self, manifest: Manifest) -> None:
         """Make sure that what the manifest names is there, as it was written, and that it replaces none but ours."""
-        load_manifest(self._storage, self._storage.get(MANIFEST))
+        load_manifest(self._storage, self._storage.read(MANIFEST))
         there = {file.name: file for file in self._storage.files()}
         name = damaged(manifest.parts, {file.name: file.size for file in there.values()})
         etags = self._state.etags

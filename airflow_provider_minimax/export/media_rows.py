@@ -111,7 +111,7 @@ def forget_strays(storage: Storage, plan: Plan, manifest: Manifest, remove: Call
     for name in stray:
         path = f"{MEDIA}/{name}"
         with contextlib.suppress(FileNotFoundError):
-            _, sha256 = storage.measure(path)
+            _, sha256 = storage.size_and_hash(path)
             if digits_match(name, sha256):
                 remove(path)
     if not plan.download_media:

@@ -32,7 +32,8 @@ from airflow_provider_minimax.export.records import (
     load_checkpoint,
     load_manifest,
 )
-from airflow_provider_minimax.storage.base import Draft, DraftGoneError, Storage, storage_errors
+from airflow_provider_minimax.storage.base import Draft, DraftGoneError, Storage
+from airflow_provider_minimax.storage.errors import storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Claim:
 
         :raises MiniMaxBadRequestError: there are files of somebody else under names of ours.
         """
-        bodies = self._storage.get(MANIFEST), self._storage.get(CHECKPOINT)
+        bodies = self._storage.read(MANIFEST), self._storage.read(CHECKPOINT)
         self._seen = _digest(bodies[0]), _digest(bodies[1])
         manifest, stored = load_manifest(self._storage, bodies[0]), load_checkpoint(self._storage, bodies[1])
         traces = Traces() if stored is None else stored.traces
@@ -97,9 +98,9 @@ class Claim:
         state.former = [token for token in self._traces.tokens if token != self._storage.token]
         state.owner = self._storage.token
         body = msgspec.json.encode(state)
-        with storage_errors(self._storage.folder), self._storage.exclusively():
+        with storage_errors(self._storage.folder), self._storage.lock():
             self._check_stopped()
-            if (_digest(self._storage.get(MANIFEST)), _digest(self._storage.get(CHECKPOINT))) != self._seen:
+            if (_digest(self._storage.read(MANIFEST)), _digest(self._storage.read(CHECKPOINT))) != self._seen:
                 raise self._lost()
             self._own_sizes()
             if not self._storage.replace(CHECKPOINT, body, lambda there: _digest(there) == self._seen[1]):
@@ -113,8 +114,8 @@ class Claim:
         :raises TakenOverError: a manifest has appeared meanwhile.
         """
         with self.held():
-            self._storage.forget_drafts(self._owned.former, *folders)
-            if _digest(self._storage.get(MANIFEST)) != self._seen[0]:
+            self._storage.discard_drafts(self._owned.former, *folders)
+            if _digest(self._storage.read(MANIFEST)) != self._seen[0]:
                 raise self._lost()
 
     def check(self) -> None:
@@ -127,7 +128,7 @@ class Claim:
 
     def _check_owner(self) -> None:
         with storage_errors(self._storage.folder):
-            body = self._storage.get(CHECKPOINT)
+            body = self._storage.read(CHECKPOINT)
         try:
             owner = None if body is None else msgspec.json.decode(body, type=_Owned).owner
         except msgspec.DecodeError:
@@ -141,7 +142,7 @@ class Claim:
 
         :raises TakenOverError: it is not ours any more.
         """
-        with storage_errors(self._storage.folder), self._storage.exclusively():
+        with storage_errors(self._storage.folder), self._storage.lock():
             self.check()
             yield
 
@@ -170,10 +171,10 @@ class Claim:
             return
         except FileExistsError:
             self.check()
-            found = self._storage.measure(part.name)
+            found = self._storage.size_and_hash(part.name)
         if found == (part.bytes, part.sha256):
             # Sent twice: the response to the first request was lost.
-            draft.abort()
+            draft.discard()
         elif (part.name, found[0]) in {(one.name, one.bytes) for one in self._traces.all_parts}:
             # A request of an attempt that we took the folder from has come late.
             self._storage.remove(part.name)

@@ -9,7 +9,8 @@ from airflow_provider_minimax.export.formats import Format
 from airflow_provider_minimax.export.records import Part, part_name
 from airflow_provider_minimax.export.rows import MEDIA_FIELDS, RowWriter
 from airflow_provider_minimax.media.filenames import MEDIA
-from airflow_provider_minimax.storage.base import Draft, Storage, storage_errors
+from airflow_provider_minimax.storage.base import Draft, Storage
+from airflow_provider_minimax.storage.errors import storage_errors
 
 
 class PartWriter:
@@ -70,7 +71,7 @@ class PartWriter:
             raise ValueError("a part has at least one row")
         with storage_errors(self._storage.folder):
             self._rows.close()
-            self._draft.settle()
+            self._draft.sync()
         part = Part(self.name, self.rows, self._draft.bytes, self._draft.sha256)
         self._commit(self._draft, part)
         self._draft = self._rows = None
@@ -81,7 +82,7 @@ class PartWriter:
     def abort(self) -> None:
         """Leave nothing of the part under way."""
         if self._draft is not None:
-            self._draft.abort()
+            self._draft.discard()
             self._draft = self._rows = None
 
 
@@ -97,4 +98,4 @@ def spoilt_file(storage: Storage, file_format: Format, parts: Iterable[Part]) ->
                         yield str(row[path]).removeprefix(f"{MEDIA}/"), row[size]
 
     with storage_errors(storage.folder):
-        return storage.spoilt(MEDIA, files())
+        return storage.first_mismatch(MEDIA, files())

@@ -29,7 +29,8 @@ from airflow_provider_minimax.export.records import (
     part_number,
     seen,
 )
-from airflow_provider_minimax.storage.base import Draft, Storage, storage_errors
+from airflow_provider_minimax.storage.base import Draft, Storage
+from airflow_provider_minimax.storage.errors import storage_errors
 
 log = logging.getLogger(__name__)
 

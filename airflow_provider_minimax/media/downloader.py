@@ -27,8 +27,9 @@ from airflow_provider_minimax.api.jobs import media_url
 from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.media.filenames import MEDIA, MediaError, Saved, file_name, stem_and_digits, stem_of
-from airflow_provider_minimax.storage.base import Draft, Storage, storage_errors
-from airflow_provider_minimax.storage.listing import Names
+from airflow_provider_minimax.storage.base import Draft, Storage
+from airflow_provider_minimax.storage.errors import storage_errors
+from airflow_provider_minimax.storage.listing import NameIndex
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class MediaFetcher:
         self._own = threading.local()
         self._ended = threading.Event()
         self._lock = threading.Lock()
-        self._there: Names | None = None
+        self._there: NameIndex | None = None
         self._under_way: set[Future[Saved]] = set()
 
     def __enter__(self) -> Self:
@@ -142,12 +143,12 @@ class MediaFetcher:
             with self._lock:
                 if self._there is None:
                     self._there = self._storage.names(self._below)
-            for name in self._there.beginning_with(f"{stem}-"):
+            for name in self._there.with_prefix(f"{stem}-"):
                 found = stem_and_digits(name)
                 if found is None or found[0] != stem:
                     continue
                 path = self._path(name)
-                size, sha256 = self._storage.measure(path)
+                size, sha256 = self._storage.size_and_hash(path)
                 # One that is not what its name says is replaced by what it should be, if that comes, and not removed.
                 if sha256.startswith(found[1]):
                     return Saved(path, size, sha256)
@@ -172,7 +173,7 @@ class MediaFetcher:
                     draft.commit(path, durable=False)
                 return Saved(path, draft.bytes, draft.sha256)
             finally:
-                draft.abort()
+                draft.discard()
 
     def _open(self, url: object) -> requests.Response:
         """Ask for an address, and for those that it refers to."""

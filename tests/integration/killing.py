@@ -31,7 +31,7 @@ from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.formats import FORMATS
 from airflow_provider_minimax.export.options import Plan
 from airflow_provider_minimax.media import downloader  # noqa: F401 - warm before the first fork
-from airflow_provider_minimax.storage import base
+from airflow_provider_minimax.storage import object_store
 
 _NOBODY = 65534
 #: What touches the folder; a kill right before each of these is a crash window.
@@ -161,7 +161,7 @@ def _on_a_store(order: dict[str, Any]) -> dict[str, Any]:
     import s3fs.core
 
     if "block" in order:
-        base._BLOCK = order["block"]
+        object_store.BLOCK_BYTES = order["block"]
     work, folders = _worker(order), []
     call = s3fs.core.S3FileSystem._call_s3
 

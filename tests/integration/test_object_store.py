@@ -15,7 +15,9 @@ import pytest
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.sandbox import Sandbox
-from airflow_provider_minimax.storage import base
+from airflow_provider_minimax.storage import object_store
+from airflow_provider_minimax.storage.base import DraftGoneError, Storage
+from airflow_provider_minimax.storage.folders import folder_at, storage_at
 from tests.conftest import ROOT, export_to
 
 moto_server = pytest.importorskip("moto.server", reason="needs moto[server]: make integration installs it")
@@ -91,7 +93,7 @@ def test_a_bucket_holds_what_a_folder_would(sandbox: Sandbox, bucket: Bucket, tm
 def test_a_part_larger_than_a_block_is_sent_in_several(
     sandbox: Sandbox, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base, "_BLOCK", 5 * 2**20)
+    monkeypatch.setattr(object_store, "BLOCK_BYTES", 5 * 2**20)
     sandbox.reset(replace(sandbox.config, images=9_000))
     export("large")
     export_to(str(tmp_path))
@@ -126,7 +128,7 @@ def test_a_store_that_fails_while_a_part_is_sent_keeps_the_older_parts(
     import gc
 
     sandbox.reset(replace(sandbox.config, images=300))
-    real, calls = base.shutil.copyfileobj, iter(range(100))
+    real, calls = object_store.shutil.copyfileobj, iter(range(100))
 
     def break_off(source: Any, target: Any, length: int) -> None:
         # The claim first, and for each of two parts what comes, the part, and that it is there.
@@ -135,8 +137,8 @@ def test_a_store_that_fails_while_a_part_is_sent_keeps_the_older_parts(
             raise OSError(5, "Input/output error")
         real(source, target, length)
 
-    monkeypatch.setattr(base.shutil, "copyfileobj", break_off)
-    with pytest.raises(errors.MiniMaxError, match=r"Input/output error.*a retry goes on after the last whole part"):
+    monkeypatch.setattr(object_store.shutil, "copyfileobj", break_off)
+    with pytest.raises(errors.MiniMaxError, match=r"Input/output error.*a retry resumes after the last complete part"):
         export("cut", part_rows=70)
     gc.collect()
     assert set(bucket.files("cut")) == {"checkpoint.json", "images-00000.jsonl", "images-00001.jsonl"}
@@ -208,7 +210,7 @@ def test_an_upload_that_cannot_be_finished_is_given_up(
             raise translate_boto_error(ClientError(answer, "CompleteMultipartUpload"))
         commit(file)
 
-    monkeypatch.setattr(base, "_BLOCK", 5 * 2**20)
+    monkeypatch.setattr(object_store, "BLOCK_BYTES", 5 * 2**20)
     monkeypatch.setattr(S3File, "commit", refuse)
     sandbox.reset(replace(sandbox.config, images=4_000))
     with pytest.raises(errors.MiniMaxError, match=r"reduce your request rate.*a retry goes on") as raised:
@@ -262,15 +264,15 @@ def test_what_was_sent_of_a_part_does_not_stay_after_a_kill(sandbox: Sandbox, bu
 # What two attempts do to one another
 
 
-def attempt(prefix: str) -> base.Storage:
-    return base.storage_at(base.folder_at(f"s3://{BUCKET}/{prefix}", "s3_test"))
+def attempt(prefix: str) -> Storage:
+    return storage_at(folder_at(f"s3://{BUCKET}/{prefix}", "s3_test"))
 
 
 @pytest.mark.parametrize("before", [None, b"theirs before"], ids=["none", "another"])
 def test_a_claim_that_comes_late_does_not_replace_another_one(bucket: Bucket, before: bytes | None) -> None:
     one, two = attempt("claim"), attempt("claim")
     if before is not None:
-        one.put("checkpoint.json", before)
+        one.write("checkpoint.json", before)
 
     def is_seen(body: bytes | None) -> bool:
         # The other attempt is quicker.
@@ -278,16 +280,16 @@ def test_a_claim_that_comes_late_does_not_replace_another_one(bucket: Bucket, be
         return body == before
 
     assert not one.replace("checkpoint.json", b"one", is_seen)
-    assert one.get("checkpoint.json") == b"two"
+    assert one.read("checkpoint.json") == b"two"
     assert two.replace("checkpoint.json", b"three", lambda body: body == b"two")
-    assert one.get("checkpoint.json") == b"three"
+    assert one.read("checkpoint.json") == b"three"
 
 
 def test_a_draft_that_a_rival_has_removed_is_not_published(bucket: Bucket) -> None:
     one, two = attempt("published"), attempt("published")
     one.publish("manifest.json", b"old", lambda: None)
-    with pytest.raises(base.DraftGoneError):
-        one.publish("manifest.json", b"new", lambda: two.forget_drafts([one.token]))
+    with pytest.raises(DraftGoneError):
+        one.publish("manifest.json", b"new", lambda: two.discard_drafts([one.token]))
     assert bucket.files("published") == {"manifest.json": b"old"}
 
 
@@ -296,14 +298,14 @@ def test_a_new_file_takes_the_place_of_no_other_one(bucket: Bucket, monkeypatch:
     """Also where the other one has come after the look."""
     import s3fs
 
-    monkeypatch.setattr(base, "_BLOCK", 5 * 2**20)
+    monkeypatch.setattr(object_store, "BLOCK_BYTES", 5 * 2**20)
     one = attempt(f"new-{size}")
-    one.put("part", b"theirs", is_new=True)
+    one.write("part", b"theirs", is_new=True)
     with pytest.raises(FileExistsError):
-        one.put("part", b"x" * size, is_new=True)
+        one.write("part", b"x" * size, is_new=True)
     monkeypatch.setattr(s3fs.S3FileSystem, "exists", lambda *_, **__: False)
     with pytest.raises(FileExistsError):
-        one.put("part", b"x" * size, is_new=True)
+        one.write("part", b"x" * size, is_new=True)
     assert bucket.files(f"new-{size}") == {"part": b"theirs"}
     assert bucket.uploads() == []
 

@@ -25,7 +25,7 @@ from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.options import Plan
 from airflow_provider_minimax.export.ownership import TakenOverError
 from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig
-from airflow_provider_minimax.storage.base import storage_at
+from airflow_provider_minimax.storage.folders import storage_at
 
 LIST = "GET /images/"
 HISTORY_END = 1_750_000_000_000
@@ -79,7 +79,7 @@ def pause_before_change(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int],
     pauses: dict[str, tuple[int, Pause]] = {}
     changes = Counter[str]()
     local = type(storage_at(ObjectStoragePath("/")))
-    exclusively = local.exclusively
+    lock = local.lock
 
     def paused(storage: Any) -> Any:
         name = threading.current_thread().name.rpartition("_")[0]
@@ -87,13 +87,13 @@ def pause_before_change(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int],
         changes[name] += 1
         if pause is not None and changes[name] == number:
             pause.wait()
-        return exclusively(storage)
+        return lock(storage)
 
     def order(name: str, number: int) -> Pause:
         pauses[name] = number, Pause()
         return pauses[name][1]
 
-    monkeypatch.setattr(local, "exclusively", paused)
+    monkeypatch.setattr(local, "lock", paused)
     return order
 
 

@@ -22,7 +22,7 @@ from airflow_provider_minimax.media import downloader
 from airflow_provider_minimax.media.downloader import MediaFetcher
 from airflow_provider_minimax.media.filenames import MediaError, Saved, stem_of
 from airflow_provider_minimax.sandbox import Sandbox
-from airflow_provider_minimax.storage.base import storage_at
+from airflow_provider_minimax.storage.folders import storage_at
 from tests.conftest import export_to
 
 MEDIA = "GET /media/{name}"

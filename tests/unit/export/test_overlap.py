@@ -27,7 +27,8 @@ from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.options import Plan
 from airflow_provider_minimax.export.ownership import TakenOverError
 from airflow_provider_minimax.sandbox import Sandbox
-from airflow_provider_minimax.storage.base import Storage, storage_at
+from airflow_provider_minimax.storage.base import Storage
+from airflow_provider_minimax.storage.folders import storage_at
 
 HISTORY_END = 1_750_000_000_000
 
@@ -75,7 +76,7 @@ def gates(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Gate, Gate]]:
     # Airflow itself knows no such storage.
     attach("memory", fs=MemoryFileSystem())
     local = type(storage_at(ObjectStoragePath("/")))
-    monkeypatch.setattr(local, "exclusively", gated(gates, local.exclusively, lambda *_: True))
+    monkeypatch.setattr(local, "lock", gated(gates, local.lock, lambda *_: True))
     opens = gated(gates, MemoryFileSystem.open, lambda fs, path, mode="rb", **_: mode != "rb")
     monkeypatch.setattr(MemoryFileSystem, "open", opens)
     monkeypatch.setattr(MemoryFileSystem, "cp_file", gated(gates, MemoryFileSystem.cp_file, lambda *_, **__: True))
@@ -104,7 +105,7 @@ def held_up(gate: Gate, *args: Any, **plan: Any) -> Iterator[Any]:
 def check_whole(folder: str) -> dict[str, Any] | None:
     """Return the manifest, after a look at everything that it stands for; None where there is none."""
     storage = storage_at(ObjectStoragePath(folder))
-    body = storage.get("manifest.json")
+    body = storage.read("manifest.json")
     if body is None:
         return None
     manifest: dict[str, Any] = json.loads(body)
@@ -113,12 +114,12 @@ def check_whole(folder: str) -> dict[str, Any] | None:
     assert len(set(ids)) == len(ids) == manifest["images"]
     for row in rows:
         if row.get("mediaPath"):
-            assert storage.measure(row["mediaPath"]) == (row["mediaBytes"], row["mediaSha256"])
+            assert storage.size_and_hash(row["mediaPath"]) == (row["mediaBytes"], row["mediaSha256"])
     return manifest
 
 
 def rows_of(storage: Storage, part: dict[str, Any]) -> list[Any]:
-    body = storage.get(part["name"])
+    body = storage.read(part["name"])
     assert body is not None, f"{part['name']} is not there"
     assert hashlib.sha256(body).hexdigest() == part["sha256"]
     return [json.loads(line) for line in body.splitlines()]

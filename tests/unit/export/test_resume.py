@@ -17,7 +17,7 @@ from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.export.formats import FORMATS
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
-from airflow_provider_minimax.storage import base
+from airflow_provider_minimax.storage.base import Draft
 from tests.conftest import export_to
 
 LIST = "GET /images/"
@@ -256,9 +256,9 @@ def test_a_full_disk_is_a_clear_error_and_the_next_try_goes_on(
     sandbox: Sandbox, tmp_path: Path, undisturbed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = 0
-    real = base.Draft.write
+    real = Draft.write
 
-    def write(draft: base.Draft, body: bytes) -> int:
+    def write(draft: Draft, body: bytes) -> int:
         nonlocal written
         written += len(body)
         if written > 120_000:
@@ -266,8 +266,10 @@ def test_a_full_disk_is_a_clear_error_and_the_next_try_goes_on(
         return real(draft, body)
 
     with monkeypatch.context() as patch:
-        patch.setattr(base.Draft, "write", write)
-        with pytest.raises(errors.MiniMaxError, match=r"No space left on device.*after the last whole part") as raised:
+        patch.setattr(Draft, "write", write)
+        with pytest.raises(
+            errors.MiniMaxError, match=r"No space left on device.*after the last complete part"
+        ) as raised:
             export(tmp_path / "x")
     assert not isinstance(raised.value, errors.MiniMaxBadRequestError)
     left = files(tmp_path / "x")
