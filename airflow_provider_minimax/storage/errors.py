@@ -55,7 +55,8 @@ def storage_errors(folder: ObjectStoragePath) -> Iterator[None]:
                 f"output_path {folder} cannot be written: {reason}. A retry will not help until it can."
             ) from None
         raise MiniMaxError(
-            f"Writing to {folder} failed: {reason}. No manifest was written; a retry resumes after the last complete part."
+            f"Writing to {folder} failed: {reason}. No manifest was written; "
+            "a retry resumes after the last complete part."
         ) from None
 
 

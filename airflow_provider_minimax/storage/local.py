@@ -1,5 +1,7 @@
 """A folder on a local disk: a draft is renamed, and a lock keeps other processes out."""
 
+# ruff: noqa: D102 - the methods are documented where they are abstract
+
 from __future__ import annotations
 
 import contextlib
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 #: ``<token of the attempt>-<number of the draft>``. The draft that takes over a folder has a fixed token, because the
 #: checkpoint there does not know the token of its attempt yet.
 _DRAFT_PATTERN: Final = re.compile(re.escape(DRAFT_NAME).replace(r"\{0\}", "([0-9a-f]{32}|claim)-[0-9a-f]{32}"))
-_TAKEOVER_TOKEN: Final = "claim"
+_CLAIM: Final = "claim"
 #: Seconds to wait for another process that holds the lock, which it does for milliseconds.
 _MAX_LOCK_WAIT: Final = 60.0
 #: Seconds between two attempts to get the lock.
@@ -81,7 +83,7 @@ class LocalStorage(Storage):
     def replace(self, name: str, body: bytes, is_expected: Callable[[bytes | None], bool]) -> bool:
         if not is_expected(self.read(name)):
             return False
-        commit_body(self._draft("", _TAKEOVER_TOKEN), name, body)
+        commit_body(self._draft("", _CLAIM), name, body)
         return True
 
     def publish(self, name: str, body: bytes, check: Callable[[], None]) -> None:
@@ -121,7 +123,7 @@ class LocalStorage(Storage):
             for entry in _entries(self._root / folder):
                 match = _DRAFT_PATTERN.fullmatch(entry.name)
                 # A takeover is written under the lock, which we hold: whatever is left of one has been abandoned.
-                if match and match[1] in (*tokens, _TAKEOVER_TOKEN):
+                if match and match[1] in (*tokens, _CLAIM):
                     Path(entry.path).unlink(missing_ok=True)
 
 

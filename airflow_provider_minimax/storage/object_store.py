@@ -1,5 +1,7 @@
 """A folder in an object store: no rename and no lock, but conditional uploads and copies where the store has them."""
 
+# ruff: noqa: D102 - the methods are documented where they are abstract
+
 from __future__ import annotations
 
 import contextlib

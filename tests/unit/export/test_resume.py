@@ -267,9 +267,7 @@ def test_a_full_disk_is_a_clear_error_and_the_next_try_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(Draft, "write", write)
-        with pytest.raises(
-            errors.MiniMaxError, match=r"No space left on device.*after the last complete part"
-        ) as raised:
+        with pytest.raises(errors.MiniMaxError, match=r"No space left.*after the last complete part") as raised:
             export(tmp_path / "x")
     assert not isinstance(raised.value, errors.MiniMaxBadRequestError)
     left = files(tmp_path / "x")
