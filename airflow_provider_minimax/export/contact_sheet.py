@@ -18,9 +18,9 @@ from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.jobs import created_at, status_label
 from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.api.serialization import dumps
-from airflow_provider_minimax.export.media_rows import rows_of
+from airflow_provider_minimax.export.manifest import Manifest
 from airflow_provider_minimax.export.options import Plan
-from airflow_provider_minimax.export.records import Manifest
+from airflow_provider_minimax.export.parts import read_rows
 from airflow_provider_minimax.media.filenames import MEDIA, stem_and_digits
 from airflow_provider_minimax.storage.base import Storage
 
@@ -60,10 +60,10 @@ def check(storage: Storage) -> None:
 
 def write(storage: Storage, plan: Plan, manifest: Manifest) -> None:
     """Write the page of an export whose parts are all there."""
-    rows = islice(rows_of(storage, plan, manifest, _names(plan)), LONGEST)
+    rows = islice(read_rows(storage, plan.format, manifest.parts, _names(plan)), LONGEST)
     draft = storage.draft()
     try:
-        for piece in page(rows, manifest.found.images):
+        for piece in page(rows, manifest.contents.images):
             draft.write(piece)
         draft.commit(NAME)
     finally:

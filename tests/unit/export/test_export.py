@@ -22,8 +22,7 @@ from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.formats import FORMATS
 from airflow_provider_minimax.export.options import Plan
-from airflow_provider_minimax.export.parts import PartWriter
-from airflow_provider_minimax.export.records import Part
+from airflow_provider_minimax.export.parts import Part, PartWriter
 
 Image = dict[str, Any]
 

@@ -19,7 +19,7 @@ from airflow_provider_minimax.api.pagination import Page
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.options import Plan
-from airflow_provider_minimax.export.records import Part, foreign
+from airflow_provider_minimax.export.parts import Part, foreign_parts
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.conftest import export_to
 
@@ -55,7 +55,7 @@ OURS = [Part("images-00000.jsonl", 1, 10, "a"), Part("images-00001.jsonl", 1, 20
     ],
 )
 def test_what_is_called_like_a_part_and_is_none_of_ours(sizes: dict[str, int], found: list[str]) -> None:
-    assert foreign(sizes, OURS) == found
+    assert foreign_parts(sizes, OURS) == found
 
 
 FOREIGN = [

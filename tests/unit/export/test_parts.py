@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_minimax.export.formats import FORMATS
-from airflow_provider_minimax.export.parts import PartWriter
+from airflow_provider_minimax.export.parts import Part, PartWriter, first_damaged
 from airflow_provider_minimax.export.rows import columns
 from airflow_provider_minimax.storage.folders import storage_at
 
@@ -27,3 +27,11 @@ def test_an_aborted_part_leaves_nothing_and_warns_of_nothing(tmp_path: Path, for
     del writer
     gc.collect()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("sizes", "name"),
+    [({"a": 1, "b": 2}, None), ({"a": 1, "b": 2, "c": 3}, None), ({"a": 1}, "b"), ({"b": 2}, "a"), ({"a": 0}, "a")],
+)
+def test_a_part_is_damaged_where_it_is_missing_or_of_another_size(sizes: dict[str, int], name: str | None) -> None:
+    assert first_damaged([Part("a", 1, 1, ""), Part("b", 1, 2, "")], sizes) == name

@@ -125,7 +125,7 @@ def test_a_checkpoint_of_other_parameters_is_discarded_with_its_parts(
     "spoil",
     [
         lambda checkpoint: checkpoint | {"version": 99},
-        lambda checkpoint: checkpoint | {"found": None},
+        lambda checkpoint: checkpoint | {"contents": None},
         lambda checkpoint: {name: checkpoint[name] for name in ("kind", "parts", "strays", "owner")},
     ],
 )
@@ -238,7 +238,7 @@ def test_a_place_that_the_service_has_forgotten_begins_anew(
     sandbox.fail("404", operation=LIST, times=1)
     export(tmp_path / "x")
     assert files(tmp_path / "x") == undisturbed
-    assert "begins anew" in caplog.text
+    assert "starts from scratch" in caplog.text
 
 
 def test_a_long_way_to_the_window_is_not_walked_twice(sandbox: Sandbox, tmp_path: Path) -> None:
