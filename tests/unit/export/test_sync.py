@@ -246,7 +246,7 @@ def test_an_old_failure_that_cannot_be_mended_fails_where_failures_are_to_fail(
     sync(tmp_path, download_media=True, on_media_error="skip")
     before = files(tmp_path)
     sandbox.fail("404", operation="GET /media/{name}", times=1)
-    with pytest.raises(MiniMaxUpstreamError, match="cannot be fetched: answered 404"):
+    with pytest.raises(MiniMaxUpstreamError, match="cannot be fetched: status code 404"):
         sync(tmp_path, download_media=True)
     sandbox.fail("404", operation=READ, times=1)
     with pytest.raises(MiniMaxNotFoundError):
