@@ -1,4 +1,4 @@
-"""Exports whose process is killed: the next try goes on, and the result is that of an undisturbed one."""
+"""Exports whose process is killed: the next attempt resumes, and the result equals that of an undisturbed one."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_killed_at_random_moments(service: Service, tmp_path: Path, plan: dict[s
 SMALL = {"part_rows": 2, "max_images": 5, **MEDIA}
 
 
-def test_killed_before_each_touch_of_the_folder(service: Service, tmp_path: Path) -> None:
+def test_killed_before_each_change_of_the_folder(service: Service, tmp_path: Path) -> None:
     """Every crash window: before each file that is made, renamed or removed."""
     plans: dict[str, Any] = {"jsonl": {"part_rows": 25, "max_images": 60}, "gz": SMALL | {"file_format": "jsonl.gz"}}
     if find_spec("pyarrow") is not None:
@@ -136,7 +136,7 @@ def sweep(service: Service, tmp_path: Path, plans: dict[str, Any], base: Path | 
         assert all(folder == undisturbed for folder in killed)
 
 
-def test_a_permission_that_is_lost_half_way_is_a_clear_error(service: Service) -> None:
+def test_a_permission_that_is_lost_midway_is_a_clear_error(service: Service) -> None:
     """Nothing can be made, renamed or removed any more, the draft of the part under way neither."""
     # In no folder that is root's alone.
     with tempfile.TemporaryDirectory(prefix="export-") as name:
@@ -157,7 +157,7 @@ def export(service: Service, folder: Path, **plan: Any) -> None:
     export_images(client, plan=Plan(**plan), folder=ObjectStoragePath(str(folder)), run="old")
 
 
-def test_killed_while_it_takes_the_place_of_an_older_export(service: Service, tmp_path: Path) -> None:
+def test_killed_while_it_replaces_an_older_export(service: Service, tmp_path: Path) -> None:
     export(service, tmp_path / "base", **SMALL | {"part_rows": 2, "max_images": 9})
     sweep(service, tmp_path, {"csv": SMALL | {"file_format": "csv"}}, tmp_path / "base")
 

@@ -90,7 +90,7 @@ def test_a_bucket_holds_what_a_folder_would(sandbox: Sandbox, bucket: Bucket, tm
     assert sandbox.stats.count("GET /media/{name}") == fetched
 
 
-def test_a_part_larger_than_a_block_is_sent_in_several(
+def test_a_part_larger_than_a_block_is_uploaded_in_several(
     sandbox: Sandbox, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(object_store, "BLOCK_BYTES", 5 * 2**20)
@@ -100,13 +100,15 @@ def test_a_part_larger_than_a_block_is_sent_in_several(
     (name, body), *_ = sorted(bucket.files("large").items())
     assert name == "images-00000.jsonl"
     assert len(body) > 10 * 2**20
-    # The store itself says how it came.
+    # The store itself knows how it was uploaded.
     assert bucket.client.head_object(Bucket=BUCKET, Key=f"large/{name}")["ETag"].strip('"').endswith("-3")
     assert bucket.files("large") == local(tmp_path)
     assert bucket.uploads() == []
 
 
-def test_a_failed_try_shows_no_half_part_and_the_next_goes_on(sandbox: Sandbox, bucket: Bucket, tmp_path: Path) -> None:
+def test_a_failed_attempt_leaves_no_half_part_and_the_next_resumes(
+    sandbox: Sandbox, bucket: Bucket, tmp_path: Path
+) -> None:
     sandbox.reset(replace(sandbox.config, images=300, page_cap=20))
     export_to(str(tmp_path), part_rows=70)
     sandbox.fail("401", operation=LIST, skip=10)
@@ -121,10 +123,10 @@ def test_a_failed_try_shows_no_half_part_and_the_next_goes_on(sandbox: Sandbox, 
     assert sandbox.stats.requests[LIST] - before <= 15 - 7 + 1
 
 
-def test_a_store_that_fails_while_a_part_is_sent_keeps_the_older_parts(
+def test_a_store_that_fails_during_an_upload_keeps_the_older_parts(
     sandbox: Sandbox, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The upload that broke off is not finished by accident, not even by the garbage collector."""
+    """The failed upload is not completed by accident, not even by the garbage collector."""
     import gc
 
     sandbox.reset(replace(sandbox.config, images=300))
@@ -145,12 +147,12 @@ def test_a_store_that_fails_while_a_part_is_sent_keeps_the_older_parts(
     assert bucket.uploads() == []
 
 
-def test_a_bucket_that_is_not_there_is_a_clear_error(sandbox: Sandbox, bucket: Bucket) -> None:
+def test_a_missing_bucket_is_a_clear_error(sandbox: Sandbox, bucket: Bucket) -> None:
     with pytest.raises(errors.MiniMaxBadRequestError, match=r"cannot be written: .*bucket"):
         export_to("s3://no-such-bucket/x", storage_conn_id="s3_test")
 
 
-def test_a_store_out_of_reach_is_a_clear_error(
+def test_an_unreachable_store_is_a_clear_error(
     sandbox: Sandbox, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extra = {"endpoint_url": "http://127.0.0.1:9", "config_kwargs": {"retries": {"max_attempts": 0}}}
@@ -172,7 +174,7 @@ def test_a_sync_adds_to_a_bucket(sandbox: Sandbox, bucket: Bucket) -> None:
     assert set(second) - set(first) > {"images-00003.jsonl"}
 
 
-def test_a_sync_asks_the_bucket_for_the_files_of_its_news_only(
+def test_a_sync_searches_the_bucket_for_the_files_of_new_images_only(
     sandbox: Sandbox, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import s3fs
@@ -193,7 +195,7 @@ def test_a_sync_asks_the_bucket_for_the_files_of_its_news_only(
     assert all(re.fullmatch(r"mirror/media/\d+-", prefix) for prefix in media)
 
 
-def test_an_upload_that_cannot_be_finished_is_given_up(
+def test_an_upload_that_cannot_be_completed_is_aborted(
     sandbox: Sandbox, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its last step is taken when the file is closed."""
@@ -221,7 +223,7 @@ def test_an_upload_that_cannot_be_finished_is_given_up(
     assert bucket.files("unfinished") == {}
 
 
-def test_an_upload_of_somebody_else_stays(sandbox: Sandbox, bucket: Bucket) -> None:
+def test_a_foreign_upload_stays(sandbox: Sandbox, bucket: Bucket) -> None:
     """Also one under a name of ours, where no attempt of ours has said that it would write it."""
     names = ("images-00000.jsonl", "manifest.json", f"media/1-{'a' * 16}.png", "notes.txt", "deeper/images-00000.jsonl")
     keys = ["images-00000.jsonl", *(f"shared/{name}" for name in names)]
@@ -251,7 +253,7 @@ def test_killed_before_each_change_of_a_bucket(sandbox: Sandbox, bucket: Bucket,
         assert bucket.files(f"killed/{prefix}") == local(tmp_path)
 
 
-def test_what_was_sent_of_a_part_does_not_stay_after_a_kill(sandbox: Sandbox, bucket: Bucket, tmp_path: Path) -> None:
+def test_half_an_upload_does_not_stay_after_a_kill(sandbox: Sandbox, bucket: Bucket, tmp_path: Path) -> None:
     """The store would keep it, and charge for it, for ever."""
     sandbox.reset(replace(sandbox.config, images=4_000))
     export_to(str(tmp_path))
@@ -261,7 +263,7 @@ def test_what_was_sent_of_a_part_does_not_stay_after_a_kill(sandbox: Sandbox, bu
     assert bucket.uploads() == []
 
 
-# What two attempts do to one another
+# Two attempts in one bucket
 
 
 def attempt(prefix: str) -> Storage:
@@ -269,7 +271,7 @@ def attempt(prefix: str) -> Storage:
 
 
 @pytest.mark.parametrize("before", [None, b"theirs before"], ids=["none", "another"])
-def test_a_claim_that_comes_late_does_not_replace_another_one(bucket: Bucket, before: bytes | None) -> None:
+def test_a_late_takeover_does_not_replace_another_one(bucket: Bucket, before: bytes | None) -> None:
     one, two = attempt("claim"), attempt("claim")
     if before is not None:
         one.write("checkpoint.json", before)
@@ -285,7 +287,7 @@ def test_a_claim_that_comes_late_does_not_replace_another_one(bucket: Bucket, be
     assert one.read("checkpoint.json") == b"three"
 
 
-def test_a_draft_that_a_rival_has_removed_is_not_published(bucket: Bucket) -> None:
+def test_a_draft_that_a_rival_has_discarded_is_not_published(bucket: Bucket) -> None:
     one, two = attempt("published"), attempt("published")
     one.publish("manifest.json", b"old", lambda: None)
     with pytest.raises(DraftGoneError):
@@ -294,8 +296,8 @@ def test_a_draft_that_a_rival_has_removed_is_not_published(bucket: Bucket) -> No
 
 
 @pytest.mark.parametrize("size", [5, 6 * 2**20], ids=["one request", "several"])
-def test_a_new_file_takes_the_place_of_no_other_one(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    """Also where the other one has come after the look."""
+def test_a_new_file_replaces_no_other_one(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Also if the other one appeared after the check."""
     import s3fs
 
     monkeypatch.setattr(object_store, "BLOCK_BYTES", 5 * 2**20)
@@ -310,7 +312,7 @@ def test_a_new_file_takes_the_place_of_no_other_one(bucket: Bucket, monkeypatch:
     assert bucket.uploads() == []
 
 
-def test_a_part_that_was_replaced_by_one_of_equal_size_leaves_no_manifest(
+def test_a_part_that_was_replaced_by_one_of_equal_size_prevents_the_manifest(
     sandbox: Sandbox, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.reset(replace(sandbox.config, images=60, page_cap=20))

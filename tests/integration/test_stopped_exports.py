@@ -94,7 +94,7 @@ def export(folder: Path, **plan: Any) -> None:
 
 
 @pytest.mark.parametrize("plan", [{"part_rows": 25}, {"part_rows": 3, "max_images": 4, "download_media": True}])
-def test_a_killed_export_lets_no_manifest_appear(sandbox: Sandbox, tmp_path: Path, plan: dict[str, Any]) -> None:
+def test_a_killed_export_publishes_no_manifest(sandbox: Sandbox, tmp_path: Path, plan: dict[str, Any]) -> None:
     """Killed before each file that it makes, renames or removes."""
     with start(sandbox, "stop", tmp_path, **plan) as process:
         result = result_of(process)

@@ -1,4 +1,4 @@
-"""Files beside the rows: checked before they appear, and fetched with nothing that is secret."""
+"""Exports with files: each completed image has its file, and its row names it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 # Through an export
 
 
-def test_every_finished_image_has_its_file_and_the_row_says_which(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_every_completed_image_has_its_file_and_its_row_names_it(sandbox: Sandbox, tmp_path: Path) -> None:
     summary = export(tmp_path)
     saved = [row for row in rows(tmp_path) if row["mediaPath"]]
     assert [row["statusLabel"] for row in saved] == ["completed"] * len(saved)
@@ -50,7 +50,7 @@ def test_every_finished_image_has_its_file_and_the_row_says_which(sandbox: Sandb
     assert sandbox.stats.media_requests_with_authorization == 0
 
 
-def test_what_is_there_and_matches_is_not_fetched_again(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_an_existing_file_that_matches_its_name_is_not_downloaded_again(sandbox: Sandbox, tmp_path: Path) -> None:
     export(tmp_path)
     fetched = sandbox.stats.count(MEDIA)
     one, other, *_ = sorted((tmp_path / "media").iterdir())
@@ -62,7 +62,7 @@ def test_what_is_there_and_matches_is_not_fetched_again(sandbox: Sandbox, tmp_pa
     assert one.read_bytes() == whole
 
 
-def test_files_of_an_older_export_do_not_stay(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_files_of_an_older_export_are_removed(sandbox: Sandbox, tmp_path: Path) -> None:
     export(tmp_path, contact_sheet=True)
     (tmp_path / "media" / "mine.txt").write_text("not ours")
     assert export(tmp_path, max_images=5, contact_sheet=True)["media_files"] <= 5
@@ -74,7 +74,7 @@ def test_files_of_an_older_export_do_not_stay(sandbox: Sandbox, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("fault", ["429", "500", "502-html", "truncated", "reset"])
-def test_passing_faults_are_tried_again(sandbox: Sandbox, tmp_path: Path, fault: str) -> None:
+def test_transient_faults_are_retried(sandbox: Sandbox, tmp_path: Path, fault: str) -> None:
     sandbox.fail(fault, operation=MEDIA, times=2, skip=3)
     assert export(tmp_path)["media_failed"] == 0
     assert not sandbox.pending_faults
