@@ -22,13 +22,14 @@ from airflow_provider_minimax.api.jobs import is_final
 from airflow_provider_minimax.api.pagination import Image, Page, PositionLostError, image_key
 from airflow_provider_minimax.export import contact_sheet, sync
 from airflow_provider_minimax.export.checkpoint import CHECKPOINT, Checkpoint
-from airflow_provider_minimax.export.manifest import MANIFEST, Head, Manifest, Unfinished, load_manifest
+from airflow_provider_minimax.export.manifest import MANIFEST, Head, Manifest, Unfinished
 from airflow_provider_minimax.export.media_rows import Entry, MediaSource, attach_media, remove_stray_media
 from airflow_provider_minimax.export.merge import merge
 from airflow_provider_minimax.export.options import Plan, source_of
 from airflow_provider_minimax.export.ownership import Ownership
-from airflow_provider_minimax.export.parts import PartWriter, first_damaged, next_number
+from airflow_provider_minimax.export.parts import PartWriter, next_number
 from airflow_provider_minimax.export.progress import Progress
+from airflow_provider_minimax.export.publish import check_parts, summarize, write_contact_sheet
 from airflow_provider_minimax.export.read_ahead import read_ahead
 from airflow_provider_minimax.export.resume import PageSource, Start, start
 from airflow_provider_minimax.export.walk import Batch, walk
@@ -283,9 +284,9 @@ class _Export:
             self._save_checkpoint()
         manifest = self._merge(Manifest(state.plan, state.contents, state.head, state.parts))
         with ownership.changing():
-            self._write_contact_sheet(manifest)
+            write_contact_sheet(storage, self._plan, manifest)
         self._sync_media(manifest.contents.media_files)
-        ownership.publish(MANIFEST, manifest.encode(), lambda: self._check_parts(manifest))
+        ownership.publish(MANIFEST, manifest.encode(), lambda: check_parts(storage, manifest, state.etags))
         names = {part.name for part in manifest.parts}
         with storage_errors(storage.folder):
             existing = storage.sizes()
@@ -298,7 +299,7 @@ class _Export:
         ownership.release()
         # ObjectStoragePath does not open the files, because it would report each draft; the manifest stands for all.
         get_hook_lineage_collector().add_output_asset(context=storage.folder, uri=storage.url(MANIFEST))
-        return self._summary(manifest)
+        return summarize(storage, manifest, state.scanned)
 
     def _merge(self, fresh: Manifest) -> Manifest:
         base, state = self._base, self._state
@@ -310,52 +311,6 @@ class _Export:
         if state.strays:
             self._ownership.save_checkpoint()
         return manifest
-
-    def _check_parts(self, manifest: Manifest) -> None:
-        """Check that the parts exist as they were written, and that the manifest replaces no foreign file."""
-        load_manifest(self._storage, self._storage.read(MANIFEST))
-        files = {file.name: file for file in self._storage.files()}
-        name = first_damaged(manifest.parts, {file.name: file.size for file in files.values()})
-        etags = self._state.etags
-        if name is None:
-            names = (part.name for part in manifest.parts)
-            name = next((name for name in names if etags.get(name, files[name].etag) != files[name].etag), None)
-        if name is not None:
-            raise MiniMaxError(
-                f"{self._storage.url(name)} is not what was written there: something else changes the folder. No "
-                "manifest was written. A retry names the file, or starts from scratch."
-            )
-
-    def _write_contact_sheet(self, manifest: Manifest) -> None:
-        if self._plan.contact_sheet:
-            contact_sheet.check(self._storage)
-            contact_sheet.write(self._storage, self._plan, manifest)
-        else:
-            contact_sheet.remove(self._storage)
-
-    def _summary(self, manifest: Manifest) -> dict[str, Any]:
-        contents, size = manifest.contents, sum(part.bytes for part in manifest.parts)
-        log.info(
-            "Exported %d images to %s (%d parts, %d bytes; %d files, %d bytes; %d images were read).",
-            contents.images,
-            self._storage.folder,
-            len(manifest.parts),
-            size,
-            contents.media_files,
-            contents.media_bytes,
-            self._state.scanned,
-        )
-        return {
-            "path": str(self._storage.folder),
-            "manifest": self._storage.url(MANIFEST),
-            "images": contents.images,
-            "parts": len(manifest.parts),
-            "bytes": size,
-            "media_files": contents.media_files,
-            "media_failed": len(contents.media_failed),
-            "newest_image_id": contents.newest_image_id,
-            "oldest_image_id": contents.oldest_image_id,
-        }
 
 
 def _is_media(name: str) -> bool:

@@ -38,7 +38,7 @@ _NOBODY = 65534
 _CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")
 
 
-def main(order: dict[str, Any]) -> dict[str, Any]:
+def main(options: dict[str, Any]) -> dict[str, Any]:
     """Run what the test requests: kills at given moments, or an export that the test itself interrupts."""
     # Airflow looks for all installed providers when it is first told of a file; once is enough.
     get_hook_lineage_collector().add_output_asset(context=ObjectStoragePath("/"), uri="/warm")
@@ -49,16 +49,16 @@ def main(order: dict[str, Any]) -> dict[str, Any]:
         "store": _on_a_store,
         "stop": _stop,
         "work": _work,
-    }[order["how"]](order)
+    }[options["how"]](options)
 
 
-def _worker(order: dict[str, Any]) -> Callable[[Path], None]:
+def _worker(options: dict[str, Any]) -> Callable[[Path], None]:
     def work(folder: Path) -> None:
-        client = MiniMaxClient(Settings(order["token"], order["base_url"]))
+        client = MiniMaxClient(Settings(options["token"], options["base_url"]))
         # A Path would take one of the slashes of an address away.
         export_images(client, plan=plan, folder=ObjectStoragePath(str(folder).replace(":/", "://")), run="one")
 
-    plan = Plan(**order["plan"])
+    plan = Plan(**options["plan"])
     if plan.file_format == "parquet":
         # Warm, as the others are.
         FORMATS["parquet"].write(io.BytesIO(), plan.columns).close()
@@ -66,15 +66,15 @@ def _worker(order: dict[str, Any]) -> Callable[[Path], None]:
     return work
 
 
-def _sweep(order: dict[str, Any]) -> dict[str, Any]:
+def _sweep(options: dict[str, Any]) -> dict[str, Any]:
     """Kill before the first change of the folder, before the second, and so on; let each next attempt end.
 
     Each begins with a copy of the folder ``base``, if there is one. The last folder of each plan is undisturbed.
     """
     return {
         "sweeps": [
-            _one_sweep(Path(order["folder"]) / name, order["base"], _worker(order | {"plan": plan}))
-            for name, plan in order["plans"].items()
+            _one_sweep(Path(options["folder"]) / name, options["base"], _worker(options | {"plan": plan}))
+            for name, plan in options["plans"].items()
         ]
     }
 
@@ -126,18 +126,18 @@ def _before_change(number: int, folder: Path, act: Callable[..., object]) -> Non
     sys.addaudithook(hook)
 
 
-def _refuse(order: dict[str, Any]) -> dict[str, Any]:
+def _refuse(options: dict[str, Any]) -> dict[str, Any]:
     """Remove the permission of a folder before given changes of it, and return the errors of the export."""
-    work, errors = _worker(order), []
-    for number in order["changes"]:
-        folder = Path(order["folder"]) / str(number)
+    work, errors = _worker(options), []
+    for number in options["changes"]:
+        folder = Path(options["folder"]) / str(number)
         folder.mkdir()
         if os.getuid() == 0:
             os.chown(folder, _NOBODY, _NOBODY)
-        told, tell = os.pipe()
+        report, tell = os.pipe()
         _wait(_fork(lambda folder=folder, number=number, tell=tell: _work_until_refused(number, folder, work, tell)))
         os.close(tell)
-        errors.append(json.loads(os.read(told, 65536)))
+        errors.append(json.loads(os.read(report, 65536)))
         folder.chmod(0o755)
         if _wait(_fork(lambda folder=folder: work(folder))):
             raise SystemExit("an undisturbed attempt has failed")
@@ -156,13 +156,13 @@ def _work_until_refused(number: int, folder: Path, work: Callable[[Path], None],
         os.write(tell, json.dumps([type(error).__name__, str(error), left]).encode())
 
 
-def _on_a_store(order: dict[str, Any]) -> dict[str, Any]:
+def _on_a_store(options: dict[str, Any]) -> dict[str, Any]:
     """Kill before each request that changes the bucket, or before these alone; let each next attempt end."""
     import s3fs.core
 
-    if "block" in order:
-        object_store.BLOCK_BYTES = order["block"]
-    work, folders = _worker(order), []
+    if "block" in options:
+        object_store.BLOCK_BYTES = options["block"]
+    work, folders = _worker(options), []
     call = s3fs.core.S3FileSystem._call_s3
 
     def killed(number: int, folder: Path) -> None:
@@ -179,8 +179,8 @@ def _on_a_store(order: dict[str, Any]) -> dict[str, Any]:
         s3fs.core.S3FileSystem.call_s3 = s3fs.core.sync_wrapper(counted)
         work(folder)
 
-    for number in order["requests"] or range(10_000):
-        folder = Path(order["folder"]) / str(number)
+    for number in options["requests"] or range(10_000):
+        folder = Path(options["folder"]) / str(number)
         was_killed = _wait(_fork(lambda folder=folder, number=number: killed(number, folder)))
         folders.append(str(folder))
         if not was_killed:
@@ -190,52 +190,52 @@ def _on_a_store(order: dict[str, Any]) -> dict[str, Any]:
     return {"folders": folders}
 
 
-def _stop(order: dict[str, Any]) -> dict[str, Any]:
+def _stop(options: dict[str, Any]) -> dict[str, Any]:
     """Send SIGTERM before the first change of the folder, before the second, and so on; let each next attempt end.
 
     Returns for each what was changed, how the attempt ended, and whether a manifest exists then.
     """
-    stops, told = [], Path(order["folder"]) / "told"
+    stops, report = [], Path(options["folder"]) / "report"
     for number in range(10_000):
-        folder = Path(order["folder"]) / str(number)
-        told.write_text("")
-        _wait(_fork(lambda folder=folder, number=number: _operate(order, folder, number)))
+        folder = Path(options["folder"]) / str(number)
+        report.write_text("")
+        _wait(_fork(lambda folder=folder, number=number: _operate(options, folder, number)))
         _check(folder)
-        stop = json.loads(told.read_text()) | {"folder": str(folder), "manifest": (folder / "manifest.json").exists()}
-        if not stop["touched"]:
+        stop = json.loads(report.read_text()) | {"folder": str(folder), "manifest": (folder / "manifest.json").exists()}
+        if not stop["changed"]:
             return {"stops": stops, "undisturbed": str(folder)}
         stops.append(stop)
         if stop["error"]:
-            _wait(_fork(lambda folder=folder: _operate(order, folder)))
+            _wait(_fork(lambda folder=folder: _operate(options, folder)))
     raise SystemExit("the export never ended")
 
 
-def _work(order: dict[str, Any]) -> dict[str, Any]:
+def _work(options: dict[str, Any]) -> dict[str, Any]:
     """Export, and return how that ended."""
-    return {"error": _outcome(order, Path(order["folder"]))}
+    return {"error": _outcome(options, Path(options["folder"]))}
 
 
-def _operate(order: dict[str, Any], folder: Path, number: int = -1) -> None:
-    touched = ""
+def _operate(options: dict[str, Any], folder: Path, number: int = -1) -> None:
+    changed = ""
 
     def stop(event: str, arguments: tuple[Any, ...]) -> None:
         # The change itself follows, in the main thread, after the handler has run.
-        nonlocal touched
-        touched = Path(arguments[1 if event == "os.rename" else 0]).name
+        nonlocal changed
+        changed = Path(arguments[1 if event == "os.rename" else 0]).name
         os.kill(os.getpid(), signal.SIGTERM)
 
     _before_change(number, folder, stop)
-    error = _outcome(order, folder)
-    (Path(order["folder"]) / "told").write_text(json.dumps({"touched": touched, "error": error}))
+    error = _outcome(options, folder)
+    (Path(options["folder"]) / "report").write_text(json.dumps({"changed": changed, "error": error}))
 
 
-def _outcome(order: dict[str, Any], folder: Path) -> str | None:
+def _outcome(options: dict[str, Any], folder: Path) -> str | None:
     """Run the operator as Airflow's task runner does, and return its error."""
     from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 
-    connection = {"conn_type": "minimax", "password": order["token"], "host": order["base_url"]}
+    connection = {"conn_type": "minimax", "password": options["token"], "host": options["base_url"]}
     os.environ["AIRFLOW_CONN_MINIMAX_DEFAULT"] = json.dumps(connection)
-    operator = MiniMaxExportImagesOperator(task_id="export", output_path=str(folder), **order["plan"])
+    operator = MiniMaxExportImagesOperator(task_id="export", output_path=str(folder), **options["plan"])
     signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
     ti = SimpleNamespace(dag_id="d", task_id="t", run_id="one", map_index=-1)
     try:
@@ -245,31 +245,31 @@ def _outcome(order: dict[str, Any], folder: Path) -> str | None:
     return None
 
 
-def _at_random(order: dict[str, Any]) -> dict[str, Any]:
+def _at_random(options: dict[str, Any]) -> dict[str, Any]:
     """Kill one export at random moments, then let it end; begin another where it ended too soon."""
-    work, chance = _worker(order), random.Random(order["seed"])
+    work, chance = _worker(options), random.Random(options["seed"])
     started = time.monotonic()
-    if _wait(_fork(lambda: work(Path(order["folder"]) / "measured"))):
+    if _wait(_fork(lambda: work(Path(options["folder"]) / "measured"))):
         raise SystemExit("an undisturbed export has failed")
-    whole = time.monotonic() - started
+    duration = time.monotonic() - started
     kills, folders = 0, []
-    while kills < order["kills"]:
-        folder = Path(order["folder"]) / str(len(folders))
+    while kills < options["kills"]:
+        folder = Path(options["folder"]) / str(len(folders))
         folders.append(str(folder))
         is_done = False
         while not is_done:
             child = _fork(lambda folder=folder: work(folder))
-            if kills < order["kills"]:
-                time.sleep(chance.uniform(0, whole / 6))
+            if kills < options["kills"]:
+                time.sleep(chance.uniform(0, duration / 6))
                 os.kill(child, signal.SIGKILL)
             was_killed = _wait(child)
             kills += was_killed
             # It may have been complete already; a further attempt would be another export.
-            is_done = not was_killed or _is_whole(folder)
+            is_done = not was_killed or _is_complete(folder)
     return {"kills": kills, "folders": folders}
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_complete(folder: Path) -> bool:
     return (folder / "manifest.json").exists() and not (folder / "checkpoint.json").exists()
 
 

@@ -181,16 +181,16 @@ def test_a_sync_searches_the_bucket_for_the_files_of_new_images_only(
 
     export("mirror", mode="sync", download_media=True)
     sandbox.arrive(3)
-    asked: list[str] = []
+    searched: list[str] = []
     iterate = s3fs.S3FileSystem._iterdir
 
     def noting(self: Any, bucket: str, *args: Any, prefix: str = "", **options: Any) -> Any:
-        asked.append(prefix)
+        searched.append(prefix)
         return iterate(self, bucket, *args, prefix=prefix, **options)
 
     monkeypatch.setattr(s3fs.S3FileSystem, "_iterdir", noting)
     assert export("mirror", mode="sync", download_media=True)["images"] == 63
-    media = [prefix for prefix in asked if prefix.startswith("mirror/media/")]
+    media = [prefix for prefix in searched if prefix.startswith("mirror/media/")]
     assert len(media) <= 3
     assert all(re.fullmatch(r"mirror/media/\d+-", prefix) for prefix in media)
 
@@ -208,14 +208,14 @@ def test_an_upload_that_cannot_be_completed_is_aborted(
 
     def refuse(file: Any) -> None:
         if file.parts:
-            answer = {"Error": {"Code": "SlowDown", "Message": "Please reduce your request rate."}}
-            raise translate_boto_error(ClientError(answer, "CompleteMultipartUpload"))
+            response = {"Error": {"Code": "SlowDown", "Message": "Please reduce your request rate."}}
+            raise translate_boto_error(ClientError(response, "CompleteMultipartUpload"))
         commit(file)
 
     monkeypatch.setattr(object_store, "BLOCK_BYTES", 5 * 2**20)
     monkeypatch.setattr(S3File, "commit", refuse)
     sandbox.reset(replace(sandbox.config, images=4_000))
-    with pytest.raises(errors.MiniMaxError, match=r"reduce your request rate.*a retry goes on") as raised:
+    with pytest.raises(errors.MiniMaxError, match=r"reduce your request rate.*a retry resumes") as raised:
         export("unfinished")
     assert not isinstance(raised.value, errors.MiniMaxBadRequestError)
     gc.collect()
@@ -234,11 +234,11 @@ def test_a_foreign_upload_stays(sandbox: Sandbox, bucket: Bucket) -> None:
         bucket.client.abort_multipart_upload(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"])
 
 
-def kill(sandbox: Sandbox, prefix: str, **order: Any) -> list[str]:
-    """Kill exports to the bucket before this and that request that changes it, and let each next try through."""
-    order |= {"how": "store", "folder": f"s3://s3_test@{BUCKET}/{prefix}"}
-    order |= {"base_url": sandbox.base_url, "token": sandbox.token}
-    command = [sys.executable, "-m", "tests.integration.killing", json.dumps(order)]
+def kill(sandbox: Sandbox, prefix: str, **options: Any) -> list[str]:
+    """Kill exports to the bucket before given requests that change it, and let each next attempt end."""
+    options |= {"how": "store", "folder": f"s3://s3_test@{BUCKET}/{prefix}"}
+    options |= {"base_url": sandbox.base_url, "token": sandbox.token}
+    command = [sys.executable, "-m", "tests.integration.killing", json.dumps(options)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=120)
     folders: list[str] = json.loads(done.stdout.splitlines()[-1])["folders"]
     return [folder.rpartition("/")[2] for folder in folders]

@@ -55,7 +55,7 @@ class Walk:
         return self._found
 
     def get_image(self, image_id: str) -> Image:
-        raise AssertionError(f"nobody asked for {image_id}")
+        raise AssertionError(f"nobody should read {image_id}")
 
 
 def export(folder: Path | ObjectStoragePath, walk: Iterator[Page], **options: Any) -> dict[str, Any]:
@@ -143,8 +143,8 @@ def test_only_selected_images_are_written(tmp_path: Path) -> None:
     assert [row["createTime"] for row in rows(tmp_path)] == list(range(20_000, 0, -2000))
 
 
-@pytest.mark.parametrize("most", [1, 9, 10, 11, 20, 25, 99])
-def test_max_images_keeps_the_newest(tmp_path: Path, most: int) -> None:
+@pytest.mark.parametrize("max_images", [1, 9, 10, 11, 20, 25, 99])
+def test_max_images_keeps_the_newest(tmp_path: Path, max_images: int) -> None:
     taken = 0
 
     def counted() -> Iterator[Page]:
@@ -153,9 +153,9 @@ def test_max_images_keeps_the_newest(tmp_path: Path, most: int) -> None:
             taken += 1
             yield page
 
-    export(tmp_path, counted(), max_images=most)
-    assert rows(tmp_path) == images(25)[:most]
-    assert taken == min(-(-most // 10), 3), "no page is read in vain"
+    export(tmp_path, counted(), max_images=max_images)
+    assert rows(tmp_path) == images(25)[:max_images]
+    assert taken == min(-(-max_images // 10), 3), "no page is read for nothing"
 
 
 def test_each_part_of_a_csv_export_has_the_header(tmp_path: Path) -> None:

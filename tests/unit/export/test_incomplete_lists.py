@@ -17,6 +17,7 @@ from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.operators.images import MiniMaxListImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.conftest import export_to
+from tests.unit.export.support import files
 
 LIST = "GET /images/"
 HISTORY_END = 1_750_000_000_000
@@ -25,10 +26,6 @@ HISTORY_END = 1_750_000_000_000
 @pytest.fixture(autouse=True)
 def _pages(sandbox: Sandbox) -> None:
     sandbox.reset(replace(sandbox.config, history_end=HISTORY_END, images=200, page_cap=20))
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("cursor", ["exclusive", "inclusive"])
@@ -62,7 +59,7 @@ def test_an_empty_first_page_does_not_replace_an_older_export(sandbox: Sandbox, 
     with pytest.raises(MiniMaxUpstreamError, match="retry"):
         export_to(str(tmp_path), mode=mode)
     assert files(tmp_path) == before
-    # A page that was empty for a moment is asked for again.
+    # A page that was empty for a moment is requested again.
     sandbox.fail("empty-page", operation=LIST)
     assert export_to(str(tmp_path), mode=mode)["images"] == 200
 
@@ -95,13 +92,13 @@ class Listing:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.page: dict[str, Any] = {}
-        self.asked = 0
+        self.requests = 0
         monkeypatch.setattr(Transport, "send", self._send)
         # The pause before a second look.
         monkeypatch.setattr(MiniMaxClient, "__init__", partialmethod(MiniMaxClient.__init__, sleep=lambda _: None))
 
     def _send(self, call: Call) -> dict[str, Any]:
-        self.asked += 1
+        self.requests += 1
         assert call.path == "/images/"
         return self.page
 
@@ -124,7 +121,7 @@ def test_a_list_that_ends_before_its_total_is_neither_exported_nor_listed(
     listing.page = page(count, total=total)
     with pytest.raises(MiniMaxShortListError, match=rf"ends after {count}, .*4,135"):
         export_to(str(tmp_path))
-    assert listing.asked > 1
+    assert listing.requests > 1
     assert "manifest.json" not in files(tmp_path)
     for on_empty in ("return", "skip", "fail"):
         with pytest.raises(MiniMaxShortListError):
@@ -146,7 +143,7 @@ def test_a_short_list_that_holds_the_requested_images_is_enough(listing: Listing
     listing.page = page(100, total=4135)
     assert len(listed(limit=100)) == 100
     assert len(list(MiniMaxHook().iter_images(max_images=100))) == 100
-    assert listing.asked == 2
+    assert listing.requests == 2
 
 
 @pytest.mark.parametrize("mode", ["snapshot", "sync"])

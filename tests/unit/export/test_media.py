@@ -54,12 +54,12 @@ def test_an_existing_file_that_matches_its_name_is_not_downloaded_again(sandbox:
     export(tmp_path)
     fetched = sandbox.stats.count(MEDIA)
     one, other, *_ = sorted((tmp_path / "media").iterdir())
-    whole = one.read_bytes()
-    one.write_bytes(whole[:-5])
+    complete = one.read_bytes()
+    one.write_bytes(complete[:-5])
     other.unlink()
     export(tmp_path)
     assert sandbox.stats.count(MEDIA) == fetched + 2
-    assert one.read_bytes() == whole
+    assert one.read_bytes() == complete
 
 
 def test_files_of_an_older_export_are_removed(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -88,10 +88,10 @@ def test_a_bad_file_fails_the_export_or_is_left_out(sandbox: Sandbox, tmp_path: 
     assert not (tmp_path / "manifest.json").exists()
 
     sandbox.fail(fault, operation=MEDIA, skip=3)
-    whole = len([image for image in sandbox.all_images() if image["statusLabel"] == "completed"])
-    # The files of the first try are still there, so the fault would find too few requests.
+    completed = len([image for image in sandbox.all_images() if image["statusLabel"] == "completed"])
+    # The files of the first attempt still exist, so the fault would find too few requests.
     summary = export(tmp_path / "skip", on_media_error="skip")
-    assert (summary["media_files"], summary["media_failed"]) == (whole - 1, 1)
+    assert (summary["media_files"], summary["media_failed"]) == (completed - 1, 1)
     (failed,) = json.loads((tmp_path / "skip" / "manifest.json").read_text())["media_failed"]
     assert reason in failed["reason"]
     (row,) = [row for row in rows(tmp_path / "skip") if row["imageId"] == failed["image_id"]]

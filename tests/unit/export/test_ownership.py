@@ -22,13 +22,10 @@ from airflow_provider_minimax.export.options import Plan
 from airflow_provider_minimax.export.parts import Part, foreign_parts
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.conftest import export_to
+from tests.unit.export.support import files
 
 LIST = "GET /images/"
 DIGITS = "0123456789abcdef"
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def put(folder: Path, name: str, body: bytes = b"mine") -> None:

@@ -19,15 +19,12 @@ from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperato
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.storage.base import Draft
 from tests.conftest import export_to
+from tests.unit.export.support import files
 
 LIST = "GET /images/"
 #: The history is the same after each reset.
 HISTORY_END = 1_750_000_000_000
 IMAGES, PAGE, PART = 200, 20, 30
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -202,7 +199,7 @@ def test_a_checkpoint_with_damaged_files_is_discarded(
     export(tmp_path / "x", **options)
     assert "discarded: its files are not all there" in caplog.text
     assert files(tmp_path / "x") == files(tmp_path / "undisturbed")
-    assert sandbox.stats.count("GET /media/{name}") - fetched < 110, "what is whole is not fetched again"
+    assert sandbox.stats.count("GET /media/{name}") - fetched < 110, "complete files are not downloaded again"
 
 
 def written(folder: Path, form: str) -> set[str]:

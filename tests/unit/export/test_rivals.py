@@ -102,7 +102,7 @@ def paused(gate: Gate, *args: Any, **plan: Any) -> Iterator[Any]:
             gate.go.set()
 
 
-def check_whole(folder: str) -> dict[str, Any] | None:
+def check_complete(folder: str) -> dict[str, Any] | None:
     """Return the manifest after a check of all its files; None where it is missing."""
     storage = storage_at(ObjectStoragePath(folder))
     body = storage.read("manifest.json")
@@ -151,15 +151,15 @@ def test_a_manifest_always_stands_for_a_complete_export(
             if run == "two":
                 sandbox.arrive(7)
             images = export(sandbox, folder, run, **plan)["images"]
-            after = check_whole(folder)
+            after = check_complete(folder)
             assert after is not None
             assert after["images"] == images == len(sandbox.all_images())
         with pytest.raises(TakenOverError):
             early.result()
-        assert check_whole(folder) == after
+        assert check_complete(folder) == after
         sandbox.arrive(1)
         assert export(sandbox, folder, "three", **plan)["images"] == images + 1
-        check_whole(folder)
+        check_complete(folder)
     assert early.result()["images"] == len(sandbox.all_images())
     assert number > 6
 
@@ -181,7 +181,7 @@ def test_a_late_upload_of_a_part_replaces_no_other_one(sandbox: Sandbox, gates: 
             with pytest.raises(TakenOverError):
                 early.result()
         assert late.result()["images"] == 67
-        after = check_whole(folder)
+        after = check_complete(folder)
         assert after is not None
         assert after["images"] == 67
         if is_last:

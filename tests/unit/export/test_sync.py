@@ -13,16 +13,13 @@ from airflow_provider_minimax.api.errors import MiniMaxNotFoundError, MiniMaxUps
 from airflow_provider_minimax.export.formats import FORMATS
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.conftest import export_to
+from tests.unit.export.support import files
 
 LIST, READ = "GET /images/", "GET /images/{id}"
 
 
 def sync(folder: Path, **options: Any) -> dict[str, Any]:
     return export_to(str(folder), mode="sync", **options)
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -56,7 +53,7 @@ def test_ten_new_images_cost_one_page_however_many_there_are(sandbox: Sandbox, t
     assert summary["images"] == 3_010
     assert summary["parts"] == 2
     assert rows(tmp_path) == sandbox.all_images()
-    # The history is not touched.
+    # The history does not change.
     assert files(tmp_path)["images-00000.jsonl"] == parts["images-00000.jsonl"]
 
 
@@ -88,7 +85,7 @@ def test_an_unfinished_image_is_read_again_and_replaces_its_row(sandbox: Sandbox
     assert exported[made[0]]["statusLabel"] == "completed"
     assert (tmp_path / exported[made[0]]["mediaPath"]).is_file()
     assert exported[made[1]]["statusLabel"] == "pending"
-    # The part that was written anew took the old one's place.
+    # The rewritten part replaced the old one.
     assert sorted(path.name for path in tmp_path.glob("images-*")) == sorted(
         part["name"] for part in json.loads((tmp_path / "manifest.json").read_text())["parts"]
     )
@@ -231,9 +228,9 @@ def test_files_that_could_not_be_downloaded_are_downloaded_later(sandbox: Sandbo
     assert (healed["media_failed"], healed["media_files"]) == (0, snapshot["media_files"])
     assert rows(tmp_path / "x") == rows(tmp_path / "snapshot")
     assert set(files(tmp_path / "x")) >= {name for name in files(tmp_path / "snapshot") if name.startswith("media/")}
-    asked = sandbox.stats.count(READ)
+    read_before = sandbox.stats.count(READ)
     sync(tmp_path / "x", **media)
-    assert sandbox.stats.count(READ) == asked
+    assert sandbox.stats.count(READ) == read_before
 
 
 def test_an_old_failure_that_lasts_fails_the_sync_unless_failures_are_skipped(sandbox: Sandbox, tmp_path: Path) -> None:

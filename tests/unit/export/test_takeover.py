@@ -26,6 +26,7 @@ from airflow_provider_minimax.export.options import Plan
 from airflow_provider_minimax.export.ownership import TakenOverError
 from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig
 from airflow_provider_minimax.storage.folders import storage_at
+from tests.unit.export.support import files
 
 LIST = "GET /images/"
 HISTORY_END = 1_750_000_000_000
@@ -89,12 +90,12 @@ def pause_before_change(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int],
             pause.wait()
         return lock(storage)
 
-    def order(name: str, number: int) -> Pause:
+    def pause_at(name: str, number: int) -> Pause:
         pauses[name] = number, Pause()
         return pauses[name][1]
 
     monkeypatch.setattr(local, "lock", paused)
-    return order
+    return pause_at
 
 
 def export(
@@ -115,10 +116,6 @@ def paused_export(name: str, pause: Pause, *args: Any, **plan: Any) -> Iterator[
             yield running
         finally:
             pause.go.set()
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 MEDIA = {"download_media": True, "contact_sheet": True, "max_images": 100}
