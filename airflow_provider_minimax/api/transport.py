@@ -19,6 +19,7 @@ from airflow_provider_minimax.api import backoff, clock, connection_errors, resp
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.masking import Mask
 from airflow_provider_minimax.api.serialization import UnreadableError, loads
+from airflow_provider_minimax.api.session import Session
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.api.wire import Wire
 
@@ -70,17 +71,6 @@ class _BearerToken(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
-
-
-class _Session(requests.Session):
-    """A session that does not look at where a redirect points.
-
-    The library looks although it is told not to follow, after the request was sent: it reads the whole body for that,
-    and fails where the address is malformed.
-    """
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the library passes it
-        return None
 
 
 class _FailedTryError(Exception):
@@ -150,7 +140,7 @@ class Transport:
 
     @cached_property
     def _session(self) -> requests.Session:
-        session = _Session()
+        session = Session()
         for scheme in ("https://", "http://"):
             session.mount(scheme, self._wire)
         session.auth = _BearerToken(self._settings.token)

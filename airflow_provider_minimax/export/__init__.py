@@ -1,1 +1,1 @@
-"""Rows to files: formats, parts, and the manifest that makes them an export."""
+"""Exports of images: the walk, the checkpoint, the parts in their formats, and the manifest."""

@@ -1,8 +1,7 @@
-"""The page to look at an export: one file that opens from a disk and asks no other host for anything.
+"""The contact sheet: an HTML page that shows an export, opens from a disk, and sends no request to any host.
 
-Prompts are hostile text. They stand in the page as JSON in which nothing can end the element around it, and the
-page's script turns them into text nodes only. The policy of the page allows that one script, known by its hash, and
-pictures from beside the page.
+Prompts are hostile text. The page holds them as JSON that cannot end the element around it, and its script turns them
+into text nodes only. The content security policy allows that one script, by its hash, and pictures beside the page.
 """
 
 from __future__ import annotations
@@ -18,25 +17,25 @@ from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.jobs import created_at, status_label
 from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.api.serialization import dumps
-from airflow_provider_minimax.export.media_rows import rows_of
+from airflow_provider_minimax.export.manifest import Manifest
 from airflow_provider_minimax.export.options import Plan
-from airflow_provider_minimax.export.records import Manifest
+from airflow_provider_minimax.export.parts import read_rows
 from airflow_provider_minimax.media.filenames import MEDIA, stem_and_digits
 from airflow_provider_minimax.storage.base import Storage
 
 NAME: Final = "index.html"
-#: Images of one page, the newest ones: more than anybody looks through, fewer than a browser can take.
-LONGEST: Final = 20_000
+#: Images of one page, the newest ones: more than anybody looks through, fewer than a browser can handle.
+MAX_IMAGES: Final = 20_000
 _MARK: Final = b'<meta name="generator" content="airflow-provider-minimax">'
-_MARK_WITHIN: Final = 2_000
+_MARK_BYTES: Final = 2_000
 _FIELDS: Final = (
     *("mediaPath", "desc", "status", "statusLabel", "modelID", "createTime", "aspectRatio", "width", "height"),
     *("imageId", "id"),
 )
-#: Width by height of the tallest and the widest picture that gets a frame of its own shape.
-_TALLEST, _WIDEST = 0.4, 2.6
+#: Width by height, between which a picture gets a frame of its own shape.
+_MIN_RATIO, _MAX_RATIO = 0.4, 2.6
 #: Pixels that no picture has.
-_LARGEST: Final = 10**6
+_PIXELS: Final = 10**6
 _ESCAPES: Final = (
     (b"<", b"\\u003c"),
     (b">", b"\\u003e"),
@@ -48,9 +47,9 @@ _BATCH: Final = 200
 
 
 def check(storage: Storage) -> None:
-    """Refuse to take the place of another page.
+    """Check that the page would replace no foreign one.
 
-    :raises MiniMaxBadRequestError: there is a page of somebody else.
+    :raises MiniMaxBadRequestError: it would.
     """
     if _is_foreign(storage):
         raise MiniMaxBadRequestError(
@@ -59,19 +58,19 @@ def check(storage: Storage) -> None:
 
 
 def write(storage: Storage, plan: Plan, manifest: Manifest) -> None:
-    """Write the page of an export whose parts are all there."""
-    rows = islice(rows_of(storage, plan, manifest, _names(plan)), LONGEST)
+    """Write the page of an export whose parts all exist."""
+    rows = islice(read_rows(storage, plan.format, manifest.parts, _names(plan)), MAX_IMAGES)
     draft = storage.draft()
     try:
-        for piece in page(rows, manifest.found.images):
+        for piece in page(rows, manifest.contents.images):
             draft.write(piece)
         draft.commit(NAME)
     finally:
-        draft.abort()
+        draft.discard()
 
 
 def remove(storage: Storage) -> None:
-    """Remove the page of an older export."""
+    """Remove the page of an older export, and no foreign one."""
     if not _is_foreign(storage):
         storage.remove(NAME)
 
@@ -80,7 +79,7 @@ def page(rows: Iterable[Image], total: int) -> Iterator[bytes]:
     """Yield the page piece by piece.
 
     :param rows: newest first.
-    :param total: images of the export, of which the rows may be a part.
+    :param total: images of the export; the rows may be fewer.
     """
     template, style, script = (_resource(f"contact_sheet.{kind}") for kind in ("html", "css", "js"))
     policy = "; ".join(
@@ -111,26 +110,26 @@ def _cells(row: Image) -> list[object]:
         status_label(row),
         str(row.get("modelID") or ""),
         created_at(row),
-        _shape(row),
+        _ratio(row),
         image_key(row),
     ]
 
 
 def _file(row: Image) -> str | None:
-    """Return the file of a row, where this is a name that we give: the service may send a field of that name, too."""
+    """Return the file of a row if its name is one of ours: the service may send a field of that name, too."""
     folder, _, name = str(row.get("mediaPath")).rpartition("/")
     return f"{folder}/{name}" if folder == MEDIA and stem_and_digits(name) else None
 
 
-def _shape(row: Image) -> float:
-    """Return width by height, kept within what a grid can show."""
+def _ratio(row: Image) -> float:
+    """Return width by height, within the bounds of the grid."""
     width, height = row.get("width"), row.get("height")
-    if not (isinstance(width, int) and isinstance(height, int) and 0 < width < _LARGEST and 0 < height < _LARGEST):
-        # The service says 0 even of finished images.
+    if not (isinstance(width, int) and isinstance(height, int) and 0 < width < _PIXELS and 0 < height < _PIXELS):
+        # The service sends 0 even for completed images.
         left, _, right = str(row.get("aspectRatio") or "").partition(":")
         is_ratio = left.isdecimal() and right.isdecimal() and len(left + right) < 10
         width, height = (int(left), int(right)) if is_ratio else (1, 1)
-    return round(min(max(width / height, _TALLEST), _WIDEST), 3) if width and height else 1.0
+    return round(min(max(width / height, _MIN_RATIO), _MAX_RATIO), 3) if width and height else 1.0
 
 
 def _safe_json(value: object) -> bytes:
@@ -147,7 +146,7 @@ def _names(plan: Plan) -> tuple[str, ...]:
 def _is_foreign(storage: Storage) -> bool:
     try:
         with storage.open(NAME) as file:
-            return _MARK not in file.read(_MARK_WITHIN)
+            return _MARK not in file.read(_MARK_BYTES)
     except FileNotFoundError:
         return False
 

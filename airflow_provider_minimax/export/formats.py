@@ -26,10 +26,10 @@ _TEXTS: Final = frozenset(
 
 
 class Format(NamedTuple):
-    """How images become a file, and a file images again.
+    """How images become a file, and a file becomes images again.
 
-    ``write`` begins a file with rows of these columns. ``read`` yields its rows, of which the given fields are
-    sure to be there, as they were written.
+    ``write`` begins a file with these columns. ``read`` yields its rows as they were written, with at least the given
+    fields; None for all.
     """
 
     extension: str
@@ -45,12 +45,12 @@ class _JsonlWriter:
         self._sink.write(dump_lines(images))
 
     def close(self) -> None:
-        """Do nothing: lines need no end."""
+        """Do nothing: lines have no footer."""
 
 
 class _GzippedJsonlWriter(_JsonlWriter):
     def __init__(self, sink: Sink, _: tuple[str, ...]) -> None:
-        # Neither name nor time go into the file, so that the same images give the same bytes.
+        # Without name and time in the file, the same images give the same bytes.
         self._gzip = gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=sink, mtime=0)  # type: ignore[call-overload]
         super().__init__(self._gzip, _)
 
@@ -58,9 +58,9 @@ class _GzippedJsonlWriter(_JsonlWriter):
         self._gzip.close()
 
 
-#: Cells that a spreadsheet takes for a formula, and those that would be taken for a cell made safe.
+#: Cells that a spreadsheet takes for a formula, and cells that would read like an escaped one.
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
-_SAFE_FORMULA: Final = re.compile(r"'+[=+\-@\t\r]")
+_ESCAPED_FORMULA: Final = re.compile(r"'+[=+\-@\t\r]")
 
 
 class _CsvWriter:
@@ -76,7 +76,7 @@ class _CsvWriter:
         self._put(map(self._row, images))
 
     def close(self) -> None:
-        """Do nothing: lines need no end."""
+        """Do nothing: lines have no footer."""
 
     def _row(self, image: Image) -> list[str]:
         others = {name: value for name, value in image.items() if name not in self._known}
@@ -91,7 +91,7 @@ class _CsvWriter:
 
 
 class _SafeCsvWriter(_CsvWriter):
-    """Writes cells that no spreadsheet takes for a formula: those that look like one begin with an apostrophe."""
+    """Escapes cells that a spreadsheet would take for a formula, with an apostrophe."""
 
     _is_safe = True
 
@@ -110,18 +110,18 @@ def _read_csv(file: IO[bytes], _: tuple[str, ...] | None) -> Iterator[Image]:
 
 
 def _read_safe_csv(file: IO[bytes], _: tuple[str, ...] | None) -> Iterator[Image]:
-    return _read_cells(file, lambda cell: cell[1:] if _SAFE_FORMULA.match(cell) else cell)
+    return _read_cells(file, lambda cell: cell[1:] if _ESCAPED_FORMULA.match(cell) else cell)
 
 
-def _read_cells(file: IO[bytes], meant: Callable[[str], str]) -> Iterator[Image]:
-    # A prompt of the service may be longer than the module's default of 128 KiB.
+def _read_cells(file: IO[bytes], unescape: Callable[[str], str]) -> Iterator[Image]:
+    # A prompt may be longer than the module's default of 128 KiB.
     csv.field_size_limit(2**31 - 1)
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     try:
         rows = csv.reader(text)
         for header in itertools.islice(rows, 1):
             for cells in rows:
-                row = {name: _value(name, meant(cell)) for name, cell in zip(header, cells, strict=True) if cell}
+                row = {name: _value(name, unescape(cell)) for name, cell in zip(header, cells, strict=True) if cell}
                 others: Any = row.pop(OTHER_FIELDS, {})
                 yield row | others
     finally:
@@ -135,7 +135,7 @@ def _value(name: str, cell: str) -> object:
     try:
         return loads(cell.encode())
     except ValueError:
-        # Text in a field that is documented as something else was written as it came.
+        # A text in a field of another documented type was written as it was sent.
         return cell
 
 
@@ -159,14 +159,14 @@ FORMATS: Final[Mapping[str, Format]] = {
 }
 
 
-#: Written in place of ``csv`` for spreadsheets.
+#: CSV for spreadsheets.
 SAFE_CSV: Final = Format("csv", _SafeCsvWriter, _read_safe_csv)
 
 
 def check_name(name: str) -> None:
-    """Refuse a format that there is none of.
+    """Check the name of a format.
 
-    :raises MiniMaxBadRequestError: there is none.
+    :raises MiniMaxBadRequestError: it is unknown.
     """
     if name not in FORMATS:
         raise MiniMaxBadRequestError(f"file_format must be one of {', '.join(FORMATS)}, not {name!r}.")
@@ -175,7 +175,7 @@ def check_name(name: str) -> None:
 def format_named(name: str) -> Format:
     """Return a format by the name that an operator takes.
 
-    :raises MiniMaxBadRequestError: there is none of this name, or its library is not installed where the task runs.
+    :raises MiniMaxBadRequestError: it is unknown, or its library is not installed where the task runs.
     """
     check_name(name)
     if name == "parquet" and find_spec("pyarrow") is None:

@@ -1,36 +1,37 @@
-"""How the files of images join their rows, in order, while several are fetched at a time."""
+"""Rows with their media: files are downloaded several at a time, and join their rows in order."""
 
 from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple, Protocol
 
 from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
 from airflow_provider_minimax.api.jobs import is_final, media_url
 from airflow_provider_minimax.api.pagination import Image, image_key
+from airflow_provider_minimax.export.manifest import Manifest, MediaFailure
 from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.parts import read_rows
 from airflow_provider_minimax.export.read_ahead import result_of
-from airflow_provider_minimax.export.records import Manifest, MediaFailure
 from airflow_provider_minimax.export.rows import MEDIA_FIELDS
 from airflow_provider_minimax.media.filenames import MEDIA, MediaError, Saved, digits_match, is_export_name
 from airflow_provider_minimax.storage.base import Storage
 
-#: Images that may wait for a file while the walk goes on.
-_WINDOW: Final = 64
+#: Images that may wait for their file while the walk goes on.
+_MAX_WAITING: Final = 64
 
 
 class MediaSource(Protocol):
-    """What fetches files in the background."""
+    """Downloads files in the background."""
 
     def submit(self, image: Image) -> Future[Saved]:
-        """Begin to fetch the file of an image; the future may raise a ``MediaError``."""
+        """Start to download the file of an image; the future may raise a ``MediaError``."""
 
 
-class Fate(NamedTuple):
-    """What becomes of an image: its row, if it is meant, and its file, if there is one."""
+class Entry(NamedTuple):
+    """An image of the list, with its row if it is selected, and its file if it has one."""
 
     image: Image
     row: Image | None
@@ -38,47 +39,46 @@ class Fate(NamedTuple):
     failure: MediaFailure | None = None
 
 
-def settle(
-    pages: Iterator[list[Fate]], media: MediaSource | None, *, skip: bool, check: Callable[[], None] = lambda: None
-) -> Iterator[list[Fate]]:
-    """Add their files to rows, in their order, while several are fetched at a time.
+def attach_media(
+    batches: Iterable[list[Entry]], media: MediaSource | None, *, skip: bool, check: Callable[[], None] = lambda: None
+) -> Iterator[list[Entry]]:
+    """Yield the entries in order, each when its file is downloaded.
 
-    :param pages: images, whose rows are without files.
-    :param media: None where no files are wanted.
-    :param skip: a file that cannot be fetched is noted; otherwise it is an error.
-    :param check: called now and then while a file is waited for; what it raises ends the wait.
+    :param media: None where no files are downloaded.
+    :param skip: leave out a file that cannot be downloaded instead of raising.
+    :param check: called every now and then while waiting for a file; if it raises, the wait ends.
     """
     if media is None:
-        yield from pages
+        yield from batches
         return
-    waiting: deque[tuple[Fate, Future[Saved] | None]] = deque()
-    for page in pages:
-        waiting.extend((fate, begin(fate, media)) for fate in page)
+    waiting: deque[tuple[Entry, Future[Saved] | None]] = deque()
+    for batch in batches:
+        waiting.extend((entry, start_download(entry, media)) for entry in batch)
         ready = []
-        while waiting and (len(waiting) > _WINDOW or _is_done(waiting[0][1])):
-            ready.append(with_file(*waiting.popleft(), skip=skip, check=check))
+        while waiting and (len(waiting) > _MAX_WAITING or _is_done(waiting[0][1])):
+            ready.append(finish_download(*waiting.popleft(), skip=skip, check=check))
         yield ready
-    yield [with_file(*one, skip=skip, check=check) for one in waiting]
+    yield [finish_download(*one, skip=skip, check=check) for one in waiting]
 
 
-def begin(fate: Fate, media: MediaSource) -> Future[Saved] | None:
-    """Begin to fetch the file of an image that is meant; None where it has none (yet)."""
-    image = fate.image
-    return media.submit(image) if fate.row is not None and is_final(image) and media_url(image) else None
+def start_download(entry: Entry, media: MediaSource) -> Future[Saved] | None:
+    """Start to download the file of a selected image; None where it has none (yet)."""
+    image = entry.image
+    return media.submit(image) if entry.row is not None and is_final(image) and media_url(image) else None
 
 
-def with_file(fate: Fate, file: Future[Saved] | None, *, skip: bool, check: Callable[[], None]) -> Fate:
-    """Wait for the file of an image that is meant, and add it to the row.
+def finish_download(entry: Entry, download: Future[Saved] | None, *, skip: bool, check: Callable[[], None]) -> Entry:
+    """Wait for the file of a selected image, and return the entry with it.
 
-    :raises MiniMaxUpstreamError: it could not be fetched, and that is not to be skipped.
+    :raises MiniMaxUpstreamError: it could not be downloaded, and is not to be skipped.
     """
-    if fate.row is None:
-        return fate
-    image = fate.image
+    if entry.row is None:
+        return entry
+    image = entry.image
     saved: Saved | None = None
     failure: MediaFailure | None = None
     try:
-        saved = result_of(file, check) if file is not None else None
+        saved = result_of(download, check) if download is not None else None
     except MediaError as error:
         failure = MediaFailure(image_key(image) or "", str(error))
     if failure is not None and not skip:
@@ -87,39 +87,32 @@ def with_file(fate: Fate, file: Future[Saved] | None, *, skip: bool, check: Call
             "keeps what was fetched; on_media_error='skip' exports the image without its file."
         )
     values: tuple[Any, ...] = saved if saved is not None else (None, None, None)
-    return Fate(image, image | dict(zip(MEDIA_FIELDS, values, strict=True)), saved, failure)
+    return Entry(image, image | dict(zip(MEDIA_FIELDS, values, strict=True)), saved, failure)
 
 
-def _is_done(file: Future[Saved] | None) -> bool:
-    return file is None or file.done()
+def _is_done(download: Future[Saved] | None) -> bool:
+    return download is None or download.done()
 
 
-def forget_strays(storage: Storage, plan: Plan, manifest: Manifest, remove: Callable[[str], None]) -> None:
-    """Remove files that an older export has left, if there are any.
+def remove_stray_media(storage: Storage, plan: Plan, manifest: Manifest, remove: Callable[[str], None]) -> None:
+    """Remove the files that an older export has left.
 
-    A file is ours when it is what its name says; another one stays.
+    A file is ours when its content matches the checksum in its name; any other one stays.
 
     :param remove: removes a file of the folder.
     """
-    # Counted first: there may be more names than memory should hold, and mostly none is astray.
-    if sum(is_export_name(file.name) for file in storage.files(MEDIA)) == manifest.found.media_files:
+    # Counted first: there may be more names than fit into memory, and mostly none is stray.
+    if sum(is_export_name(file.name) for file in storage.files(MEDIA)) == manifest.contents.media_files:
         return
-    stray = {file.name for file in storage.files(MEDIA) if is_export_name(file.name)}
+    strays = {file.name for file in storage.files(MEDIA) if is_export_name(file.name)}
     if plan.download_media:
-        for row in rows_of(storage, plan, manifest, (MEDIA_FIELDS[0],)):
-            stray.discard((row.get(MEDIA_FIELDS[0]) or "").rpartition("/")[2])
-    for name in stray:
+        for row in read_rows(storage, plan.format, manifest.parts, (MEDIA_FIELDS[0],)):
+            strays.discard((row.get(MEDIA_FIELDS[0]) or "").rpartition("/")[2])
+    for name in strays:
         path = f"{MEDIA}/{name}"
         with contextlib.suppress(FileNotFoundError):
-            _, sha256 = storage.measure(path)
+            _, sha256 = storage.size_and_hash(path)
             if digits_match(name, sha256):
                 remove(path)
     if not plan.download_media:
         storage.remove_folder(MEDIA)
-
-
-def rows_of(storage: Storage, plan: Plan, manifest: Manifest, names: tuple[str, ...]) -> Iterator[Image]:
-    """Yield the rows of an export, newest first, with at least these fields."""
-    for part in manifest.parts:
-        with storage.open(part.name) as file:
-            yield from plan.format.read(file, names)

@@ -1,4 +1,4 @@
-"""What an export is asked for."""
+"""The parameters of an export."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _USER: Final = re.compile(r"user:(\d+)-")
 class Plan:
     """The parameters of an export, after their templates are rendered.
 
-    :param selection: the images that are meant.
+    :param selection: which images are exported.
     :param file_format: a name of ``FORMATS``.
     :param part_rows: images in each part but the last.
-    :param max_images: stop after so many images, the newest ones.
+    :param max_images: export only so many images, the newest ones.
     :param account: the Hailuo account; None where the service chooses.
-    :param download_media: fetch the files, too.
-    :param skip_bad_media: go on where a file cannot be fetched.
-    :param contact_sheet: write a page to look at the images.
-    :param csv_safe: write CSV cells that no spreadsheet takes for a formula.
-    :param allow_empty: an empty list may take the place of an older export, whatever the service counts.
-    :param sync: add to the export that is there, where it fits.
+    :param download_media: download the files, too.
+    :param skip_bad_media: leave out a file that cannot be downloaded.
+    :param contact_sheet: write an HTML page that shows the images.
+    :param csv_safe: escape CSV cells that a spreadsheet would take for a formula.
+    :param allow_empty: an empty list may replace an older export, whatever the service counts.
+    :param sync: add to the existing export, where it matches.
     """
 
     selection: Selection = field(default_factory=Selection)
@@ -47,7 +47,7 @@ class Plan:
 
     @property
     def format(self) -> Format:
-        """How the rows are written."""
+        """The format of the rows."""
         return SAFE_CSV if self.csv_safe else FORMATS[self.file_format]
 
     @property
@@ -58,7 +58,7 @@ class Plan:
     def describe(self) -> dict[str, Any]:
         """Return what shapes the files, as plain JSON.
 
-        Two exports may be joined where this is equal, and their source as well.
+        One export can add to another where this and their source are equal.
         """
         return {
             "format": self.file_format,
@@ -67,12 +67,12 @@ class Plan:
             "part_rows": self.part_rows,
             "account": self.account,
             "media": self.download_media,
-            # Only where it is on: manifests from before there was such a thing stay valid.
+            # Only where it is on, so that the manifests of all other exports do not name it.
             **({"csv_safe": True} if self.csv_safe else {}),
         }
 
 
 def source_of(settings: Settings) -> dict[str, Any]:
-    """Return whose images a connection shows, as plain JSON: of the token no more than what each id says."""
+    """Return whose images a connection lists, as plain JSON: of the token no more than each id shows."""
     user = _USER.match(settings.token)
     return {"service": settings.base_url, "user": user and user[1]}

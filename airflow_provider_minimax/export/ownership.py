@@ -1,124 +1,123 @@
-"""Whose folder it is, and what in it is ours. Of two exports in one folder, the later one goes on, the earlier stops.
+"""Who owns a folder, and which of its files are ours. Of two exports in one folder, the later one takes it over.
 
-The checkpoint names the attempt that owns the folder. It is the first thing that an attempt writes, and the attempt
-looks at it again before whatever it changes. On a local disk nobody else can take the folder over between this look and
-the change: both happen under a lock that ends with its process, so that no attempt that died stops every night to come.
-An object store has no lock. There a part never takes the place of another one, and the store itself copies manifest and
-checkpoint from a draft that a rival takes away first.
+The checkpoint names the attempt that owns the folder. It is the first file that an attempt writes, and the attempt
+checks it before every change. On a local disk nobody can take the folder over between this check and the change: both
+happen under a lock that ends with its process, so that a dead attempt never blocks a later one. An object store has no
+lock. There a part never replaces another one, and the store itself copies manifest and checkpoint from a draft that a
+rival discards first.
 
-A file is ours when our manifest or our checkpoint knows it by name and size. So the checkpoint says what a part is
-called and what is in it before the part appears. Anything else is never removed and never replaced.
+A file is ours when our manifest or our checkpoint knows its name and size. So the checkpoint announces each part before
+it appears. Any other file is never removed and never replaced.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
-from airflow_provider_minimax.export.records import (
-    CHECKPOINT,
-    MANIFEST,
-    Checkpoint,
-    Part,
-    StoredManifest,
-    Traces,
-    foreign,
-    load_checkpoint,
-    load_manifest,
-)
-from airflow_provider_minimax.storage.base import Draft, DraftGoneError, Storage, storage_errors
-
-log = logging.getLogger(__name__)
+from airflow_provider_minimax.export.checkpoint import CHECKPOINT, Checkpoint, KnownFiles, load_checkpoint
+from airflow_provider_minimax.export.manifest import MANIFEST, StoredManifest, load_manifest
+from airflow_provider_minimax.export.parts import Part, foreign_parts
+from airflow_provider_minimax.storage.base import Draft, DraftGoneError, Storage
+from airflow_provider_minimax.storage.errors import storage_errors
 
 #: Names of files in one message.
 _MAX_NAMES: Final = 5
 
 
 class TakenOverError(MiniMaxError):
-    """Another export works in the same folder."""
+    """Another export has taken the folder over."""
+
+
+class Inspection(NamedTuple):
+    """What earlier exports have left in a folder, and the sizes of its files."""
+
+    manifest: StoredManifest | None
+    checkpoint: Checkpoint | None
+    sizes: Mapping[str, int]
 
 
 class _Owned(msgspec.Struct):
     owner: str | None = None
 
 
-class Claim:
+class Ownership:
     """The right of one attempt to change a folder.
 
     :param storage: the folder.
-    :param check_stopped: called before each change; raises if there is to be none any more.
+    :param check_stopped: called before each change; raises once the task is stopped.
     """
 
     def __init__(self, storage: Storage, check_stopped: Callable[[], None] = lambda: None) -> None:
         self._storage = storage
         self._check_stopped = check_stopped
-        #: Digests of manifest and checkpoint.
-        self._seen = b"", b""
-        self._traces = Traces()
-        self._state: Checkpoint | None = None
-        #: What the checkpoint says now.
-        self._saved = b""
+        #: Digests of manifest and checkpoint as they were inspected.
+        self._inspected = b"", b""
+        self._known = KnownFiles()
+        self._checkpoint: Checkpoint | None = None
+        #: The checkpoint as it is stored now.
+        self._stored = b""
 
-    def look(self) -> tuple[StoredManifest | None, Checkpoint | None, Mapping[str, int]]:
-        """Return what earlier exports have left, and the sizes of the files, and remember it.
+    def inspect(self) -> Inspection:
+        """Return what earlier exports have left, and remember it for ``take_over``.
 
-        :raises MiniMaxBadRequestError: there are files of somebody else under names of ours.
+        :raises MiniMaxBadRequestError: there are foreign files with names of ours.
         """
-        bodies = self._storage.get(MANIFEST), self._storage.get(CHECKPOINT)
-        self._seen = _digest(bodies[0]), _digest(bodies[1])
-        manifest, stored = load_manifest(self._storage, bodies[0]), load_checkpoint(self._storage, bodies[1])
-        traces = Traces() if stored is None else stored.traces
+        manifest_body, checkpoint_body = self._storage.read(MANIFEST), self._storage.read(CHECKPOINT)
+        self._inspected = _digest(manifest_body), _digest(checkpoint_body)
+        manifest = load_manifest(self._storage, manifest_body)
+        stored = load_checkpoint(self._storage, checkpoint_body)
+        known, checkpoint = (KnownFiles(), None) if stored is None else stored
         parts = [] if manifest is None else manifest.parts
-        self._traces = Traces(parts, traces.all_parts, None, traces.tokens)
-        return manifest, None if stored is None else stored.checkpoint, self._own_sizes()
+        self._known = KnownFiles(parts, known.all_parts, None, known.owners)
+        return Inspection(manifest, checkpoint, self._check_foreign())
 
-    def _own_sizes(self) -> Mapping[str, int]:
+    def _check_foreign(self) -> Mapping[str, int]:
         sizes = self._storage.sizes()
-        if names := foreign(sizes, self._traces.all_parts):
-            raise _refusal(self._storage, names)
+        if names := foreign_parts(sizes, self._known.all_parts):
+            raise _foreign_error(self._storage, names)
         return sizes
 
-    def take(self, state: Checkpoint, keep: Iterable[Part]) -> None:
-        """Take the folder over. Whoever else works there stops before the next change.
+    def take_over(self, checkpoint: Checkpoint, keep: Iterable[Part]) -> None:
+        """Take the folder over. A rival stops before its next change.
 
-        :param state: what this attempt builds upon.
-        :param keep: the parts that it builds upon.
-        :raises TakenOverError: what was seen there has changed since.
-        :raises MiniMaxBadRequestError: files of somebody else have come.
+        :param checkpoint: the state from which this attempt starts.
+        :param keep: the parts that it builds on.
+        :raises TakenOverError: the folder has changed since it was inspected.
+        :raises MiniMaxBadRequestError: foreign files have appeared.
         """
         kept = {part.name for part in keep}
-        state.strays = [part for part in self._traces.all_parts if part.name not in kept]
-        state.former = [token for token in self._traces.tokens if token != self._storage.token]
-        state.owner = self._storage.token
-        body = msgspec.json.encode(state)
-        with storage_errors(self._storage.folder), self._storage.exclusively():
+        checkpoint.strays = [part for part in self._known.all_parts if part.name not in kept]
+        checkpoint.former_owners = [owner for owner in self._known.owners if owner != self._storage.token]
+        checkpoint.owner = self._storage.token
+        body = msgspec.json.encode(checkpoint)
+        with storage_errors(self._storage.folder), self._storage.lock():
             self._check_stopped()
-            if (_digest(self._storage.get(MANIFEST)), _digest(self._storage.get(CHECKPOINT))) != self._seen:
-                raise self._lost()
-            self._own_sizes()
-            if not self._storage.replace(CHECKPOINT, body, lambda there: _digest(there) == self._seen[1]):
-                raise self._lost()
-        self._state, self._saved = state, body
+            if (_digest(self._storage.read(MANIFEST)), _digest(self._storage.read(CHECKPOINT))) != self._inspected:
+                raise self._taken_over()
+            self._check_foreign()
+            if not self._storage.replace(CHECKPOINT, body, lambda current: _digest(current) == self._inspected[1]):
+                raise self._taken_over()
+        self._checkpoint, self._stored = checkpoint, body
 
-    def fence(self, *folders: str) -> None:
-        """Take away what earlier attempts have under way, so that it appears no more.
+    def discard_rival_drafts(self, *folders: str) -> None:
+        """Discard the drafts of earlier attempts, so that they cannot be committed any more.
 
-        :param folders: within the folder, to look through as well.
+        :param folders: folders within this one, to look through as well.
         :raises TakenOverError: a manifest has appeared meanwhile.
         """
-        with self.held():
-            self._storage.forget_drafts(self._owned.former, *folders)
-            if _digest(self._storage.get(MANIFEST)) != self._seen[0]:
-                raise self._lost()
+        with self.changing():
+            self._storage.discard_drafts(self._state.former_owners, *folders)
+            if _digest(self._storage.read(MANIFEST)) != self._inspected[0]:
+                raise self._taken_over()
 
     def check(self) -> None:
-        """Make sure that the folder is still ours, and that we may go on.
+        """Check that the task is not stopped and that the folder is still ours.
 
         :raises TakenOverError: it is not.
         """
@@ -127,64 +126,64 @@ class Claim:
 
     def _check_owner(self) -> None:
         with storage_errors(self._storage.folder):
-            body = self._storage.get(CHECKPOINT)
+            body = self._storage.read(CHECKPOINT)
         try:
             owner = None if body is None else msgspec.json.decode(body, type=_Owned).owner
         except msgspec.DecodeError:
             owner = None
         if owner != self._storage.token:
-            raise self._lost()
+            raise self._taken_over()
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Change something in the folder, which stays ours meanwhile.
+    def changing(self) -> Iterator[None]:
+        """Change something in the folder, which nobody can take over meanwhile where the storage has a lock.
 
         :raises TakenOverError: it is not ours any more.
         """
-        with storage_errors(self._storage.folder), self._storage.exclusively():
+        with storage_errors(self._storage.folder), self._storage.lock():
             self.check()
             yield
 
-    def save(self) -> None:
-        """Make certain what was done so far."""
-        state = self._owned
+    def save_checkpoint(self) -> None:
+        """Store the state of the export."""
+        state = self._state
         names = {part.name for part in state.parts}
         state.strays = [part for part in state.strays if part.name not in names]
         self._save(state)
 
-    def commit(self, draft: Draft, part: Part) -> None:
-        """Let a part appear, which the checkpoint says before."""
-        state = self._owned
-        announced = msgspec.json.decode(self._saved, type=Checkpoint)
+    def commit_part(self, draft: Draft, part: Part) -> None:
+        """Make a part appear, which the checkpoint announces first."""
+        state = self._state
+        announced = msgspec.json.decode(self._stored, type=Checkpoint)
         announced.strays.append(part)
         state.strays.append(part)
         self._save(announced)
-        with self.held():
-            self._appear(draft, part)
+        with self.changing():
+            self._commit(draft, part)
             if etag := self._storage.etag(part.name):
                 state.etags[part.name] = etag
 
-    def _appear(self, draft: Draft, part: Part) -> None:
+    def _commit(self, draft: Draft, part: Part) -> None:
         try:
             draft.commit(part.name, is_new=True)
             return
         except FileExistsError:
             self.check()
-            found = self._storage.measure(part.name)
-        if found == (part.bytes, part.sha256):
+            existing = self._storage.size_and_hash(part.name)
+        if existing == (part.bytes, part.sha256):
             # Sent twice: the response to the first request was lost.
-            draft.abort()
-        elif (part.name, found[0]) in {(one.name, one.bytes) for one in self._traces.all_parts}:
-            # A request of an attempt that we took the folder from has come late.
+            draft.discard()
+        elif (part.name, existing[0]) in {(one.name, one.bytes) for one in self._known.all_parts}:
+            # A late request of an attempt from which we have taken the folder over.
             self._storage.remove(part.name)
             draft.commit(part.name, is_new=True)
         else:
-            raise _refusal(self._storage, [part.name])
+            raise _foreign_error(self._storage, [part.name])
 
     def publish(self, name: str, body: bytes, check: Callable[[], None] = lambda: None) -> None:
-        """Let a manifest or a checkpoint appear, unless the folder is not ours any more.
+        """Make a manifest or a checkpoint appear, unless the folder is not ours any more.
 
-        :param check: called as late as can be; what it raises keeps it from appearing.
+        :param check: called as late as possible; if it raises, the file does not appear.
         """
 
         def check_all() -> None:
@@ -195,21 +194,21 @@ class Claim:
             try:
                 self._storage.publish(name, body, check_all)
             except DraftGoneError:
-                raise self._lost() from None
+                raise self._taken_over() from None
 
     def _save(self, state: Checkpoint) -> None:
         body = msgspec.json.encode(state)
         self.publish(CHECKPOINT, body)
-        self._saved = body
+        self._stored = body
 
     def remove(self, name: str) -> None:
         """Remove a file of ours."""
-        with self.held():
+        with self.changing():
             self._storage.remove(name)
 
     def explain(self, error: MiniMaxError) -> MiniMaxError:
-        """Return what an error comes from: who takes a folder over clears away what others have under way there."""
-        if self._state is None:
+        """Return the cause of an error: a rival that takes the folder over discards drafts that are still written."""
+        if self._checkpoint is None:
             return error
         try:
             self._check_owner()
@@ -217,34 +216,35 @@ class Claim:
             return reason if isinstance(reason, TakenOverError) else error
         return error
 
-    def give_back(self) -> None:
-        """Remove the checkpoint: the export is whole."""
+    def release(self) -> None:
+        """Remove the checkpoint: the export is complete."""
         self.remove(CHECKPOINT)
-        self._state = None
+        self._checkpoint = None
 
-    def withdraw(self) -> None:
-        """Leave nothing of an attempt that has come to nothing."""
-        if self._state is None or self._state.after is not None or self._state.is_complete:
+    def release_if_unused(self) -> None:
+        """Remove the checkpoint of an attempt that has failed before its first result."""
+        state = self._checkpoint
+        if state is None or state.after is not None or state.is_complete:
             return
-        # Why it has come to nothing is being told, and a checkpoint that is left over does no harm.
+        # The error that ended the attempt is already raised, and a leftover checkpoint does no harm.
         with contextlib.suppress(MiniMaxError), storage_errors(self._storage.folder):
-            if not any(part.name in self._storage.sizes() for part in self._state.strays):
-                self.give_back()
+            if not any(part.name in self._storage.sizes() for part in state.strays):
+                self.release()
 
     @property
-    def _owned(self) -> Checkpoint:
-        if self._state is None:
-            raise ValueError("the folder has to be taken first")
-        return self._state
+    def _state(self) -> Checkpoint:
+        if self._checkpoint is None:
+            raise ValueError("the folder has to be taken over first")
+        return self._checkpoint
 
-    def _lost(self) -> TakenOverError:
+    def _taken_over(self) -> TakenOverError:
         return TakenOverError(
-            f"Another export is at work in {self._storage.folder}. This one stops and leaves the folder to it; a retry "
+            f"Another export has taken {self._storage.folder} over. This one stops and changes nothing there; a retry "
             "takes it over in turn. Let one task at a time export to a folder."
         )
 
 
-def _refusal(storage: Storage, names: list[str]) -> MiniMaxBadRequestError:
+def _foreign_error(storage: Storage, names: list[str]) -> MiniMaxBadRequestError:
     more = "" if len(names) <= _MAX_NAMES else f" and {len(names) - _MAX_NAMES} more"
     return MiniMaxBadRequestError(
         f"{storage.folder} holds files that no export has written, or that were changed since: "

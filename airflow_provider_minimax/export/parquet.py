@@ -1,7 +1,7 @@
-"""Parquet files: one schema for all exports, and a rule by which nothing is lost to it.
+"""Parquet files: one schema for all exports, without loss.
 
-A value that does not fit its column (another type than the documented one, a nested field that nobody has
-documented) leaves the column empty and stands in ``otherFields``, as JSON, with all undocumented fields.
+A value that does not fit its column (another type than the documented one, an undocumented nested field) leaves the
+column empty and goes into ``otherFields``, as JSON, with all undocumented fields.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from airflow_provider_minimax.api.pagination import Image
 from airflow_provider_minimax.api.serialization import dumps, loads
 from airflow_provider_minimax.export.rows import OTHER_FIELDS, Sink, text_of
 
-#: Rows of a row group: what is in memory until it is written.
+#: Rows of a row group, which is held in memory until it is written.
 GROUP_ROWS: Final = 2_000
 _BATCH_ROWS: Final = 500
 
@@ -27,15 +27,15 @@ _INTEGERS: Final = (
     *("status", "createType", "duration", "generatorType", "height", "humanCheckStatus", "postStatus"),
     *("priority", "resolution", "width", "mediaBytes"),
 )
-_TRUTHS: Final = (
+_BOOLEANS: Final = (
     *("statusFinal", "canAppeal", "canRetry", "disableGenerateSimilar", "hasVoice", "isBookmarked"),
     *("isInFolder", "isVisitor", "useOriginPrompt"),
 )
 
 
-#: The years 1 and 10000 in epoch milliseconds: between them lies what most libraries can hold as a date.
-_FIRST: Final = -62_135_596_800_000
-_END: Final = 253_402_300_800_000
+#: The years 1 and 10000 in epoch milliseconds: the dates that most libraries can hold.
+_MIN_DATE: Final = -62_135_596_800_000
+_DATE_END: Final = 253_402_300_800_000
 
 
 class _MisfitError(Exception):
@@ -53,7 +53,7 @@ def _text(value: object) -> str:
     return value
 
 
-def _whole(bits: int) -> Callable[[object], int]:
+def _integer(bits: int) -> Callable[[object], int]:
     def convert(value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not -(2**bits) <= value < 2**bits:
             raise _MisfitError
@@ -63,13 +63,13 @@ def _whole(bits: int) -> Callable[[object], int]:
 
 
 def _date(value: object) -> int:
-    """Return epoch milliseconds that are a date for whoever reads the file."""
-    if not isinstance(value, int) or isinstance(value, bool) or not _FIRST <= value < _END:
+    """Return epoch milliseconds that any reader of the file can take for a date."""
+    if not isinstance(value, int) or isinstance(value, bool) or not _MIN_DATE <= value < _DATE_END:
         raise _MisfitError
     return value
 
 
-def _truth(value: object) -> bool:
+def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
         raise _MisfitError
     return value
@@ -107,13 +107,13 @@ def _fields(names: tuple[str, ...]) -> pa.StructType:
     return pa.struct([(name, pa.string()) for name in names])
 
 
-#: Column -> its type, and what makes a value of the API fit. A column that is not named here is text.
+#: Column -> its type, and the conversion of a value of the API. All other columns are text.
 _COLUMNS: Final[Mapping[str, tuple[pa.DataType, Callable[[object], Any]]]] = {
-    **{name: (pa.int64(), _whole(63)) for name in _INTEGERS},
-    **{name: (pa.bool_(), _truth) for name in _TRUTHS},
+    **{name: (pa.int64(), _integer(63)) for name in _INTEGERS},
+    **{name: (pa.bool_(), _boolean) for name in _BOOLEANS},
     "createTime": (pa.timestamp("ms", tz="UTC"), _date),
-    # Wider than 64 bits, since the service's numbers are only bound to be JSON.
-    "userID": (pa.decimal128(38, 0), _whole(126)),
+    # Wider than 64 bits: all that the service promises is a JSON number.
+    "userID": (pa.decimal128(38, 0), _integer(126)),
     "tags": (pa.list_(_fields(_TAG)), _tags),
     "originFiles": (pa.list_(pa.string()), _texts_of),
     "extra": (pa.struct([("cameraMotions", pa.list_(pa.string())), ("promptStruct", pa.string())]), _extra),
@@ -169,13 +169,13 @@ class ParquetWriter:
 
 
 def read_parquet(file: IO[bytes], names: tuple[str, ...] | None) -> Iterator[Image]:
-    """Yield rows as the API sent them, as far as columns can tell.
+    """Yield rows as the API sent them.
 
     :param names: the columns to read; None for all.
     """
     columns = None if names is None else [*names, OTHER_FIELDS]
     for batch in pq.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS, columns=columns):
-        # As numbers: not each timestamp that a file can hold is a date for Python.
+        # As numbers: a file can hold timestamps that are no date in Python.
         numbers = pa.schema([(field.name, _number_type(field.type)) for field in batch.schema])
         for row in pa.Table.from_batches([batch]).cast(numbers).to_pylist():
             others = row.pop(OTHER_FIELDS, None)

@@ -1,25 +1,100 @@
-"""Rows into parts of a fixed number of rows."""
+"""The parts of an export: how they are named, written, read and checked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+import msgspec
 
 from airflow_provider_minimax.api.pagination import Image
-from airflow_provider_minimax.export.formats import Format
-from airflow_provider_minimax.export.records import Part, part_name
+from airflow_provider_minimax.export.formats import FORMATS, Format
 from airflow_provider_minimax.export.rows import MEDIA_FIELDS, RowWriter
 from airflow_provider_minimax.media.filenames import MEDIA
-from airflow_provider_minimax.storage.base import Draft, Storage, storage_errors
+from airflow_provider_minimax.storage.base import Draft, Storage
+from airflow_provider_minimax.storage.errors import storage_errors
+
+_PART_NAME: Final = re.compile(rf"images-(\d{{5,}})\.({'|'.join(map(re.escape, FORMATS))})")
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One file of an export."""
+
+    name: str
+    images: int
+    bytes: int
+    sha256: str
+
+
+def part_name(number: int, extension: str) -> str:
+    """Return the name of a part."""
+    return f"images-{number:05d}.{extension}"
+
+
+def part_number(name: str) -> int | None:
+    """Return the number of a part; None for a file of another kind."""
+    match = _PART_NAME.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def next_number(parts: Iterable[Part]) -> int:
+    """Return the number after the highest one of these parts."""
+    return 1 + max((part_number(part.name) or 0 for part in parts), default=-1)
+
+
+def first_damaged(parts: Iterable[Part], sizes: Mapping[str, int]) -> str | None:
+    """Return the first part that is missing or of another size; None where all match.
+
+    :param sizes: of the files in the folder.
+    """
+    return next((part.name for part in parts if sizes.get(part.name) != part.bytes), None)
+
+
+def foreign_parts(sizes: Mapping[str, int], ours: Iterable[Part]) -> list[str]:
+    """Return the files that have the name of a part and are not ours: unknown, or of another size.
+
+    :param sizes: of the files in the folder.
+    :param ours: all parts that our manifest and our checkpoint know.
+    """
+    known = {(part.name, part.bytes) for part in ours}
+    return sorted(name for name, size in sizes.items() if part_number(name) is not None and (name, size) not in known)
+
+
+def read_rows(
+    storage: Storage, file_format: Format, parts: Iterable[Part], names: tuple[str, ...] | None
+) -> Iterator[Image]:
+    """Yield the rows of parts.
+
+    :param names: fields that the rows must have; None for all.
+    """
+    for part in parts:
+        with storage.open(part.name) as file:
+            yield from file_format.read(file, names)
+
+
+def first_damaged_media(storage: Storage, file_format: Format, parts: Iterable[Part]) -> str | None:
+    """Return the first media file of these parts that is missing or of another size; None where all match."""
+    path, size, _ = MEDIA_FIELDS
+    with storage_errors(storage.folder):
+        return storage.first_mismatch(
+            MEDIA,
+            (
+                (str(row[path]).removeprefix(f"{MEDIA}/"), row[size])
+                for row in read_rows(storage, file_format, parts, (path, size))
+                if row.get(path)
+            ),
+        )
 
 
 class PartWriter:
-    """Writes one part after another; each appears under its name when it is whole.
+    """Writes one part after another; each appears under its name when it is complete.
 
-    :param storage: where the parts go.
+    :param storage: the folder.
     :param file_format: how images become bytes.
     :param columns: the columns of a table.
     :param number: of the first part.
-    :param commit: lets a draft appear as a part; raises where it must not.
+    :param commit: makes a draft appear as a part, or raises.
     """
 
     def __init__(
@@ -36,65 +111,50 @@ class PartWriter:
         self._columns = columns
         self._number = number
         self._draft: Draft | None = None
-        self._rows: RowWriter | None = None
-        self._waiting: list[Image] = []
-        #: Rows of the part under way.
+        self._writer: RowWriter | None = None
+        self._buffer: list[Image] = []
+        #: Rows of the current part.
         self.rows = 0
 
     @property
     def name(self) -> str:
-        """What the part under way will be called."""
+        """The name of the current part."""
         return part_name(self._number, self._format.extension)
 
     def add(self, image: Image) -> None:
-        """Take a row; it is written with the next ``flush``."""
-        self._waiting.append(image)
+        """Buffer a row, to be written by the next ``flush``."""
+        self._buffer.append(image)
         self.rows += 1
 
     def flush(self) -> None:
-        """Write the rows that were added."""
-        if not self._waiting:
+        """Write the buffered rows."""
+        if not self._buffer:
             return
         with storage_errors(self._storage.folder):
             if self._draft is None:
                 self._draft = self._storage.draft()
-                self._rows = self._format.write(self._draft, self._columns)
-            if self._rows is not None:
-                self._rows.write(self._waiting)
-        self._waiting = []
+                self._writer = self._format.write(self._draft, self._columns)
+            if self._writer is not None:
+                self._writer.write(self._buffer)
+        self._buffer = []
 
     def finish(self) -> Part:
-        """Let the part under way appear, and begin another."""
+        """Commit the current part, and begin another."""
         self.flush()
-        if self._draft is None or self._rows is None:
+        if self._draft is None or self._writer is None:
             raise ValueError("a part has at least one row")
         with storage_errors(self._storage.folder):
-            self._rows.close()
-            self._draft.settle()
+            self._writer.close()
+            self._draft.sync()
         part = Part(self.name, self.rows, self._draft.bytes, self._draft.sha256)
         self._commit(self._draft, part)
-        self._draft = self._rows = None
+        self._draft = self._writer = None
         self._number += 1
         self.rows = 0
         return part
 
     def abort(self) -> None:
-        """Leave nothing of the part under way."""
+        """Discard the current part."""
         if self._draft is not None:
-            self._draft.abort()
-            self._draft = self._rows = None
-
-
-def spoilt_file(storage: Storage, file_format: Format, parts: Iterable[Part]) -> str | None:
-    """Return the first media file of these parts that is missing or of another size; None where all are there."""
-    path, size, _ = MEDIA_FIELDS
-
-    def files() -> Iterator[tuple[str, int]]:
-        for part in parts:
-            with storage.open(part.name) as file:
-                for row in file_format.read(file, (path, size)):
-                    if row.get(path):
-                        yield str(row[path]).removeprefix(f"{MEDIA}/"), row[size]
-
-    with storage_errors(storage.folder):
-        return storage.spoilt(MEDIA, files())
+            self._draft.discard()
+            self._draft = self._writer = None

@@ -1,16 +1,16 @@
-"""Reading ahead: while one page is dealt with, the next ones are on their way."""
+"""Reading ahead: while one page is processed, the next ones are already requested."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-#: With one alone, the next request would wait for its turn behind the work on the page that has just come. And while
-#: the disk makes a part safe, which takes as long as a few pages, the walk goes on.
+#: With one alone, the next request would wait behind the work on the page that has just arrived. And the walk goes on
+#: while the disk syncs a part, which takes as long as a few pages.
 _AHEAD: Final = 4
 #: Seconds between two checks while the task waits for a thread.
 _CHECK_INTERVAL: Final = 0.25
@@ -19,7 +19,7 @@ _CHECK_INTERVAL: Final = 0.25
 def result_of(future: Future[T], check: Callable[[], None]) -> T:
     """Wait for a result.
 
-    :param check: called now and then meanwhile; what it raises ends the wait.
+    :param check: called every now and then while waiting; if it raises, the wait ends.
     """
     while not future.done():
         wait((future,), _CHECK_INTERVAL)
@@ -27,18 +27,23 @@ def result_of(future: Future[T], check: Callable[[], None]) -> T:
     return future.result()
 
 
-def ahead(items: Iterator[T], check: Callable[[], None] = lambda: None) -> Iterator[T]:
-    """Yield items that are read ahead, in a thread of their own.
+def read_ahead(items: Iterator[T], check: Callable[[], None] = lambda: None) -> Generator[T, None, None]:
+    """Yield items that a thread of their own reads ahead.
 
-    :param check: called now and then while the next one is not there; what it raises ends the walk.
+    When this ends early, one item may still be on its way; nobody waits for it.
 
-    Where this is left early, one item may still be on its way; nobody waits for it.
+    :param check: called before each item, and every now and then while waiting; if it raises, the reading ends.
     """
+
+    def read_next() -> T | None:
+        check()
+        return next(items, None)
+
     reader = ThreadPoolExecutor(1, "minimax-pages")
     try:
-        coming = deque(reader.submit(next, items, None) for _ in range(_AHEAD))
+        coming = deque(reader.submit(read_next) for _ in range(_AHEAD))
         while (item := result_of(coming.popleft(), check)) is not None:
-            coming.append(reader.submit(next, items, None))
+            coming.append(reader.submit(read_next))
             yield item
     finally:
         reader.shutdown(wait=False, cancel_futures=True)

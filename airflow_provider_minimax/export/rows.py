@@ -1,4 +1,4 @@
-"""What all formats agree on: the columns of a row, and what a writer of rows is."""
+"""The columns of a row, and the interface of a writer of rows: what all formats have in common."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from airflow_provider_minimax.api.pagination import Image
 from airflow_provider_minimax.api.serialization import dumps
 
-#: Columns of a table: what identifies an image, then every other documented field of GET /images/.
+#: Columns of a table: the fields that identify an image, then every other documented field of GET /images/.
 COLUMNS: Final = (
     "imageId",
     "fileID",
@@ -48,19 +48,19 @@ COLUMNS: Final = (
     "videoURLs",
     "width",
 )
-#: The last column: fields that the documentation does not know, as a JSON object, so that nothing is lost.
+#: The last column: undocumented fields, as a JSON object, so that nothing is lost.
 OTHER_FIELDS: Final = "otherFields"
-#: What an export adds to a row when it fetches the files: path below the folder, size, and checksum.
+#: The fields that an export with files adds to a row: path within the folder, size in bytes, and checksum.
 MEDIA_FIELDS: Final = ("mediaPath", "mediaBytes", "mediaSha256")
 
 
 def columns(*, media: bool) -> tuple[str, ...]:
-    """Return the columns of a table; the last one holds what the documentation does not know."""
+    """Return the columns of a table; the last one holds undocumented fields."""
     return (*COLUMNS, *(MEDIA_FIELDS if media else ()), OTHER_FIELDS)
 
 
 def text_of(value: object) -> str:
-    """Return text as it is, nothing for a missing value, and JSON for all else."""
+    """Return text as it is, an empty text for None, and JSON for any other value."""
     if value is None:
         return ""
     return value if isinstance(value, str) else dumps(value).decode()
@@ -73,11 +73,11 @@ class RowWriter(Protocol):
         """Add rows."""
 
     def close(self) -> None:
-        """Write what is still to be written; the sink stays open."""
+        """Write the rest and the footer; the sink stays open."""
 
 
 class Sink(Protocol):
-    """Where a file goes."""
+    """A file object that can only be written."""
 
     def write(self, body: bytes) -> int:
         """Add bytes."""

@@ -1,4 +1,4 @@
-"""What the files of jobs are called: safe on any storage, and each checked by the checksum in its name."""
+"""Names of the files of jobs: safe on any storage, and each with the checksum of its file."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import hashlib
 import re
 from typing import Final, NamedTuple
 
-#: The folder of the files, below that of an export.
+#: The folder of the files, within that of an export.
 MEDIA: Final = "media"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
-_LONGEST_STEM: Final = 80
-#: Digits of the checksum that stand in a name, so that each file can be checked by itself.
+_MAX_STEM: Final = 80
+#: Digits of the checksum in a name, by which each file can be checked on its own.
 _DIGITS: Final = 16
 _NAME = re.compile(rf"([A-Za-z0-9_-]+)-([0-9a-f]{{{_DIGITS}}})\.[a-z0-9]{{3,4}}")
-#: In the name of a file that was downloaded by its id, and not exported; see ``stem_with_owner``.
+#: Part of the name of a file that was downloaded by its id, and not exported; see ``stem_with_owner``.
 _DOWNLOADED = re.compile(r"-(image|video)-")
 
 
 class Saved(NamedTuple):
-    """A file that lies in the folder, whole."""
+    """A complete file in the folder."""
 
     path: str
     bytes: int
@@ -26,23 +26,23 @@ class Saved(NamedTuple):
 
 
 class MediaError(Exception):
-    """A file that could not be fetched, and why."""
+    """A file could not be downloaded; the message says why."""
 
 
 def stem_of(key: str) -> str:
-    """Return what the file of an image is called before its checksum: safe on any storage, and its own.
+    """Return the name of an image's file before the checksum: safe on any storage, and unique.
 
     :param key: the id of the image, as the service sent it.
     """
     bare = key.rpartition(":")[2]
-    safe = _UNSAFE.sub("_", bare)[:_LONGEST_STEM]
+    safe = _UNSAFE.sub("_", bare)[:_MAX_STEM]
     if safe == bare and safe:
         return safe
     return f"{safe or 'image'}-{hashlib.sha256(key.encode(errors='backslashreplace')).hexdigest()[:8]}"
 
 
 def stem_with_owner(key: str) -> str:
-    """Return what the file of an image or a video is called where files of any kind and account lie side by side.
+    """Return the name of a file before the checksum where files of all kinds and accounts share a folder.
 
     :param key: its full id, of which the bare part is unique only within a kind and an account.
     """
@@ -62,12 +62,12 @@ def stem_and_digits(name: str) -> tuple[str, str] | None:
 
 
 def digits_match(name: str, sha256: str) -> bool:
-    """Tell whether a file is what its name says."""
-    found = stem_and_digits(name)
-    return found is not None and sha256.startswith(found[1])
+    """Return whether the content of a file matches the checksum in its name."""
+    parts = stem_and_digits(name)
+    return parts is not None and sha256.startswith(parts[1])
 
 
 def is_export_name(name: str) -> bool:
-    """Return whether an export gives such names, and not a download by id."""
-    found = stem_and_digits(name)
-    return found is not None and _DOWNLOADED.search(found[0]) is None
+    """Return whether a name is that of an exported file, and not of a download by id."""
+    parts = stem_and_digits(name)
+    return parts is not None and _DOWNLOADED.search(parts[0]) is None

@@ -132,7 +132,8 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
         from airflow_provider_minimax.export.read_ahead import result_of
         from airflow_provider_minimax.media.downloader import MediaFetcher
         from airflow_provider_minimax.media.filenames import MediaError, stem_with_owner
-        from airflow_provider_minimax.storage.base import folder_at, storage_at, storage_errors
+        from airflow_provider_minimax.storage.errors import storage_errors
+        from airflow_provider_minimax.storage.folders import folder_at, storage_at
 
         ids, _ = ids_given(self.ids, "ids")
         if not ids:

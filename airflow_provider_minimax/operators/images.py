@@ -224,7 +224,7 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         from airflow_provider_minimax.export.exporter import export_images
         from airflow_provider_minimax.export.formats import format_named
         from airflow_provider_minimax.export.options import Plan
-        from airflow_provider_minimax.storage.base import folder_at
+        from airflow_provider_minimax.storage.folders import folder_at
 
         # A DAG file is also read where the libraries of its tasks are not installed.
         format_named(self.file_format)

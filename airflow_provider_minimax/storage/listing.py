@@ -1,4 +1,4 @@
-"""The names in a folder, found by how they begin."""
+"""The names in a folder, found by prefix."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ import threading
 from collections.abc import Iterable
 from typing import Final, Protocol
 
-#: Comes after every character that a name of ours goes on with.
+#: Sorts after every character that a name of ours can have after a prefix.
 _LAST: Final = "\x7f"
 
 
-class Names(Protocol):
-    """Finds names in a folder. It may not see those that are added later."""
+class NameIndex(Protocol):
+    """Finds names in a folder. It may miss those that are added later."""
 
-    def beginning_with(self, prefix: str) -> list[str]:
-        """Return the names that begin so."""
+    def with_prefix(self, prefix: str) -> list[str]:
+        """Return the names that start with a prefix."""
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Release its resources."""
 
 
 class ListedNames:
-    """Finds names among those of one listing.
+    """Finds names in one listing.
 
-    They lie in a database on the disk, which is gone when it is closed: memory does not grow with the folder.
+    The names lie in a temporary database on the disk, so that memory does not grow with the folder.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._database = sqlite3.connect("", check_same_thread=False)
         self._lock = threading.Lock()
         self._database.execute("CREATE TABLE names (name TEXT PRIMARY KEY) WITHOUT ROWID")
-        # Another file's name may be no text at all; those of ours are ASCII.
+        # A foreign name may not even be valid text; those of ours are ASCII.
         rows = ((name,) for name in names if name.isascii())
         self._database.executemany("INSERT OR IGNORE INTO names VALUES (?)", rows)
 
-    def beginning_with(self, prefix: str) -> list[str]:
-        """Return the names that begin so."""
+    def with_prefix(self, prefix: str) -> list[str]:
+        """Return the names that start with a prefix."""
         with self._lock:
-            found = self._database.execute(
+            rows = self._database.execute(
                 "SELECT name FROM names WHERE name > ? AND name < ?", (prefix, prefix + _LAST)
             )
-            return [name for (name,) in found]
+            return [name for (name,) in rows]
 
     def close(self) -> None:
         """Drop the database."""

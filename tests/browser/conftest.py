@@ -22,7 +22,7 @@ _FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--lang=en-GB"),
     "--remote-debugging-port=0",
 )
-_PATIENCE = 30.0
+_TIMEOUT = 30.0
 
 
 class Tab:
@@ -31,7 +31,7 @@ class Tab:
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
         self._calls = 0
-        #: What the page asked for, and what it complained about.
+        #: Requests of the page, and its errors.
         self.requests: list[str] = []
         self.complaints: list[str] = []
         for domain in ("Page", "Runtime", "Network", "Log"):
@@ -41,14 +41,14 @@ class Tab:
         self._calls += 1
         self._socket.send(json.dumps({"id": self._calls, "method": method, "params": params}))
         while True:
-            message = json.loads(self._socket.recv(timeout=_PATIENCE))
+            message = json.loads(self._socket.recv(timeout=_TIMEOUT))
             if message.get("id") == self._calls:
                 if "error" in message:
                     raise RuntimeError(message["error"])
                 return message["result"]
-            self._note(message["method"], message["params"])
+            self._record(message["method"], message["params"])
 
-    def _note(self, event: str, params: dict[str, Any]) -> None:
+    def _record(self, event: str, params: dict[str, Any]) -> None:
         if event == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
         elif event == "Runtime.exceptionThrown":
@@ -74,7 +74,7 @@ class Tab:
             raise RuntimeError(found["exceptionDetails"])
         return found["result"].get("value")
 
-    def until(self, script: str, *, seconds: float = _PATIENCE) -> None:
+    def until(self, script: str, *, seconds: float = _TIMEOUT) -> None:
         end = time.monotonic() + seconds
         while not self.run(script):
             assert time.monotonic() < end, f"it never came to this: {script}"
@@ -111,7 +111,7 @@ def _browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         [program, *_FLAGS, f"--user-data-dir={profile}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        port, end = profile / "DevToolsActivePort", time.monotonic() + _PATIENCE
+        port, end = profile / "DevToolsActivePort", time.monotonic() + _TIMEOUT
         while not (port.exists() and port.read_text()):
             assert process.poll() is None, f"{program} ended with {process.returncode}"
             assert time.monotonic() < end, f"{program} does not listen"
@@ -125,8 +125,8 @@ def _browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def tab(_browser: str) -> Iterator[Tab]:
     request = urllib.request.Request(f"{_browser}/new?about:blank", method="PUT")
-    with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:
-        target = json.load(answer)
+    with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+        target = json.load(response)
     with connect(target["webSocketDebuggerUrl"], max_size=None) as socket:
         tab = Tab(socket)
         tab.size(1400, 1000)

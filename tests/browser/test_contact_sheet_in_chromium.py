@@ -77,7 +77,7 @@ def test_the_pictures_of_an_export_are_shown(tab: Any, sandbox: Sandbox, tmp_pat
     assert (tmp_path / "sheet.png").stat().st_size > 20_000
 
 
-def test_what_has_no_date_says_so(tab: Any, tmp_path: Path) -> None:
+def test_an_image_without_a_date_says_so(tab: Any, tmp_path: Path) -> None:
     tab.open(sheet(tmp_path, [image(1, "a lamp"), image(2, "a fox", createTime=2**53), image(3, "x", createTime=-1)]))
     metas = tab.run("[...document.querySelectorAll('.card .meta')].map((meta) => meta.textContent)")
     assert ["no date" in meta for meta in metas] == [False, True, True]
@@ -127,7 +127,7 @@ def brightness(colour: str) -> float:
 
 
 @pytest.mark.parametrize("width", [320, 390, 760, 1400, 3840])
-def test_nothing_sticks_out(tab: Any, tmp_path: Path, width: int) -> None:
+def test_nothing_overflows(tab: Any, tmp_path: Path, width: int) -> None:
     rows = [
         image(number, "x" * 300, modelID="m" * 90, aspectRatio=ratio) for number, ratio in enumerate(("9:16", "21:9"))
     ]
@@ -142,7 +142,7 @@ def test_nothing_sticks_out(tab: Any, tmp_path: Path, width: int) -> None:
 # Hostile rows
 
 
-def test_no_prompt_runs_and_no_host_is_asked(tab: Any, tmp_path: Path) -> None:
+def test_no_prompt_runs_and_no_host_gets_a_request(tab: Any, tmp_path: Path) -> None:
     (tmp_path / "media").mkdir()
     rows = [image(n, text, modelID=text, statusLabel=text, mediaPath=text) for n, text in enumerate(HOSTILE)]
     rows += [image(n, "an address", mediaPath=text) for n, text in enumerate(ADDRESSES, 100)]
@@ -161,7 +161,7 @@ def test_no_prompt_runs_and_no_host_is_asked(tab: Any, tmp_path: Path) -> None:
     assert tab.complaints == []
 
 
-def test_the_policy_stands_behind_the_script(three: Any) -> None:
+def test_the_policy_blocks_an_injected_script(three: Any) -> None:
     three.run("document.body.insertAdjacentHTML('beforeend', `<img src=x onerror=\"document.title = 'ran'\">`)")
     three.run("document.body.append(Object.assign(document.createElement('script'), {text: `document.title = 'ran'`}))")
     three.run("document.body.append(Object.assign(new Image(), {src: 'https://example.com/x.png'}))")

@@ -1,7 +1,7 @@
 """An export that is killed again and again: the process that does it, started by ``test_killed_exports``.
 
-It imports everything once and forks, so that a try costs milliseconds. It runs no threads of its own, which a fork
-would tear; the sandbox is another process.
+It imports everything once and forks, so that an attempt costs milliseconds. It runs no threads of its own, which a
+fork would break; the sandbox is another process.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.formats import FORMATS
 from airflow_provider_minimax.export.options import Plan
 from airflow_provider_minimax.media import downloader  # noqa: F401 - warm before the first fork
-from airflow_provider_minimax.storage import base
+from airflow_provider_minimax.storage import object_store
 
 _NOBODY = 65534
-#: What touches the folder; a kill right before each of these is a crash window.
-_TOUCHES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")
+#: Audit events of changes of the folder: a kill right before each of them is a crash window.
+_CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")
 
 
-def main(order: dict[str, Any]) -> dict[str, Any]:
-    """Do what the test orders: kills at these or those moments, or work that the test itself interrupts."""
+def main(options: dict[str, Any]) -> dict[str, Any]:
+    """Run what the test requests: kills at given moments, or an export that the test itself interrupts."""
     # Airflow looks for all installed providers when it is first told of a file; once is enough.
     get_hook_lineage_collector().add_output_asset(context=ObjectStoragePath("/"), uri="/warm")
     return {
@@ -49,16 +49,16 @@ def main(order: dict[str, Any]) -> dict[str, Any]:
         "store": _on_a_store,
         "stop": _stop,
         "work": _work,
-    }[order["how"]](order)
+    }[options["how"]](options)
 
 
-def _worker(order: dict[str, Any]) -> Callable[[Path], None]:
+def _worker(options: dict[str, Any]) -> Callable[[Path], None]:
     def work(folder: Path) -> None:
-        client = MiniMaxClient(Settings(order["token"], order["base_url"]))
+        client = MiniMaxClient(Settings(options["token"], options["base_url"]))
         # A Path would take one of the slashes of an address away.
         export_images(client, plan=plan, folder=ObjectStoragePath(str(folder).replace(":/", "://")), run="one")
 
-    plan = Plan(**order["plan"])
+    plan = Plan(**options["plan"])
     if plan.file_format == "parquet":
         # Warm, as the others are.
         FORMATS["parquet"].write(io.BytesIO(), plan.columns).close()
@@ -66,15 +66,15 @@ def _worker(order: dict[str, Any]) -> Callable[[Path], None]:
     return work
 
 
-def _sweep(order: dict[str, Any]) -> dict[str, Any]:
-    """Kill before the first touch of the folder, before the second, and so on; let each next try through.
+def _sweep(options: dict[str, Any]) -> dict[str, Any]:
+    """Kill before the first change of the folder, before the second, and so on; let each next attempt end.
 
     Each begins with a copy of the folder ``base``, if there is one. The last folder of each plan is undisturbed.
     """
     return {
         "sweeps": [
-            _one_sweep(Path(order["folder"]) / name, order["base"], _worker(order | {"plan": plan}))
-            for name, plan in order["plans"].items()
+            _one_sweep(Path(options["folder"]) / name, options["base"], _worker(options | {"plan": plan}))
+            for name, plan in options["plans"].items()
         ]
     }
 
@@ -92,12 +92,12 @@ def _one_sweep(parent: Path, base: str | None, work: Callable[[Path], None]) -> 
             return [*folders, str(folder)]
         folders.append(str(folder))
         if _wait(_fork(lambda folder=folder: work(folder))):
-            raise SystemExit("a try that nobody killed did not end well")
-    raise SystemExit("the export never came to its end")
+            raise SystemExit("an attempt that was not killed has failed")
+    raise SystemExit("the export never ended")
 
 
 def _check(folder: Path) -> None:
-    """Whoever sees a manifest sees a whole export."""
+    """Check that a manifest stands for a complete export."""
     if not (folder / "manifest.json").exists():
         return
     for part in json.loads((folder / "manifest.json").read_bytes())["parts"]:
@@ -106,16 +106,16 @@ def _check(folder: Path) -> None:
 
 
 def _die_at(number: int, folder: Path) -> None:
-    _before_touch(number, folder, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    _before_change(number, folder, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 
 
-def _before_touch(number: int, folder: Path, act: Callable[..., object]) -> None:
-    """Do something before the so many-th touch of a folder by this process; it is told what is touched."""
+def _before_change(number: int, folder: Path, act: Callable[..., object]) -> None:
+    """Do something before the nth change of a folder by this process; it receives the audit event."""
     left = number
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal left
-        if not (event in _TOUCHES or (event == "open" and arguments[1] in ("xb", "wb", "w"))):
+        if not (event in _CHANGES or (event == "open" and arguments[1] in ("xb", "wb", "w"))):
             return
         if not str(arguments[0]).startswith(str(folder)):
             return
@@ -126,21 +126,21 @@ def _before_touch(number: int, folder: Path, act: Callable[..., object]) -> None
     sys.addaudithook(hook)
 
 
-def _refuse(order: dict[str, Any]) -> dict[str, Any]:
-    """Take a folder's permission away before this or that touch of it, and tell what the export says to that."""
-    work, errors = _worker(order), []
-    for number in order["touches"]:
-        folder = Path(order["folder"]) / str(number)
+def _refuse(options: dict[str, Any]) -> dict[str, Any]:
+    """Remove the permission of a folder before given changes of it, and return the errors of the export."""
+    work, errors = _worker(options), []
+    for number in options["changes"]:
+        folder = Path(options["folder"]) / str(number)
         folder.mkdir()
         if os.getuid() == 0:
             os.chown(folder, _NOBODY, _NOBODY)
-        told, tell = os.pipe()
+        report, tell = os.pipe()
         _wait(_fork(lambda folder=folder, number=number, tell=tell: _work_until_refused(number, folder, work, tell)))
         os.close(tell)
-        errors.append(json.loads(os.read(told, 65536)))
+        errors.append(json.loads(os.read(report, 65536)))
         folder.chmod(0o755)
         if _wait(_fork(lambda folder=folder: work(folder))):
-            raise SystemExit("a try that nobody disturbed did not end well")
+            raise SystemExit("an undisturbed attempt has failed")
     return {"errors": errors}
 
 
@@ -148,7 +148,7 @@ def _work_until_refused(number: int, folder: Path, work: Callable[[Path], None],
     if os.getuid() == 0:
         # To root nothing is refused.
         os.setuid(_NOBODY)
-    _before_touch(number, folder, lambda *_: folder.chmod(0o555))
+    _before_change(number, folder, lambda *_: folder.chmod(0o555))
     try:
         work(folder)
     except Exception as error:  # noqa: BLE001 - whatever it is, the test looks at it
@@ -156,13 +156,13 @@ def _work_until_refused(number: int, folder: Path, work: Callable[[Path], None],
         os.write(tell, json.dumps([type(error).__name__, str(error), left]).encode())
 
 
-def _on_a_store(order: dict[str, Any]) -> dict[str, Any]:
-    """Kill before each request that changes the bucket, or before these alone; let each next try through."""
+def _on_a_store(options: dict[str, Any]) -> dict[str, Any]:
+    """Kill before each request that changes the bucket, or before these alone; let each next attempt end."""
     import s3fs.core
 
-    if "block" in order:
-        base._BLOCK = order["block"]
-    work, folders = _worker(order), []
+    if "block" in options:
+        object_store.BLOCK_BYTES = options["block"]
+    work, folders = _worker(options), []
     call = s3fs.core.S3FileSystem._call_s3
 
     def killed(number: int, folder: Path) -> None:
@@ -179,63 +179,63 @@ def _on_a_store(order: dict[str, Any]) -> dict[str, Any]:
         s3fs.core.S3FileSystem.call_s3 = s3fs.core.sync_wrapper(counted)
         work(folder)
 
-    for number in order["requests"] or range(10_000):
-        folder = Path(order["folder"]) / str(number)
+    for number in options["requests"] or range(10_000):
+        folder = Path(options["folder"]) / str(number)
         was_killed = _wait(_fork(lambda folder=folder, number=number: killed(number, folder)))
         folders.append(str(folder))
         if not was_killed:
             break
         if _wait(_fork(lambda folder=folder: work(folder))):
-            raise SystemExit("a try that nobody killed did not end well")
+            raise SystemExit("an attempt that was not killed has failed")
     return {"folders": folders}
 
 
-def _stop(order: dict[str, Any]) -> dict[str, Any]:
-    """Send SIGTERM before the first touch of the folder, before the second, and so on; let each next attempt through.
+def _stop(options: dict[str, Any]) -> dict[str, Any]:
+    """Send SIGTERM before the first change of the folder, before the second, and so on; let each next attempt end.
 
-    Tells for each what was touched, how the attempt ended, and whether there is a manifest then.
+    Returns for each what was changed, how the attempt ended, and whether a manifest exists then.
     """
-    stops, told = [], Path(order["folder"]) / "told"
+    stops, report = [], Path(options["folder"]) / "report"
     for number in range(10_000):
-        folder = Path(order["folder"]) / str(number)
-        told.write_text("")
-        _wait(_fork(lambda folder=folder, number=number: _operate(order, folder, number)))
+        folder = Path(options["folder"]) / str(number)
+        report.write_text("")
+        _wait(_fork(lambda folder=folder, number=number: _operate(options, folder, number)))
         _check(folder)
-        stop = json.loads(told.read_text()) | {"folder": str(folder), "manifest": (folder / "manifest.json").exists()}
-        if not stop["touched"]:
+        stop = json.loads(report.read_text()) | {"folder": str(folder), "manifest": (folder / "manifest.json").exists()}
+        if not stop["changed"]:
             return {"stops": stops, "undisturbed": str(folder)}
         stops.append(stop)
         if stop["error"]:
-            _wait(_fork(lambda folder=folder: _operate(order, folder)))
-    raise SystemExit("the export never came to its end")
+            _wait(_fork(lambda folder=folder: _operate(options, folder)))
+    raise SystemExit("the export never ended")
 
 
-def _work(order: dict[str, Any]) -> dict[str, Any]:
-    """Export, and tell how that ended."""
-    return {"error": _outcome(order, Path(order["folder"]))}
+def _work(options: dict[str, Any]) -> dict[str, Any]:
+    """Export, and return how that ended."""
+    return {"error": _outcome(options, Path(options["folder"]))}
 
 
-def _operate(order: dict[str, Any], folder: Path, number: int = -1) -> None:
-    touched = ""
+def _operate(options: dict[str, Any], folder: Path, number: int = -1) -> None:
+    changed = ""
 
     def stop(event: str, arguments: tuple[Any, ...]) -> None:
-        # What was going to be touched is touched then: in the main thread, after the handler has run.
-        nonlocal touched
-        touched = Path(arguments[1 if event == "os.rename" else 0]).name
+        # The change itself follows, in the main thread, after the handler has run.
+        nonlocal changed
+        changed = Path(arguments[1 if event == "os.rename" else 0]).name
         os.kill(os.getpid(), signal.SIGTERM)
 
-    _before_touch(number, folder, stop)
-    error = _outcome(order, folder)
-    (Path(order["folder"]) / "told").write_text(json.dumps({"touched": touched, "error": error}))
+    _before_change(number, folder, stop)
+    error = _outcome(options, folder)
+    (Path(options["folder"]) / "report").write_text(json.dumps({"changed": changed, "error": error}))
 
 
-def _outcome(order: dict[str, Any], folder: Path) -> str | None:
-    """Run the operator as Airflow's task runner does; return the error that it ended with."""
+def _outcome(options: dict[str, Any], folder: Path) -> str | None:
+    """Run the operator as Airflow's task runner does, and return its error."""
     from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 
-    connection = {"conn_type": "minimax", "password": order["token"], "host": order["base_url"]}
+    connection = {"conn_type": "minimax", "password": options["token"], "host": options["base_url"]}
     os.environ["AIRFLOW_CONN_MINIMAX_DEFAULT"] = json.dumps(connection)
-    operator = MiniMaxExportImagesOperator(task_id="export", output_path=str(folder), **order["plan"])
+    operator = MiniMaxExportImagesOperator(task_id="export", output_path=str(folder), **options["plan"])
     signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
     ti = SimpleNamespace(dag_id="d", task_id="t", run_id="one", map_index=-1)
     try:
@@ -245,31 +245,31 @@ def _outcome(order: dict[str, Any], folder: Path) -> str | None:
     return None
 
 
-def _at_random(order: dict[str, Any]) -> dict[str, Any]:
-    """Kill one export at so many random moments, then let it end; begin another where it ended too soon."""
-    work, chance = _worker(order), random.Random(order["seed"])
+def _at_random(options: dict[str, Any]) -> dict[str, Any]:
+    """Kill one export at random moments, then let it end; begin another where it ended too soon."""
+    work, chance = _worker(options), random.Random(options["seed"])
     started = time.monotonic()
-    if _wait(_fork(lambda: work(Path(order["folder"]) / "measured"))):
-        raise SystemExit("an undisturbed export did not end well")
-    whole = time.monotonic() - started
+    if _wait(_fork(lambda: work(Path(options["folder"]) / "measured"))):
+        raise SystemExit("an undisturbed export has failed")
+    duration = time.monotonic() - started
     kills, folders = 0, []
-    while kills < order["kills"]:
-        folder = Path(order["folder"]) / str(len(folders))
+    while kills < options["kills"]:
+        folder = Path(options["folder"]) / str(len(folders))
         folders.append(str(folder))
         is_done = False
         while not is_done:
             child = _fork(lambda folder=folder: work(folder))
-            if kills < order["kills"]:
-                time.sleep(chance.uniform(0, whole / 6))
+            if kills < options["kills"]:
+                time.sleep(chance.uniform(0, duration / 6))
                 os.kill(child, signal.SIGKILL)
             was_killed = _wait(child)
             kills += was_killed
-            # It may have been on its way out already; a further try would be another export.
-            is_done = not was_killed or _is_whole(folder)
+            # It may have been complete already; a further attempt would be another export.
+            is_done = not was_killed or _is_complete(folder)
     return {"kills": kills, "folders": folders}
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_complete(folder: Path) -> bool:
     return (folder / "manifest.json").exists() and not (folder / "checkpoint.json").exists()
 
 
@@ -286,10 +286,10 @@ def _fork(act: Callable[[], object]) -> int:
 
 
 def _wait(child: int) -> bool:
-    """Wait for a child; tell whether it was killed. Any other failure is an error."""
+    """Wait for a child, and return whether it was killed. Any other failure is an error."""
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status > 0:
-        raise SystemExit("the export failed; its error stands above")
+        raise SystemExit("the export failed; see its error above")
     return status < 0
 
 

@@ -29,7 +29,7 @@ LIST = "GET /images/"
 def test_a_thousand_images_through_a_bad_night(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cursor: Any
 ) -> None:
-    """A 429, an HTML 502, a broken answer and new images meanwhile: what was there at the start, each once."""
+    """A 429, an HTML 502, a broken response and new images meanwhile: each image of the start once."""
     monkeypatch.setattr(backoff, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(backoff, "FIRST_PAUSE_AT_CAPACITY", 0.01)
     sandbox.reset(replace(sandbox.config, images=1000, cursor=cursor, surrogate_at=500))
@@ -76,9 +76,9 @@ def test_memory_does_not_grow_with_the_number_of_images(sandbox: Sandbox, tmp_pa
         folder = ObjectStoragePath(str(tmp_path / str(pages)))
         tracemalloc.start()
         export_images(Walk(pages), plan=Plan(part_rows=1000), folder=folder)
-        _, most = tracemalloc.get_traced_memory()
+        _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        return most
+        return peak
 
     peak(2)
     assert peak(400) < 1.2 * peak(40)

@@ -1,4 +1,4 @@
-"""Exports whose process is killed: the next try goes on, and the result is that of an undisturbed one."""
+"""Exports whose process is killed: the next attempt resumes, and the result equals that of an undisturbed one."""
 
 from __future__ import annotations
 
@@ -41,28 +41,28 @@ class Service:
     def reset(self) -> None:
         self.post("reset")
 
-    def post(self, order: str, **body: Any) -> None:
-        requests.post(f"{self.url}/_sandbox/{order}", json=body, timeout=10).raise_for_status()
+    def post(self, action: str, **body: Any) -> None:
+        requests.post(f"{self.url}/_sandbox/{action}", json=body, timeout=10).raise_for_status()
 
     def create(self, quantity: int) -> list[str]:
-        answer = requests.post(
+        response = requests.post(
             f"{self.url}/v1/minimax/images/create",
             json={"prompt": "a paper boat", "quantity": quantity},
             headers={"Authorization": f"Bearer {self.token}"},
             timeout=10,
         )
-        ids: list[str] = answer.json()["imageIds"]
+        ids: list[str] = response.json()["imageIds"]
         return ids
 
     def requests(self, operation: str) -> int:
         stats = requests.get(f"{self.url}/_sandbox/stats", timeout=10).json()
         return int(stats["requests"].get(operation, 0))
 
-    def kill_exports(self, how: str, folder: Path, **order: Any) -> dict[str, Any]:
-        order |= {"how": how, "folder": str(folder)}
-        order |= {"base_url": f"{self.url}/v1/minimax", "token": self.token}
+    def kill_exports(self, how: str, folder: Path, **options: Any) -> dict[str, Any]:
+        options |= {"how": how, "folder": str(folder)}
+        options |= {"base_url": f"{self.url}/v1/minimax", "token": self.token}
         done = subprocess.run(
-            [sys.executable, "-m", "tests.integration.killing", json.dumps(order)],
+            [sys.executable, "-m", "tests.integration.killing", json.dumps(options)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             check=True,
@@ -109,7 +109,7 @@ def test_killed_at_random_moments(service: Service, tmp_path: Path, plan: dict[s
     exports = 1 + len(result["folders"])
     # What a kill costs: the part under way, the page that it began in, and the four that were read ahead.
     lost = -(-plan["part_rows"] // PAGE) + 5
-    # Rows wait for their files, some pages long. Files that are whole stay; those under way are fetched again.
+    # Rows wait for their files, some pages long. Complete files stay; those under way are downloaded again.
     lost += 64 // PAGE + 1 if "download_media" in plan else 0
     assert service.requests("GET /images/") <= exports * IMAGES / PAGE + kills * lost
     assert service.requests("GET /media/{name}") <= exports * IMAGES + kills * 16
@@ -118,7 +118,7 @@ def test_killed_at_random_moments(service: Service, tmp_path: Path, plan: dict[s
 SMALL = {"part_rows": 2, "max_images": 5, **MEDIA}
 
 
-def test_killed_before_each_touch_of_the_folder(service: Service, tmp_path: Path) -> None:
+def test_killed_before_each_change_of_the_folder(service: Service, tmp_path: Path) -> None:
     """Every crash window: before each file that is made, renamed or removed."""
     plans: dict[str, Any] = {"jsonl": {"part_rows": 25, "max_images": 60}, "gz": SMALL | {"file_format": "jsonl.gz"}}
     if find_spec("pyarrow") is not None:
@@ -136,20 +136,20 @@ def sweep(service: Service, tmp_path: Path, plans: dict[str, Any], base: Path | 
         assert all(folder == undisturbed for folder in killed)
 
 
-def test_a_permission_that_is_lost_half_way_is_a_clear_error(service: Service) -> None:
+def test_a_permission_that_is_lost_midway_is_a_clear_error(service: Service) -> None:
     """Nothing can be made, renamed or removed any more, the draft of the part under way neither."""
     # In no folder that is root's alone.
     with tempfile.TemporaryDirectory(prefix="export-") as name:
         Path(name).chmod(0o755)
-        touches = [5, 6, 7, 8, 9, 10]
-        result = service.kill_exports("refuse", Path(name), plan={"part_rows": 25}, touches=touches)
-        whole = {"manifest.json", *(f"images-0000{number}.jsonl" for number in range(8))}
-        for touch, (kind, text, left) in zip(touches, result["errors"], strict=True):
-            folder = Path(name) / str(touch)
+        changes = [5, 6, 7, 8, 9, 10]
+        result = service.kill_exports("refuse", Path(name), plan={"part_rows": 25}, changes=changes)
+        complete = {"manifest.json", *(f"images-0000{number}.jsonl" for number in range(8))}
+        for change, (kind, text, left) in zip(changes, result["errors"], strict=True):
+            folder = Path(name) / str(change)
             assert kind == "MiniMaxBadRequestError"
             assert text.startswith(f"output_path {folder} cannot be written: Permission denied")
             assert "manifest.json" not in left
-            assert files(folder).keys() == whole
+            assert files(folder).keys() == complete
 
 
 def export(service: Service, folder: Path, **plan: Any) -> None:
@@ -157,7 +157,7 @@ def export(service: Service, folder: Path, **plan: Any) -> None:
     export_images(client, plan=Plan(**plan), folder=ObjectStoragePath(str(folder)), run="old")
 
 
-def test_killed_while_it_takes_the_place_of_an_older_export(service: Service, tmp_path: Path) -> None:
+def test_killed_while_it_replaces_an_older_export(service: Service, tmp_path: Path) -> None:
     export(service, tmp_path / "base", **SMALL | {"part_rows": 2, "max_images": 9})
     sweep(service, tmp_path, {"csv": SMALL | {"file_format": "csv"}}, tmp_path / "base")
 

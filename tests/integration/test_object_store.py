@@ -15,7 +15,9 @@ import pytest
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.sandbox import Sandbox
-from airflow_provider_minimax.storage import base
+from airflow_provider_minimax.storage import object_store
+from airflow_provider_minimax.storage.base import DraftGoneError, Storage
+from airflow_provider_minimax.storage.folders import folder_at, storage_at
 from tests.conftest import ROOT, export_to
 
 moto_server = pytest.importorskip("moto.server", reason="needs moto[server]: make integration installs it")
@@ -88,23 +90,25 @@ def test_a_bucket_holds_what_a_folder_would(sandbox: Sandbox, bucket: Bucket, tm
     assert sandbox.stats.count("GET /media/{name}") == fetched
 
 
-def test_a_part_larger_than_a_block_is_sent_in_several(
+def test_a_part_larger_than_a_block_is_uploaded_in_several(
     sandbox: Sandbox, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base, "_BLOCK", 5 * 2**20)
+    monkeypatch.setattr(object_store, "BLOCK_BYTES", 5 * 2**20)
     sandbox.reset(replace(sandbox.config, images=9_000))
     export("large")
     export_to(str(tmp_path))
     (name, body), *_ = sorted(bucket.files("large").items())
     assert name == "images-00000.jsonl"
     assert len(body) > 10 * 2**20
-    # The store itself says how it came.
+    # The store itself knows how it was uploaded.
     assert bucket.client.head_object(Bucket=BUCKET, Key=f"large/{name}")["ETag"].strip('"').endswith("-3")
     assert bucket.files("large") == local(tmp_path)
     assert bucket.uploads() == []
 
 
-def test_a_failed_try_shows_no_half_part_and_the_next_goes_on(sandbox: Sandbox, bucket: Bucket, tmp_path: Path) -> None:
+def test_a_failed_attempt_leaves_no_half_part_and_the_next_resumes(
+    sandbox: Sandbox, bucket: Bucket, tmp_path: Path
+) -> None:
     sandbox.reset(replace(sandbox.config, images=300, page_cap=20))
     export_to(str(tmp_path), part_rows=70)
     sandbox.fail("401", operation=LIST, skip=10)
@@ -119,14 +123,14 @@ def test_a_failed_try_shows_no_half_part_and_the_next_goes_on(sandbox: Sandbox, 
     assert sandbox.stats.requests[LIST] - before <= 15 - 7 + 1
 
 
-def test_a_store_that_fails_while_a_part_is_sent_keeps_the_older_parts(
+def test_a_store_that_fails_during_an_upload_keeps_the_older_parts(
     sandbox: Sandbox, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The upload that broke off is not finished by accident, not even by the garbage collector."""
+    """The failed upload is not completed by accident, not even by the garbage collector."""
     import gc
 
     sandbox.reset(replace(sandbox.config, images=300))
-    real, calls = base.shutil.copyfileobj, iter(range(100))
+    real, calls = object_store.shutil.copyfileobj, iter(range(100))
 
     def break_off(source: Any, target: Any, length: int) -> None:
         # The claim first, and for each of two parts what comes, the part, and that it is there.
@@ -135,20 +139,20 @@ def test_a_store_that_fails_while_a_part_is_sent_keeps_the_older_parts(
             raise OSError(5, "Input/output error")
         real(source, target, length)
 
-    monkeypatch.setattr(base.shutil, "copyfileobj", break_off)
-    with pytest.raises(errors.MiniMaxError, match=r"Input/output error.*a retry goes on after the last whole part"):
+    monkeypatch.setattr(object_store.shutil, "copyfileobj", break_off)
+    with pytest.raises(errors.MiniMaxError, match=r"Input/output error.*a retry resumes after the last complete part"):
         export("cut", part_rows=70)
     gc.collect()
     assert set(bucket.files("cut")) == {"checkpoint.json", "images-00000.jsonl", "images-00001.jsonl"}
     assert bucket.uploads() == []
 
 
-def test_a_bucket_that_is_not_there_is_a_clear_error(sandbox: Sandbox, bucket: Bucket) -> None:
+def test_a_missing_bucket_is_a_clear_error(sandbox: Sandbox, bucket: Bucket) -> None:
     with pytest.raises(errors.MiniMaxBadRequestError, match=r"cannot be written: .*bucket"):
         export_to("s3://no-such-bucket/x", storage_conn_id="s3_test")
 
 
-def test_a_store_out_of_reach_is_a_clear_error(
+def test_an_unreachable_store_is_a_clear_error(
     sandbox: Sandbox, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extra = {"endpoint_url": "http://127.0.0.1:9", "config_kwargs": {"retries": {"max_attempts": 0}}}
@@ -170,28 +174,28 @@ def test_a_sync_adds_to_a_bucket(sandbox: Sandbox, bucket: Bucket) -> None:
     assert set(second) - set(first) > {"images-00003.jsonl"}
 
 
-def test_a_sync_asks_the_bucket_for_the_files_of_its_news_only(
+def test_a_sync_searches_the_bucket_for_the_files_of_new_images_only(
     sandbox: Sandbox, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import s3fs
 
     export("mirror", mode="sync", download_media=True)
     sandbox.arrive(3)
-    asked: list[str] = []
+    searched: list[str] = []
     iterate = s3fs.S3FileSystem._iterdir
 
     def noting(self: Any, bucket: str, *args: Any, prefix: str = "", **options: Any) -> Any:
-        asked.append(prefix)
+        searched.append(prefix)
         return iterate(self, bucket, *args, prefix=prefix, **options)
 
     monkeypatch.setattr(s3fs.S3FileSystem, "_iterdir", noting)
     assert export("mirror", mode="sync", download_media=True)["images"] == 63
-    media = [prefix for prefix in asked if prefix.startswith("mirror/media/")]
+    media = [prefix for prefix in searched if prefix.startswith("mirror/media/")]
     assert len(media) <= 3
     assert all(re.fullmatch(r"mirror/media/\d+-", prefix) for prefix in media)
 
 
-def test_an_upload_that_cannot_be_finished_is_given_up(
+def test_an_upload_that_cannot_be_completed_is_aborted(
     sandbox: Sandbox, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its last step is taken when the file is closed."""
@@ -204,14 +208,14 @@ def test_an_upload_that_cannot_be_finished_is_given_up(
 
     def refuse(file: Any) -> None:
         if file.parts:
-            answer = {"Error": {"Code": "SlowDown", "Message": "Please reduce your request rate."}}
-            raise translate_boto_error(ClientError(answer, "CompleteMultipartUpload"))
+            response = {"Error": {"Code": "SlowDown", "Message": "Please reduce your request rate."}}
+            raise translate_boto_error(ClientError(response, "CompleteMultipartUpload"))
         commit(file)
 
-    monkeypatch.setattr(base, "_BLOCK", 5 * 2**20)
+    monkeypatch.setattr(object_store, "BLOCK_BYTES", 5 * 2**20)
     monkeypatch.setattr(S3File, "commit", refuse)
     sandbox.reset(replace(sandbox.config, images=4_000))
-    with pytest.raises(errors.MiniMaxError, match=r"reduce your request rate.*a retry goes on") as raised:
+    with pytest.raises(errors.MiniMaxError, match=r"reduce your request rate.*a retry resumes") as raised:
         export("unfinished")
     assert not isinstance(raised.value, errors.MiniMaxBadRequestError)
     gc.collect()
@@ -219,7 +223,7 @@ def test_an_upload_that_cannot_be_finished_is_given_up(
     assert bucket.files("unfinished") == {}
 
 
-def test_an_upload_of_somebody_else_stays(sandbox: Sandbox, bucket: Bucket) -> None:
+def test_a_foreign_upload_stays(sandbox: Sandbox, bucket: Bucket) -> None:
     """Also one under a name of ours, where no attempt of ours has said that it would write it."""
     names = ("images-00000.jsonl", "manifest.json", f"media/1-{'a' * 16}.png", "notes.txt", "deeper/images-00000.jsonl")
     keys = ["images-00000.jsonl", *(f"shared/{name}" for name in names)]
@@ -230,11 +234,11 @@ def test_an_upload_of_somebody_else_stays(sandbox: Sandbox, bucket: Bucket) -> N
         bucket.client.abort_multipart_upload(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"])
 
 
-def kill(sandbox: Sandbox, prefix: str, **order: Any) -> list[str]:
-    """Kill exports to the bucket before this and that request that changes it, and let each next try through."""
-    order |= {"how": "store", "folder": f"s3://s3_test@{BUCKET}/{prefix}"}
-    order |= {"base_url": sandbox.base_url, "token": sandbox.token}
-    command = [sys.executable, "-m", "tests.integration.killing", json.dumps(order)]
+def kill(sandbox: Sandbox, prefix: str, **options: Any) -> list[str]:
+    """Kill exports to the bucket before given requests that change it, and let each next attempt end."""
+    options |= {"how": "store", "folder": f"s3://s3_test@{BUCKET}/{prefix}"}
+    options |= {"base_url": sandbox.base_url, "token": sandbox.token}
+    command = [sys.executable, "-m", "tests.integration.killing", json.dumps(options)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=120)
     folders: list[str] = json.loads(done.stdout.splitlines()[-1])["folders"]
     return [folder.rpartition("/")[2] for folder in folders]
@@ -249,7 +253,7 @@ def test_killed_before_each_change_of_a_bucket(sandbox: Sandbox, bucket: Bucket,
         assert bucket.files(f"killed/{prefix}") == local(tmp_path)
 
 
-def test_what_was_sent_of_a_part_does_not_stay_after_a_kill(sandbox: Sandbox, bucket: Bucket, tmp_path: Path) -> None:
+def test_half_an_upload_does_not_stay_after_a_kill(sandbox: Sandbox, bucket: Bucket, tmp_path: Path) -> None:
     """The store would keep it, and charge for it, for ever."""
     sandbox.reset(replace(sandbox.config, images=4_000))
     export_to(str(tmp_path))
@@ -259,18 +263,18 @@ def test_what_was_sent_of_a_part_does_not_stay_after_a_kill(sandbox: Sandbox, bu
     assert bucket.uploads() == []
 
 
-# What two attempts do to one another
+# Two attempts in one bucket
 
 
-def attempt(prefix: str) -> base.Storage:
-    return base.storage_at(base.folder_at(f"s3://{BUCKET}/{prefix}", "s3_test"))
+def attempt(prefix: str) -> Storage:
+    return storage_at(folder_at(f"s3://{BUCKET}/{prefix}", "s3_test"))
 
 
 @pytest.mark.parametrize("before", [None, b"theirs before"], ids=["none", "another"])
-def test_a_claim_that_comes_late_does_not_replace_another_one(bucket: Bucket, before: bytes | None) -> None:
+def test_a_late_takeover_does_not_replace_another_one(bucket: Bucket, before: bytes | None) -> None:
     one, two = attempt("claim"), attempt("claim")
     if before is not None:
-        one.put("checkpoint.json", before)
+        one.write("checkpoint.json", before)
 
     def is_seen(body: bytes | None) -> bool:
         # The other attempt is quicker.
@@ -278,37 +282,37 @@ def test_a_claim_that_comes_late_does_not_replace_another_one(bucket: Bucket, be
         return body == before
 
     assert not one.replace("checkpoint.json", b"one", is_seen)
-    assert one.get("checkpoint.json") == b"two"
+    assert one.read("checkpoint.json") == b"two"
     assert two.replace("checkpoint.json", b"three", lambda body: body == b"two")
-    assert one.get("checkpoint.json") == b"three"
+    assert one.read("checkpoint.json") == b"three"
 
 
-def test_a_draft_that_a_rival_has_removed_is_not_published(bucket: Bucket) -> None:
+def test_a_draft_that_a_rival_has_discarded_is_not_published(bucket: Bucket) -> None:
     one, two = attempt("published"), attempt("published")
     one.publish("manifest.json", b"old", lambda: None)
-    with pytest.raises(base.DraftGoneError):
-        one.publish("manifest.json", b"new", lambda: two.forget_drafts([one.token]))
+    with pytest.raises(DraftGoneError):
+        one.publish("manifest.json", b"new", lambda: two.discard_drafts([one.token]))
     assert bucket.files("published") == {"manifest.json": b"old"}
 
 
 @pytest.mark.parametrize("size", [5, 6 * 2**20], ids=["one request", "several"])
-def test_a_new_file_takes_the_place_of_no_other_one(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    """Also where the other one has come after the look."""
+def test_a_new_file_replaces_no_other_one(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Also if the other one appeared after the check."""
     import s3fs
 
-    monkeypatch.setattr(base, "_BLOCK", 5 * 2**20)
+    monkeypatch.setattr(object_store, "BLOCK_BYTES", 5 * 2**20)
     one = attempt(f"new-{size}")
-    one.put("part", b"theirs", is_new=True)
+    one.write("part", b"theirs", is_new=True)
     with pytest.raises(FileExistsError):
-        one.put("part", b"x" * size, is_new=True)
+        one.write("part", b"x" * size, is_new=True)
     monkeypatch.setattr(s3fs.S3FileSystem, "exists", lambda *_, **__: False)
     with pytest.raises(FileExistsError):
-        one.put("part", b"x" * size, is_new=True)
+        one.write("part", b"x" * size, is_new=True)
     assert bucket.files(f"new-{size}") == {"part": b"theirs"}
     assert bucket.uploads() == []
 
 
-def test_a_part_that_was_replaced_by_one_of_equal_size_leaves_no_manifest(
+def test_a_part_that_was_replaced_by_one_of_equal_size_prevents_the_manifest(
     sandbox: Sandbox, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.reset(replace(sandbox.config, images=60, page_cap=20))

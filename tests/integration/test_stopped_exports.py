@@ -34,8 +34,8 @@ def files(folder: str | Path) -> dict[str, bytes]:
 
 
 def start(sandbox: Sandbox, how: str, folder: Path, **plan: Any) -> subprocess.Popen[str]:
-    order = {"how": how, "folder": str(folder), "plan": plan, "base_url": sandbox.base_url, "token": sandbox.token}
-    command = [sys.executable, "-m", "tests.integration.killing", json.dumps(order)]
+    options = {"how": how, "folder": str(folder), "plan": plan, "base_url": sandbox.base_url, "token": sandbox.token}
+    command = [sys.executable, "-m", "tests.integration.killing", json.dumps(options)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
@@ -94,14 +94,14 @@ def export(folder: Path, **plan: Any) -> None:
 
 
 @pytest.mark.parametrize("plan", [{"part_rows": 25}, {"part_rows": 3, "max_images": 4, "download_media": True}])
-def test_a_killed_export_lets_no_manifest_appear(sandbox: Sandbox, tmp_path: Path, plan: dict[str, Any]) -> None:
+def test_a_killed_export_publishes_no_manifest(sandbox: Sandbox, tmp_path: Path, plan: dict[str, Any]) -> None:
     """Killed before each file that it makes, renames or removes."""
     with start(sandbox, "stop", tmp_path, **plan) as process:
         result = result_of(process)
     stops = result["stops"]
     assert len(stops) > 10
     first = next(number for number, stop in enumerate(stops) if stop["manifest"])
-    assert stops[first]["touched"] == "manifest.json", "it was already being renamed"
+    assert stops[first]["changed"] == "manifest.json", "it was already being renamed"
     assert all(stop["error"].startswith(KILLED) for stop in stops[:first])
     assert all(stop["manifest"] for stop in stops[first:])
     undisturbed = files(result["undisturbed"])

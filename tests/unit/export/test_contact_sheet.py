@@ -74,7 +74,7 @@ def test_a_hostile_prompt_stays_a_prompt() -> None:
         "media/7-0123456789abcdef.png\n", "evil:media/7-0123456789abcdef.png", None, {"x": 1},
     ],
 )  # fmt: skip
-def test_a_path_that_is_none_of_ours_is_no_file(path: object) -> None:
+def test_a_foreign_path_is_no_file(path: object) -> None:
     rows = [image(7), image(7, mediaPath=path)]
     assert [row[0] for row in json.loads(Page(sheet(rows)).data)["rows"]] == ["media/7-0123456789abcdef.png", None]
 
@@ -90,7 +90,7 @@ def test_the_page_allows_its_own_script_and_no_other_host() -> None:
     assert not re.search(r"https?://", sheet([]))
 
 
-def test_shapes_are_kept_within_what_a_grid_can_show() -> None:
+def test_ratios_stay_within_the_bounds_of_the_grid() -> None:
     rows = [
         image(1), image(2, width=300, height=200), image(3, aspectRatio="auto"), image(4, aspectRatio="1:999"),
         image(5, aspectRatio="0:0"), image(6, aspectRatio=None), image(7, width=0, height=0, aspectRatio="9:16"),
@@ -111,12 +111,12 @@ def test_shapes_are_kept_within_what_a_grid_can_show() -> None:
         ("2025", None), (None, None), ([], None), ({}, None), ("1" * 5000, None), (10**400, None),
     ],
 )  # fmt: skip
-def test_a_time_that_is_no_date_is_none(created: object, shown: int | None) -> None:
+def test_a_time_that_is_no_date_is_shown_as_none(created: object, shown: int | None) -> None:
     (row,) = json.loads(Page(sheet([image(1, createTime=created)])).data)["rows"]
     assert row[4] == shown
 
 
-def test_a_page_of_somebody_else_is_not_overwritten(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_foreign_page_is_not_overwritten(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<h1>my site</h1>")
     with pytest.raises(MiniMaxBadRequestError, match="not a contact sheet of ours"):
         export_to(str(tmp_path), contact_sheet=True)
@@ -125,10 +125,10 @@ def test_a_page_of_somebody_else_is_not_overwritten(sandbox: Sandbox, tmp_path: 
     assert (tmp_path / "index.html").read_text() == "<h1>my site</h1>"
 
 
-def test_the_page_has_the_newest_and_says_how_many_there_are(
+def test_the_page_shows_the_newest_images_and_the_total(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contact_sheet, "LONGEST", 20)
+    monkeypatch.setattr(contact_sheet, "MAX_IMAGES", 20)
     export_to(str(tmp_path), part_rows=15, contact_sheet=True)
     data = json.loads(Page((tmp_path / "index.html").read_text(encoding="utf-8")).data)
     assert data["total"] == 60

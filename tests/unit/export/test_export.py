@@ -1,4 +1,4 @@
-"""An export: whole or absent, and the same each time."""
+"""An export: complete or absent, and the same each time."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.formats import FORMATS
 from airflow_provider_minimax.export.options import Plan
-from airflow_provider_minimax.export.parts import PartWriter
-from airflow_provider_minimax.export.records import Part
+from airflow_provider_minimax.export.parts import Part, PartWriter
 
 Image = dict[str, Any]
 
@@ -56,7 +55,7 @@ class Walk:
         return self._found
 
     def get_image(self, image_id: str) -> Image:
-        raise AssertionError(f"nobody asked for {image_id}")
+        raise AssertionError(f"nobody should read {image_id}")
 
 
 def export(folder: Path | ObjectStoragePath, walk: Iterator[Page], **options: Any) -> dict[str, Any]:
@@ -96,7 +95,7 @@ def test_images_fill_part_after_part(tmp_path: Path, count: int, sizes: list[int
     assert (summary["images"], summary["parts"]) == (count, len(sizes))
 
 
-def test_the_manifest_tells_the_truth_about_each_part(tmp_path: Path) -> None:
+def test_the_manifest_matches_each_part(tmp_path: Path) -> None:
     summary = export(tmp_path, pages(images(25)))
     for part in manifest(tmp_path)["parts"]:
         body = (tmp_path / part["name"]).read_bytes()
@@ -117,7 +116,7 @@ def test_the_summary_has_exactly_the_fields_of_the_contract(tmp_path: Path) -> N
     assert Path(summary["manifest"]).is_file()
 
 
-def test_the_manifest_says_what_was_asked_for(tmp_path: Path) -> None:
+def test_the_manifest_holds_the_parameters(tmp_path: Path) -> None:
     selection = Selection(frozenset({"completed"}), datetime(1970, 1, 1, tzinfo=UTC))
     export(tmp_path, pages(images(4)), selection=selection, max_images=2)
     found = manifest(tmp_path)
@@ -126,7 +125,7 @@ def test_the_manifest_says_what_was_asked_for(tmp_path: Path) -> None:
     assert (found["newest_image_id"], found["oldest_image_id"]) == ("i4", "i2")
 
 
-def test_no_images_are_a_whole_export_without_parts(tmp_path: Path) -> None:
+def test_an_export_of_no_images_is_complete_and_has_no_parts(tmp_path: Path) -> None:
     for walk in (pages([]), pages(images(5))):
         summary = export(tmp_path, walk, selection=Selection.parse(["moderated"]))
         assert names(tmp_path) == ["manifest.json"]
@@ -135,7 +134,7 @@ def test_no_images_are_a_whole_export_without_parts(tmp_path: Path) -> None:
         assert (summary["newest_image_id"], summary["oldest_image_id"]) == (None, None)
 
 
-def test_only_the_images_that_are_meant_are_written(tmp_path: Path) -> None:
+def test_only_selected_images_are_written(tmp_path: Path) -> None:
     export(
         tmp_path,
         pages(images(40)),
@@ -144,8 +143,8 @@ def test_only_the_images_that_are_meant_are_written(tmp_path: Path) -> None:
     assert [row["createTime"] for row in rows(tmp_path)] == list(range(20_000, 0, -2000))
 
 
-@pytest.mark.parametrize("most", [1, 9, 10, 11, 20, 25, 99])
-def test_the_newest_images_are_written_when_there_is_a_most(tmp_path: Path, most: int) -> None:
+@pytest.mark.parametrize("max_images", [1, 9, 10, 11, 20, 25, 99])
+def test_max_images_keeps_the_newest(tmp_path: Path, max_images: int) -> None:
     taken = 0
 
     def counted() -> Iterator[Page]:
@@ -154,9 +153,9 @@ def test_the_newest_images_are_written_when_there_is_a_most(tmp_path: Path, most
             taken += 1
             yield page
 
-    export(tmp_path, counted(), max_images=most)
-    assert rows(tmp_path) == images(25)[:most]
-    assert taken == min(-(-most // 10), 3), "no page is read in vain"
+    export(tmp_path, counted(), max_images=max_images)
+    assert rows(tmp_path) == images(25)[:max_images]
+    assert taken == min(-(-max_images // 10), 3), "no page is read for nothing"
 
 
 def test_each_part_of_a_csv_export_has_the_header(tmp_path: Path) -> None:
@@ -212,14 +211,14 @@ def test_files_of_the_user_stay_where_they_are(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [MiniMaxUpstreamError("x"), KeyboardInterrupt(), RuntimeError("a bug")], ids=repr)
 @pytest.mark.parametrize("count", [10, 14, 40])
-def test_an_export_that_breaks_off_leaves_no_manifest(tmp_path: Path, count: int, error: BaseException) -> None:
+def test_a_failed_export_leaves_no_manifest(tmp_path: Path, count: int, error: BaseException) -> None:
     with pytest.raises(type(error)) as caught:
         export(tmp_path, pages(images(count), error=error))
     assert caught.value is error
     assert "manifest.json" not in names(tmp_path)
 
 
-def test_an_export_that_breaks_off_over_an_older_one_leaves_no_manifest(tmp_path: Path) -> None:
+def test_a_failed_export_over_an_older_one_leaves_no_manifest(tmp_path: Path) -> None:
     export(tmp_path, pages(images(100)))
     with pytest.raises(MiniMaxUpstreamError):
         export(tmp_path, pages(images(30), error=MiniMaxUpstreamError("x")))
@@ -284,7 +283,7 @@ def store() -> Iterator[MemoryFileSystem]:
     MemoryFileSystem.store.clear()
 
 
-def test_an_object_store_takes_an_export_into_a_prefix_that_nobody_made(store: MemoryFileSystem) -> None:
+def test_an_export_into_an_object_store_needs_no_existing_prefix(store: MemoryFileSystem) -> None:
     folder = ObjectStoragePath("memory://bucket/run=1")
     for count in (25, 8):
         summary = export(folder, pages(images(count)))
@@ -295,7 +294,7 @@ def test_an_object_store_takes_an_export_into_a_prefix_that_nobody_made(store: M
     assert b"".join(store.cat_file(part) for part in parts).count(b"\n") == 8
 
 
-def test_an_object_store_shows_no_manifest_of_an_export_that_breaks_off(store: MemoryFileSystem) -> None:
+def test_a_failed_export_to_an_object_store_leaves_no_manifest(store: MemoryFileSystem) -> None:
     folder = ObjectStoragePath("memory://bucket/run=1")
     with pytest.raises(MiniMaxUpstreamError):
         export(folder, pages(images(30), error=MiniMaxUpstreamError("x")))

@@ -70,7 +70,7 @@ def read(name: str, body: bytes) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_written_comes_back(name: str) -> None:
+def test_rows_survive_writing_and_reading(name: str) -> None:
     assert read(name, written(name, [AWKWARD, AWKWARD])) == [AWKWARD, AWKWARD]
 
 
@@ -80,7 +80,7 @@ def test_a_value_of_another_type_is_not_lost(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_half_an_emoji_costs_no_export(name: str) -> None:
+def test_half_an_emoji_does_not_fail_an_export(name: str) -> None:
     (row,) = read(name, written(name, [{"id": "1", "desc": "broken \ud83d", "tags": "\ud83d"}]))
     assert row["desc"] in ("broken \ud83d", "broken \\ud83d")
 
@@ -155,7 +155,7 @@ def test_without_pyarrow_the_extra_is_named_by_the_task_and_the_dag_can_be_read(
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("field", ["createTime", "duration", "userID", "tomorrow", "extra"])
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "0.1234567890123456789", "1" * 5000])
-def test_a_number_that_no_type_holds_is_kept_as_it_was_sent(name: str, field: str, number: str) -> None:
+def test_a_number_beyond_its_type_is_kept_as_it_was_sent(name: str, field: str, number: str) -> None:
     body = f'{{"id":"1","{field}":{number}}}'.encode()
     (row,) = read(name, written(name, [loads(body)]))
     assert dumps({"id": row["id"], field: row[field]}) == body
@@ -177,7 +177,7 @@ def test_a_date_that_a_format_cannot_hold_is_kept_as_it_was_sent(name: str, crea
 
 
 @needs_pyarrow
-def test_a_date_that_no_library_holds_stands_in_the_other_fields() -> None:
+def test_a_date_beyond_all_libraries_goes_into_the_other_fields() -> None:
     import pyarrow.parquet as pq
 
     rows = [{"id": str(n), "createTime": n} for n in (1_742_173_334_234, 2**53 - 1, -(2**53))]
@@ -192,7 +192,7 @@ def test_a_date_that_no_library_holds_stands_in_the_other_fields() -> None:
 
 
 @needs_pyarrow
-def test_a_file_with_a_date_that_python_cannot_hold_is_read_all_the_same() -> None:
+def test_a_file_with_a_date_beyond_python_can_be_read() -> None:
     """As an earlier release has written it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -227,7 +227,7 @@ FORMULAS = [
 
 
 @pytest.mark.parametrize("text", FORMULAS)
-def test_a_safe_cell_is_no_formula_and_is_read_as_it_was(text: str) -> None:
+def test_an_escaped_cell_is_no_formula_and_is_read_as_it_was(text: str) -> None:
     image = {"id": "1", "desc": text, "priority": -1, "tags": [], "tomorrow": text} | ({} if text else {"desc": None})
     sink = io.BytesIO()
     SAFE_CSV.write(sink, columns(media=False)).write([image])
@@ -238,7 +238,7 @@ def test_a_safe_cell_is_no_formula_and_is_read_as_it_was(text: str) -> None:
     assert row == {name: value for name, value in image.items() if value is not None}
 
 
-def test_a_cell_is_left_alone_unless_it_is_to_be_safe() -> None:
+def test_cells_are_escaped_only_with_csv_safe() -> None:
     (cells,) = csv.DictReader(io.StringIO(written("csv", [{"id": "1", "desc": "=1+1"}]).decode(), newline=""))
     assert cells["desc"] == "=1+1"
 
@@ -265,7 +265,7 @@ def test_an_export_for_spreadsheets_goes_through_a_sync(sandbox: Sandbox, tmp_pa
     assert any(b',"=HYPERLINK' in part or b",=HYPERLINK" in part for part in parts)
 
 
-def test_safe_cells_are_of_csv_files_alone(tmp_path: Path) -> None:
+def test_csv_safe_needs_csv(tmp_path: Path) -> None:
     with pytest.raises(errors.MiniMaxBadRequestError, match="csv_safe is for file_format='csv', not 'jsonl'"):
         export_to(str(tmp_path / "x"), csv_safe=True)
     assert not (tmp_path / "x").exists()

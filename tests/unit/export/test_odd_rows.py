@@ -25,7 +25,7 @@ SENT = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_export_with_odd_dates_ends_well_and_can_be_looked_at(tmp_path: Path, name: str) -> None:
+def test_an_export_with_odd_dates_succeeds_and_has_a_contact_sheet(tmp_path: Path, name: str) -> None:
     images = [loads(body) for body in SENT]
     summary = export(tmp_path, pages(images), file_format=name, part_rows=4, contact_sheet=True)
     assert summary["images"] == len(SENT)
@@ -42,7 +42,7 @@ def _sorted(image: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["jsonl", "jsonl.gz"])
-def test_lines_are_what_the_service_has_sent(tmp_path: Path, name: str) -> None:
+def test_lines_equal_what_the_service_has_sent(tmp_path: Path, name: str) -> None:
     export(tmp_path, pages([loads(body) for body in SENT]), file_format=name, part_rows=10)
     (part,) = tmp_path.glob("images-*")
     body = part.read_bytes()

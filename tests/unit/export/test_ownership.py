@@ -1,4 +1,4 @@
-"""What is in a folder and is not ours: it is never removed and never replaced."""
+"""Foreign files in a folder are never removed and never replaced."""
 
 from __future__ import annotations
 
@@ -19,16 +19,13 @@ from airflow_provider_minimax.api.pagination import Page
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.options import Plan
-from airflow_provider_minimax.export.records import Part, foreign
+from airflow_provider_minimax.export.parts import Part, foreign_parts
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.conftest import export_to
+from tests.unit.export.support import files
 
 LIST = "GET /images/"
 DIGITS = "0123456789abcdef"
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def put(folder: Path, name: str, body: bytes = b"mine") -> None:
@@ -54,8 +51,8 @@ OURS = [Part("images-00000.jsonl", 1, 10, "a"), Part("images-00001.jsonl", 1, 20
         ({"manifest.json": 1, "checkpoint.json": 1, "index.html": 1, "notes": 1}, []),
     ],
 )
-def test_what_is_called_like_a_part_and_is_none_of_ours(sizes: dict[str, int], found: list[str]) -> None:
-    assert foreign(sizes, OURS) == found
+def test_which_files_with_the_name_of_a_part_are_foreign(sizes: dict[str, int], found: list[str]) -> None:
+    assert foreign_parts(sizes, OURS) == found
 
 
 FOREIGN = [
@@ -66,7 +63,7 @@ FOREIGN = [
 
 @pytest.mark.parametrize("options", [{}, {"mode": "sync"}, {"file_format": "csv"}], ids=["snapshot", "sync", "csv"])
 @pytest.mark.parametrize("name", FOREIGN)
-def test_a_file_of_the_user_under_a_name_of_ours_is_refused_by_name(
+def test_a_foreign_file_with_a_name_of_ours_is_refused_by_name(
     sandbox: Sandbox, tmp_path: Path, name: str, options: dict[str, Any]
 ) -> None:
     put(tmp_path, name)
@@ -88,7 +85,7 @@ def test_a_checkpoint_without_our_mark_is_refused(sandbox: Sandbox, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_of_many_files_a_few_are_named(tmp_path: Path) -> None:
+def test_the_error_names_the_first_few_of_many_files(tmp_path: Path) -> None:
     for number in range(300):
         put(tmp_path, f"images-{number:05d}.csv")
     with pytest.raises(MiniMaxBadRequestError, match=r"images-00004\.csv and 295 more\.") as raised:
@@ -98,7 +95,7 @@ def test_of_many_files_a_few_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["snapshot", "sync"])
 @pytest.mark.parametrize("name", ["images-00000.jsonl", "images-00009.jsonl", "images-00001.csv"])
-def test_beside_an_export_of_ours_what_was_changed_or_added_is_refused(
+def test_a_changed_or_added_part_beside_an_export_is_refused(
     sandbox: Sandbox, tmp_path: Path, name: str, mode: str
 ) -> None:
     export_to(str(tmp_path), part_rows=25, mode=mode)
@@ -110,7 +107,7 @@ def test_beside_an_export_of_ours_what_was_changed_or_added_is_refused(
     assert files(tmp_path) == before
 
 
-def test_beside_an_unfinished_export_of_ours_it_is_refused_too(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_foreign_part_beside_an_unfinished_export_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, page_cap=10))
     sandbox.fail("401", operation=LIST, skip=4)
     with pytest.raises(MiniMaxAuthError):
@@ -123,7 +120,7 @@ def test_beside_an_unfinished_export_of_ours_it_is_refused_too(sandbox: Sandbox,
 
 
 class Interrupted(MiniMaxClient):
-    """Does something before its fourth page, which is read ahead, when the first part is there."""
+    """Does something before its fourth page, which is read ahead, once the first part exists."""
 
     first_part: Path
 
@@ -148,7 +145,7 @@ class Interrupted(MiniMaxClient):
         ("manifest.json", b"mine"),
     ],
 )
-def test_a_file_that_comes_while_the_export_is_at_work_stays(
+def test_a_foreign_file_that_appears_during_the_export_stays(
     sandbox: Sandbox, tmp_path: Path, name: str, body: bytes
 ) -> None:
     sandbox.reset(replace(sandbox.config, page_cap=10))
@@ -165,9 +162,7 @@ def test_a_file_that_comes_while_the_export_is_at_work_stays(
     assert export_to(str(tmp_path), part_rows=20)["images"] == 60
 
 
-def test_parts_of_an_older_export_of_ours_are_taken_away_whatever_their_format(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_parts_of_an_older_export_are_removed_whatever_their_format(sandbox: Sandbox, tmp_path: Path) -> None:
     export_to(str(tmp_path / "x"), part_rows=10, file_format="csv")
     export_to(str(tmp_path / "x"), part_rows=25)
     export_to(str(tmp_path / "alone"), part_rows=25)
@@ -199,7 +194,7 @@ def test_files_beside_the_parts_stay(sandbox: Sandbox, tmp_path: Path, again: di
 
 
 def test_a_file_that_was_downloaded_into_the_folder_of_an_export_stays(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Its name says what is in it, as those of an export do."""
+    """Its name holds its checksum, as those of an export do."""
     sandbox.reset(replace(sandbox.config, images=8, media_pixels=8))
     name = f"media/alice-image-7-{hashlib.sha256(b'mine').hexdigest()[:16]}.png"
     put(tmp_path, name)
@@ -218,9 +213,7 @@ def test_an_edited_picture_stays(sandbox: Sandbox, tmp_path: Path) -> None:
     assert files(tmp_path)[oldest] == b"mine"
 
 
-def test_a_file_in_the_place_of_the_folder_of_the_files_is_no_matter_where_none_are_wanted(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_a_file_named_media_matters_only_to_an_export_with_files(sandbox: Sandbox, tmp_path: Path) -> None:
     put(tmp_path, "media")
     assert export_to(str(tmp_path))["images"] == 60
     assert (tmp_path / "media").read_bytes() == b"mine"

@@ -40,7 +40,7 @@ from airflow_provider_minimax.export.progress import Progress, describe
         pytest.param(1_234_567, 5, None, 1.0, "1,234,567 images read, 5 exported, 1,234,567/s", id="many"),
     ],
 )  # fmt: skip
-def test_a_line_tells_done_of_total_rate_and_time_left(
+def test_a_line_shows_progress_rate_and_time_left(
     scanned: int, chosen: int, total: int | None, seconds: float, line: str
 ) -> None:
     assert describe(scanned, chosen, total, seconds) == line
@@ -58,7 +58,7 @@ def test_there_is_at_most_one_line_in_five_seconds(caplog: pytest.LogCaptureFixt
     assert all(", 20/s, " in line for line in lines), "the rate since the beginning"
 
 
-def test_a_short_walk_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_short_walk_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         Progress(clock=lambda: 0.0).update(10, 10, 10)
     assert caplog.records == []

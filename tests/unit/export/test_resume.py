@@ -1,4 +1,4 @@
-"""What a next try makes of the checkpoint that it finds."""
+"""Which checkpoint the next attempt resumes from, and which one it discards."""
 
 from __future__ import annotations
 
@@ -17,17 +17,14 @@ from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.export.formats import FORMATS
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
-from airflow_provider_minimax.storage import base
+from airflow_provider_minimax.storage.base import Draft
 from tests.conftest import export_to
+from tests.unit.export.support import files
 
 LIST = "GET /images/"
 #: The history is the same after each reset.
 HISTORY_END = 1_750_000_000_000
 IMAGES, PAGE, PART = 200, 20, 30
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -60,7 +57,7 @@ def pages_of(sandbox: Sandbox, folder: Path, run_id: str = "one", **options: Any
     return sandbox.stats.requests[LIST] - before
 
 
-def test_the_next_try_goes_on_although_images_have_arrived(
+def test_the_next_attempt_resumes_although_images_have_arrived(
     sandbox: Sandbox, tmp_path: Path, undisturbed: dict[str, bytes]
 ) -> None:
     break_off(sandbox, tmp_path / "x")
@@ -73,7 +70,7 @@ def test_the_next_try_goes_on_although_images_have_arrived(
 @pytest.mark.parametrize("cursor", ["inclusive", "exclusive"])
 @pytest.mark.parametrize("form", ["bare", "full"])
 @pytest.mark.parametrize("bad", ["error", "ignore", "empty"])
-def test_it_goes_on_under_each_reading_of_the_cursor(
+def test_it_resumes_under_each_reading_of_the_cursor(
     sandbox: Sandbox, tmp_path: Path, undisturbed: dict[str, bytes], cursor: Any, form: Any, bad: Any
 ) -> None:
     sandbox.reset(replace(sandbox.config, cursor=cursor, cursor_form=form, bad_cursor=bad))
@@ -82,7 +79,7 @@ def test_it_goes_on_under_each_reading_of_the_cursor(
     assert files(tmp_path / "x") == undisturbed
 
 
-def test_another_run_goes_on_where_nothing_has_changed(
+def test_another_run_resumes_if_nothing_has_changed(
     sandbox: Sandbox, tmp_path: Path, undisturbed: dict[str, bytes]
 ) -> None:
     break_off(sandbox, tmp_path / "x")
@@ -91,7 +88,7 @@ def test_another_run_goes_on_where_nothing_has_changed(
     assert files(tmp_path / "x") == undisturbed
 
 
-def test_another_run_does_not_miss_what_came_since(
+def test_another_run_does_not_miss_later_images(
     sandbox: Sandbox, tmp_path: Path, undisturbed: dict[str, bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     break_off(sandbox, tmp_path / "x")
@@ -101,7 +98,7 @@ def test_another_run_does_not_miss_what_came_since(
     assert "discarded: it is of another run, and the list has changed since" in caplog.text
 
 
-def test_another_run_does_not_trust_images_that_were_being_made(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_another_run_does_not_trust_unfinished_images(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, history_end=HISTORY_END, images=IMAGES, page_cap=PAGE, step_seconds=3600))
     (made,) = sandbox.create_image("a paper boat")
     break_off(sandbox, tmp_path / "x")
@@ -125,11 +122,11 @@ def test_a_checkpoint_of_other_parameters_is_discarded_with_its_parts(
     "spoil",
     [
         lambda checkpoint: checkpoint | {"version": 99},
-        lambda checkpoint: checkpoint | {"found": None},
+        lambda checkpoint: checkpoint | {"contents": None},
         lambda checkpoint: {name: checkpoint[name] for name in ("kind", "parts", "strays", "owner")},
     ],
 )
-def test_a_checkpoint_that_cannot_be_trusted_is_discarded(
+def test_an_unusable_checkpoint_is_discarded(
     sandbox: Sandbox, tmp_path: Path, undisturbed: dict[str, bytes], spoil: Any
 ) -> None:
     break_off(sandbox, tmp_path / "x")
@@ -139,7 +136,7 @@ def test_a_checkpoint_that_cannot_be_trusted_is_discarded(
     assert files(tmp_path / "x") == undisturbed
 
 
-def test_a_checkpoint_without_one_of_its_parts_is_discarded(
+def test_a_checkpoint_with_a_missing_part_is_discarded(
     sandbox: Sandbox, tmp_path: Path, undisturbed: dict[str, bytes]
 ) -> None:
     break_off(sandbox, tmp_path / "x")
@@ -148,7 +145,7 @@ def test_a_checkpoint_without_one_of_its_parts_is_discarded(
     assert files(tmp_path / "x") == undisturbed
 
 
-def test_a_checkpoint_that_another_run_has_taken_up_is_its_own_from_then_on(
+def test_a_checkpoint_belongs_to_the_run_that_resumed_from_it(
     sandbox: Sandbox, tmp_path: Path, undisturbed: dict[str, bytes]
 ) -> None:
     break_off(sandbox, tmp_path / "x")
@@ -161,7 +158,9 @@ def test_a_checkpoint_that_another_run_has_taken_up_is_its_own_from_then_on(
     assert files(tmp_path / "x") == undisturbed
 
 
-def test_without_a_run_no_checkpoint_is_its_own(sandbox: Sandbox, tmp_path: Path, undisturbed: Any) -> None:
+def test_without_a_run_each_checkpoint_is_checked_against_the_list(
+    sandbox: Sandbox, tmp_path: Path, undisturbed: Any
+) -> None:
     sandbox.fail("401", operation=LIST, skip=5)
     with pytest.raises(errors.MiniMaxAuthError):
         export_to(str(tmp_path / "x"), part_rows=PART)
@@ -169,7 +168,7 @@ def test_without_a_run_no_checkpoint_is_its_own(sandbox: Sandbox, tmp_path: Path
     assert export_to(str(tmp_path / "x"), part_rows=PART)["images"] == IMAGES + 30
 
 
-def test_a_place_that_is_lost_does_not_keep_the_new_walk_from_being_saved(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_after_a_lost_position_the_new_walk_is_saved(sandbox: Sandbox, tmp_path: Path) -> None:
     old = sandbox.all_images()[-5]["createTime"] / 1000
     window = {"created_to": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(old)), "part_rows": 10}
     sandbox.reset(replace(sandbox.config, page_cap=10))
@@ -183,10 +182,10 @@ def test_a_place_that_is_lost_does_not_keep_the_new_walk_from_being_saved(sandbo
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda file: file.write_bytes(b"")], ids=["lost", "emptied"])
-def test_a_checkpoint_whose_files_are_spoilt_is_discarded(
+def test_a_checkpoint_with_damaged_files_is_discarded(
     sandbox: Sandbox, tmp_path: Path, spoil: Any, form: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As they may be after a loss of power."""
+    """As they may be after a power loss."""
     if form == "parquet":
         pytest.importorskip("pyarrow")
     sandbox.reset(replace(sandbox.config, images=160, page_cap=PAGE, media_pixels=16))
@@ -200,7 +199,7 @@ def test_a_checkpoint_whose_files_are_spoilt_is_discarded(
     export(tmp_path / "x", **options)
     assert "discarded: its files are not all there" in caplog.text
     assert files(tmp_path / "x") == files(tmp_path / "undisturbed")
-    assert sandbox.stats.count("GET /media/{name}") - fetched < 110, "what is whole is not fetched again"
+    assert sandbox.stats.count("GET /media/{name}") - fetched < 110, "complete files are not downloaded again"
 
 
 def written(folder: Path, form: str) -> set[str]:
@@ -229,7 +228,7 @@ def test_no_row_is_committed_before_its_file_is_safe(tmp_path: Path, monkeypatch
     assert events[-1] == "manifest.json"
 
 
-def test_a_place_that_the_service_has_forgotten_begins_anew(
+def test_a_lost_position_starts_the_export_from_scratch(
     sandbox: Sandbox, tmp_path: Path, undisturbed: dict[str, bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     break_off(sandbox, tmp_path / "x")
@@ -238,7 +237,7 @@ def test_a_place_that_the_service_has_forgotten_begins_anew(
     sandbox.fail("404", operation=LIST, times=1)
     export(tmp_path / "x")
     assert files(tmp_path / "x") == undisturbed
-    assert "begins anew" in caplog.text
+    assert "starts from scratch" in caplog.text
 
 
 def test_a_long_way_to_the_window_is_not_walked_twice(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -252,13 +251,13 @@ def test_a_long_way_to_the_window_is_not_walked_twice(sandbox: Sandbox, tmp_path
 # A storage that fails
 
 
-def test_a_full_disk_is_a_clear_error_and_the_next_try_goes_on(
+def test_a_full_disk_is_a_clear_error_and_the_next_attempt_resumes(
     sandbox: Sandbox, tmp_path: Path, undisturbed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = 0
-    real = base.Draft.write
+    real = Draft.write
 
-    def write(draft: base.Draft, body: bytes) -> int:
+    def write(draft: Draft, body: bytes) -> int:
         nonlocal written
         written += len(body)
         if written > 120_000:
@@ -266,8 +265,8 @@ def test_a_full_disk_is_a_clear_error_and_the_next_try_goes_on(
         return real(draft, body)
 
     with monkeypatch.context() as patch:
-        patch.setattr(base.Draft, "write", write)
-        with pytest.raises(errors.MiniMaxError, match=r"No space left on device.*after the last whole part") as raised:
+        patch.setattr(Draft, "write", write)
+        with pytest.raises(errors.MiniMaxError, match=r"No space left.*after the last complete part") as raised:
             export(tmp_path / "x")
     assert not isinstance(raised.value, errors.MiniMaxBadRequestError)
     left = files(tmp_path / "x")
@@ -278,7 +277,7 @@ def test_a_full_disk_is_a_clear_error_and_the_next_try_goes_on(
     assert files(tmp_path / "x") == undisturbed
 
 
-def test_a_permission_that_is_lost_half_way_is_a_clear_error(
+def test_a_permission_that_is_lost_midway_is_a_clear_error(
     sandbox: Sandbox, tmp_path: Path, undisturbed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, renamed = Path.replace, iter(range(100))
@@ -323,7 +322,7 @@ def test_an_old_manifest_never_stands_beside_new_parts(
     assert export(tmp_path / "x", "two")["images"] == IMAGES + 1
 
 
-def test_the_page_of_an_older_export_does_not_stand_beside_new_parts(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_the_page_of_an_older_export_never_stands_beside_new_parts(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, images=IMAGES, page_cap=PAGE))
     export(tmp_path, contact_sheet=True)
     sandbox.arrive(1)

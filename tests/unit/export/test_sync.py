@@ -1,4 +1,4 @@
-"""Mirrors: a sync costs what the news costs, and holds each image once, as it is now."""
+"""Mirrors: a sync costs what the new images cost, and holds each image once, as it is now."""
 
 from __future__ import annotations
 
@@ -13,16 +13,13 @@ from airflow_provider_minimax.api.errors import MiniMaxNotFoundError, MiniMaxUps
 from airflow_provider_minimax.export.formats import FORMATS
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.conftest import export_to
+from tests.unit.export.support import files
 
 LIST, READ = "GET /images/", "GET /images/{id}"
 
 
 def sync(folder: Path, **options: Any) -> dict[str, Any]:
     return export_to(str(folder), mode="sync", **options)
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -56,25 +53,25 @@ def test_ten_new_images_cost_one_page_however_many_there_are(sandbox: Sandbox, t
     assert summary["images"] == 3_010
     assert summary["parts"] == 2
     assert rows(tmp_path) == sandbox.all_images()
-    # The history is not touched.
+    # The history does not change.
     assert files(tmp_path)["images-00000.jsonl"] == parts["images-00000.jsonl"]
 
 
-def test_a_sync_without_news_changes_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_sync_without_new_images_changes_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
     sync(tmp_path)
     before = files(tmp_path)
     sync(tmp_path)
     assert files(tmp_path) == before
 
 
-def test_more_news_than_a_page_are_all_found(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_more_new_images_than_a_page_are_all_found(sandbox: Sandbox, tmp_path: Path) -> None:
     sync(tmp_path)
     sandbox.arrive(250)
     sync(tmp_path, part_rows=10_000)
     assert rows(tmp_path) == sandbox.all_images()
 
 
-def test_what_was_being_made_is_read_again_and_takes_its_place(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_an_unfinished_image_is_read_again_and_replaces_its_row(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, step_seconds=3600))
     made = sandbox.create_image("a paper boat", quantity=2)
     sync(tmp_path, part_rows=20, download_media=True)
@@ -88,7 +85,7 @@ def test_what_was_being_made_is_read_again_and_takes_its_place(sandbox: Sandbox,
     assert exported[made[0]]["statusLabel"] == "completed"
     assert (tmp_path / exported[made[0]]["mediaPath"]).is_file()
     assert exported[made[1]]["statusLabel"] == "pending"
-    # The part that was written anew took the old one's place.
+    # The rewritten part replaced the old one.
     assert sorted(path.name for path in tmp_path.glob("images-*")) == sorted(
         part["name"] for part in json.loads((tmp_path / "manifest.json").read_text())["parts"]
     )
@@ -100,7 +97,7 @@ def test_what_was_being_made_is_read_again_and_takes_its_place(sandbox: Sandbox,
     assert sandbox.stats.count(READ) == 3
 
 
-def test_an_image_that_was_left_out_while_it_was_being_made_comes_later(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_an_image_that_was_left_out_while_unfinished_is_added_later(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, step_seconds=3600))
     (made,) = sandbox.create_image("a paper boat")
     sync(tmp_path, statuses=["completed"])
@@ -111,7 +108,7 @@ def test_an_image_that_was_left_out_while_it_was_being_made_comes_later(sandbox:
     assert rows(tmp_path) == completed
 
 
-def test_a_row_that_is_not_meant_any_more_is_taken_away(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_row_that_is_no_longer_selected_is_removed(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, step_seconds=3600))
     first, second = sandbox.create_image("a paper boat", quantity=2)
     sync(tmp_path, statuses=["pending"])
@@ -124,14 +121,14 @@ def test_a_row_that_is_not_meant_any_more_is_taken_away(sandbox: Sandbox, tmp_pa
     assert rows(tmp_path) == []
 
 
-def test_other_parameters_make_the_mirror_anew(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_other_parameters_start_the_mirror_from_scratch(sandbox: Sandbox, tmp_path: Path) -> None:
     sync(tmp_path)
     sync(tmp_path, statuses=["completed"])
     export_to(str(tmp_path / "snapshot"), statuses=["completed"])
     assert rows(tmp_path) == rows(tmp_path / "snapshot")
 
 
-def test_a_sync_that_fails_leaves_the_old_mirror_whole(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_failed_sync_leaves_the_old_mirror_complete(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, images=40, page_cap=20))
     sync(tmp_path, part_rows=15)
     before = rows(tmp_path)
@@ -160,7 +157,7 @@ def test_the_newest_known_image_may_be_gone(sandbox: Sandbox, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("options", [{}, {"file_format": "parquet"}], ids=["jsonl", "parquet"])
-def test_a_step_on_the_way_is_mirrored_and_the_image_is_read_again(
+def test_a_change_of_status_is_mirrored_and_the_image_is_read_again(
     sandbox: Sandbox, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     if options:
@@ -175,7 +172,7 @@ def test_a_step_on_the_way_is_mirrored_and_the_image_is_read_again(
     assert {one["image_id"] for one in manifest(tmp_path / "x")["unfinished"]} == {made, other}
 
 
-def test_a_step_on_the_way_out_of_the_selection_and_into_it_is_mirrored(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_change_of_status_out_of_the_selection_and_into_it_is_mirrored(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, step_seconds=3600))
     one, other = sandbox.create_image("a paper boat", quantity=2)
     sandbox.finish(other, 1)
@@ -192,7 +189,7 @@ def test_a_step_on_the_way_out_of_the_selection_and_into_it_is_mirrored(sandbox:
     assert manifest(tmp_path)["images"] == 2
 
 
-def test_what_has_not_changed_is_not_written_anew(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_unchanged_parts_are_not_rewritten(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, step_seconds=3600))
     sandbox.create_image("a paper boat")
     sync(tmp_path)
@@ -203,9 +200,7 @@ def test_what_has_not_changed_is_not_written_anew(sandbox: Sandbox, tmp_path: Pa
 
 
 @pytest.mark.parametrize("status", ["404", "400"])
-def test_an_image_that_cannot_be_read_for_once_is_read_the_next_time(
-    sandbox: Sandbox, tmp_path: Path, status: str
-) -> None:
+def test_an_image_that_cannot_be_read_is_left_to_the_next_sync(sandbox: Sandbox, tmp_path: Path, status: str) -> None:
     sandbox.reset(replace(sandbox.config, step_seconds=3600))
     (made,) = sandbox.create_image("a paper boat")
     sync(tmp_path)
@@ -217,7 +212,7 @@ def test_an_image_that_cannot_be_read_for_once_is_read_the_next_time(
     assert manifest(tmp_path)["unfinished"] == []
 
 
-def test_files_that_could_not_be_fetched_are_fetched_later(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_files_that_could_not_be_downloaded_are_downloaded_later(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, media_pixels=16))
     media = {"download_media": True, "part_rows": 20}
     sandbox.fail("404", operation="GET /media/{name}", times=3)
@@ -233,20 +228,18 @@ def test_files_that_could_not_be_fetched_are_fetched_later(sandbox: Sandbox, tmp
     assert (healed["media_failed"], healed["media_files"]) == (0, snapshot["media_files"])
     assert rows(tmp_path / "x") == rows(tmp_path / "snapshot")
     assert set(files(tmp_path / "x")) >= {name for name in files(tmp_path / "snapshot") if name.startswith("media/")}
-    asked = sandbox.stats.count(READ)
+    read_before = sandbox.stats.count(READ)
     sync(tmp_path / "x", **media)
-    assert sandbox.stats.count(READ) == asked
+    assert sandbox.stats.count(READ) == read_before
 
 
-def test_an_old_failure_that_cannot_be_mended_fails_where_failures_are_to_fail(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_an_old_failure_that_lasts_fails_the_sync_unless_failures_are_skipped(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, media_pixels=16))
     sandbox.fail("404", operation="GET /media/{name}", times=1)
     sync(tmp_path, download_media=True, on_media_error="skip")
     before = files(tmp_path)
     sandbox.fail("404", operation="GET /media/{name}", times=1)
-    with pytest.raises(MiniMaxUpstreamError, match="cannot be fetched: answered 404"):
+    with pytest.raises(MiniMaxUpstreamError, match="cannot be fetched: status code 404"):
         sync(tmp_path, download_media=True)
     sandbox.fail("404", operation=READ, times=1)
     with pytest.raises(MiniMaxNotFoundError):

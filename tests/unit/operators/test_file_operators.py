@@ -155,7 +155,7 @@ def test_what_has_no_file_says_whether_there_will_be_one(sandbox: Sandbox, tmp_p
 def test_a_link_that_is_dead_names_the_id(sandbox: Sandbox, tmp_path: Path) -> None:
     picture, _ = finished(sandbox)
     sandbox.fail("404", "GET /media/{name}", times=0)
-    with pytest.raises(errors.MiniMaxUpstreamError, match=f"The file of {picture} was not fetched: answered 404"):
+    with pytest.raises(errors.MiniMaxUpstreamError, match=f"The file of {picture} was not fetched: status code 404"):
         download(picture, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

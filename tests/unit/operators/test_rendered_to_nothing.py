@@ -23,7 +23,7 @@ from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
-from airflow_provider_minimax.storage.base import folder_at
+from airflow_provider_minimax.storage.folders import folder_at
 from tests.unit.operators.support import Task
 
 IMAGE = "user:1-minimax:2-image:3"

@@ -1,4 +1,4 @@
-"""Finding the files of an image in a folder that may hold very many."""
+"""Names in a folder that may hold very many, found by prefix."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_minimax.storage.base import Storage, _ObjectStorage, storage_at
+from airflow_provider_minimax.storage.base import Storage
+from airflow_provider_minimax.storage.folders import storage_at
+from airflow_provider_minimax.storage.object_store import ObjectStorage
 
 FILES = ("12-a.png", "12-b.png", "123-a.png", "2-a.png", "ü", "12-deep/12-c.png")
 
 
 class Memory(MemoryFileSystem):
-    """A store of its own: the library's shares one among all."""
+    """A store of its own: instances of the library's share one."""
 
     cachable = False
 
@@ -35,29 +37,29 @@ class FindsByPrefix(Memory):
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "disk":
         return storage_at(ObjectStoragePath(str(tmp_path)))
-    return _ObjectStorage(SimpleNamespace(fs=request.param(), path="/exports"))  # type: ignore[arg-type]
+    return ObjectStorage(SimpleNamespace(fs=request.param(), path="/exports"))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("prefix", "found"), [("12-", {"12-a.png", "12-b.png"}), ("1-", set()), ("2-", {"2-a.png"})])
-def test_names_are_found_by_how_they_begin(storage: Storage, prefix: str, found: set[str]) -> None:
+def test_names_are_found_by_prefix(storage: Storage, prefix: str, found: set[str]) -> None:
     storage.prepare("media", "media/12-deep")
     for name in FILES:
-        storage.put(f"media/{name}", b"x")
+        storage.write(f"media/{name}", b"x")
     names = storage.names("media")
-    # A folder's name does no harm: it is none of a picture.
-    assert set(names.beginning_with(prefix)) - {"12-deep"} == found
+    # The name of a folder does no harm: it does not match those of pictures.
+    assert set(names.with_prefix(prefix)) - {"12-deep"} == found
     names.close()
 
 
-def test_nothing_is_found_where_nothing_is(storage: Storage) -> None:
+def test_nothing_is_found_in_a_missing_folder(storage: Storage) -> None:
     names = storage.names("media")
-    assert names.beginning_with("1") == []
+    assert names.with_prefix("1") == []
     names.close()
 
 
 def test_a_store_is_not_listed_for_a_few_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    storage = _ObjectStorage(SimpleNamespace(fs=FindsByPrefix(), path="/exports"))  # type: ignore[arg-type]
-    storage.put("media/12-a.png", b"x")
-    monkeypatch.setattr(_ObjectStorage, "files", None)
+    storage = ObjectStorage(SimpleNamespace(fs=FindsByPrefix(), path="/exports"))  # type: ignore[arg-type]
+    storage.write("media/12-a.png", b"x")
+    monkeypatch.setattr(ObjectStorage, "files", None)
     names = storage.names("media")
-    assert names.beginning_with("12-") == ["12-a.png"]
+    assert names.with_prefix("12-") == ["12-a.png"]

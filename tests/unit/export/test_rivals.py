@@ -1,7 +1,7 @@
-"""Two exports in one folder, the first of which is held up before each of its changes: a manifest stands for a whole.
+"""Two exports in one folder, the first of which is paused before each of its changes: no manifest is incomplete.
 
-The second one runs from its beginning to its end meanwhile, as a retry of a task whose machine was forgotten does. On
-a local disk the first is held up before it locks the folder; on a store each request that changes something is late.
+The second one runs from start to end meanwhile, as the retry of a task whose worker was lost does. On a local disk the
+first is paused before it locks the folder; on a store each request that changes something is late.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.options import Plan
 from airflow_provider_minimax.export.ownership import TakenOverError
 from airflow_provider_minimax.sandbox import Sandbox
-from airflow_provider_minimax.storage.base import Storage, storage_at
+from airflow_provider_minimax.storage.base import Storage
+from airflow_provider_minimax.storage.folders import storage_at
 
 HISTORY_END = 1_750_000_000_000
 
@@ -38,14 +39,14 @@ def _pages(sandbox: Sandbox) -> None:
 
 
 class Gate:
-    """Holds an export up before its so many-th change; the export runs in a thread of this name."""
+    """Pauses an export before its nth change; the export runs in a thread of this name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.close(-1)
 
     def close(self, number: int, file: str = "") -> None:
-        """Hold it up before its so many-th change of this file, or of any."""
+        """Pause it before its nth change of this file, or of any."""
         self.number, self.file = number, file
         self.is_there, self.go = threading.Event(), threading.Event()
 
@@ -75,7 +76,7 @@ def gates(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Gate, Gate]]:
     # Airflow itself knows no such storage.
     attach("memory", fs=MemoryFileSystem())
     local = type(storage_at(ObjectStoragePath("/")))
-    monkeypatch.setattr(local, "exclusively", gated(gates, local.exclusively, lambda *_: True))
+    monkeypatch.setattr(local, "lock", gated(gates, local.lock, lambda *_: True))
     opens = gated(gates, MemoryFileSystem.open, lambda fs, path, mode="rb", **_: mode != "rb")
     monkeypatch.setattr(MemoryFileSystem, "open", opens)
     monkeypatch.setattr(MemoryFileSystem, "cp_file", gated(gates, MemoryFileSystem.cp_file, lambda *_, **__: True))
@@ -89,8 +90,8 @@ def export(sandbox: Sandbox, folder: str, run: str, **plan: Any) -> dict[str, An
 
 
 @contextmanager
-def held_up(gate: Gate, *args: Any, **plan: Any) -> Iterator[Any]:
-    """An export that is held up, or has ended before it came to that; it goes on at the end."""
+def paused(gate: Gate, *args: Any, **plan: Any) -> Iterator[Any]:
+    """An export that is paused, or has ended before that; it continues at the end."""
     with ThreadPoolExecutor(1, gate.name) as pool:
         running = pool.submit(export, *args, **plan)
         running.add_done_callback(lambda _: gate.is_there.set())
@@ -101,10 +102,10 @@ def held_up(gate: Gate, *args: Any, **plan: Any) -> Iterator[Any]:
             gate.go.set()
 
 
-def check_whole(folder: str) -> dict[str, Any] | None:
-    """Return the manifest, after a look at everything that it stands for; None where there is none."""
+def check_complete(folder: str) -> dict[str, Any] | None:
+    """Return the manifest after a check of all its files; None where it is missing."""
     storage = storage_at(ObjectStoragePath(folder))
-    body = storage.get("manifest.json")
+    body = storage.read("manifest.json")
     if body is None:
         return None
     manifest: dict[str, Any] = json.loads(body)
@@ -113,12 +114,12 @@ def check_whole(folder: str) -> dict[str, Any] | None:
     assert len(set(ids)) == len(ids) == manifest["images"]
     for row in rows:
         if row.get("mediaPath"):
-            assert storage.measure(row["mediaPath"]) == (row["mediaBytes"], row["mediaSha256"])
+            assert storage.size_and_hash(row["mediaPath"]) == (row["mediaBytes"], row["mediaSha256"])
     return manifest
 
 
 def rows_of(storage: Storage, part: dict[str, Any]) -> list[Any]:
-    body = storage.get(part["name"])
+    body = storage.read(part["name"])
     assert body is not None, f"{part['name']} is not there"
     assert hashlib.sha256(body).hexdigest() == part["sha256"]
     return [json.loads(line) for line in body.splitlines()]
@@ -133,10 +134,10 @@ SYNC = {"sync": True, "part_rows": 8}
 @pytest.mark.parametrize(
     "plan", [SNAPSHOT, SYNC, SYNC | {"download_media": True}], ids=["snapshot", "sync", "sync, media"]
 )
-def test_whoever_sees_a_manifest_sees_a_whole_export(
+def test_a_manifest_always_stands_for_a_complete_export(
     sandbox: Sandbox, tmp_path: Any, gates: tuple[Gate, Gate], plan: dict[str, Any], run: str, place: str
 ) -> None:
-    """Before each change: at once, when the late one goes on, and after one more export."""
+    """Before each change: at once, when the late one continues, and after one more export."""
     for number in itertools.count():
         sandbox.reset(replace(sandbox.config))
         folder = f"{tmp_path}/{number}" if place == "local" else f"memory://exports/{number}"
@@ -144,27 +145,27 @@ def test_whoever_sees_a_manifest_sees_a_whole_export(
             export(sandbox, folder, "zero", **plan)
             sandbox.arrive(10)
         gates[0].close(number)
-        with held_up(gates[0], sandbox, folder, "one", **plan) as early:
+        with paused(gates[0], sandbox, folder, "one", **plan) as early:
             if early.done():
                 break
             if run == "two":
                 sandbox.arrive(7)
             images = export(sandbox, folder, run, **plan)["images"]
-            after = check_whole(folder)
+            after = check_complete(folder)
             assert after is not None
             assert after["images"] == images == len(sandbox.all_images())
         with pytest.raises(TakenOverError):
             early.result()
-        assert check_whole(folder) == after
+        assert check_complete(folder) == after
         sandbox.arrive(1)
         assert export(sandbox, folder, "three", **plan)["images"] == images + 1
-        check_whole(folder)
+        check_complete(folder)
     assert early.result()["images"] == len(sandbox.all_images())
     assert number > 6
 
 
-def test_a_late_part_takes_the_place_of_no_other_one(sandbox: Sandbox, gates: tuple[Gate, Gate]) -> None:
-    """It arrives when the other export has taken the folder over, and is anywhere on its way."""
+def test_a_late_upload_of_a_part_replaces_no_other_one(sandbox: Sandbox, gates: tuple[Gate, Gate]) -> None:
+    """It arrives when the other export has taken the folder over, at any point of that export."""
     early_gate, late_gate = gates
     for number in itertools.count(1):
         sandbox.reset(replace(sandbox.config))
@@ -172,15 +173,15 @@ def test_a_late_part_takes_the_place_of_no_other_one(sandbox: Sandbox, gates: tu
         early_gate.close(0, "images-00001")
         late_gate.close(number)
         with ExitStack() as later:
-            with held_up(early_gate, sandbox, folder, "one", part_rows=20) as early:
+            with paused(early_gate, sandbox, folder, "one", part_rows=20) as early:
                 assert not early.done()
                 sandbox.arrive(7)
-                late = later.enter_context(held_up(late_gate, sandbox, folder, "two", part_rows=20))
+                late = later.enter_context(paused(late_gate, sandbox, folder, "two", part_rows=20))
                 is_last = late.done()
             with pytest.raises(TakenOverError):
                 early.result()
         assert late.result()["images"] == 67
-        after = check_whole(folder)
+        after = check_complete(folder)
         assert after is not None
         assert after["images"] == 67
         if is_last:

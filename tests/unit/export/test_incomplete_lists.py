@@ -17,6 +17,7 @@ from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.operators.images import MiniMaxListImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.conftest import export_to
+from tests.unit.export.support import files
 
 LIST = "GET /images/"
 HISTORY_END = 1_750_000_000_000
@@ -27,13 +28,9 @@ def _pages(sandbox: Sandbox) -> None:
     sandbox.reset(replace(sandbox.config, history_end=HISTORY_END, images=200, page_cap=20))
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 @pytest.mark.parametrize("cursor", ["exclusive", "inclusive"])
 @pytest.mark.parametrize("number", [1, 3, 9])
-def test_an_empty_page_within_the_list_loses_nothing(
+def test_an_empty_page_within_the_list_loses_no_image(
     sandbox: Sandbox, tmp_path: Path, number: int, cursor: Any
 ) -> None:
     export_to(str(tmp_path / "undisturbed"), part_rows=30)
@@ -43,9 +40,7 @@ def test_an_empty_page_within_the_list_loses_nothing(
     assert files(tmp_path / "x") == files(tmp_path / "undisturbed")
 
 
-def test_a_service_that_sends_empty_pages_for_a_while_is_an_error_and_the_next_try_goes_on(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_empty_pages_for_a_while_are_an_error_and_the_next_attempt_resumes(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.fail("empty-page", operation=LIST, skip=5, times=20)
     with pytest.raises(MiniMaxUpstreamError, match="no images beyond it"):
         export_to(str(tmp_path), part_rows=30)
@@ -57,21 +52,19 @@ def test_a_service_that_sends_empty_pages_for_a_while_is_an_error_and_the_next_t
 
 
 @pytest.mark.parametrize("mode", ["snapshot", "sync"])
-def test_an_empty_first_page_leaves_an_older_export_as_it_is(sandbox: Sandbox, tmp_path: Path, mode: str) -> None:
+def test_an_empty_first_page_does_not_replace_an_older_export(sandbox: Sandbox, tmp_path: Path, mode: str) -> None:
     export_to(str(tmp_path), mode=mode)
     before = files(tmp_path)
     sandbox.fail("empty-page", operation=LIST, times=2)
     with pytest.raises(MiniMaxUpstreamError, match="retry"):
         export_to(str(tmp_path), mode=mode)
     assert files(tmp_path) == before
-    # A page that was empty for a moment is asked for again.
+    # A page that was empty for a moment is requested again.
     sandbox.fail("empty-page", operation=LIST)
     assert export_to(str(tmp_path), mode=mode)["images"] == 200
 
 
-def test_an_empty_first_page_that_the_count_speaks_against_is_no_empty_account(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_an_empty_first_page_with_a_total_above_zero_is_no_empty_account(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, images=20))
     sandbox.fail("empty-page", operation=LIST, times=2)
     with pytest.raises(MiniMaxShortListError, match="the service counts 20"):
@@ -81,9 +74,7 @@ def test_an_empty_first_page_that_the_count_speaks_against_is_no_empty_account(
     assert export_to(str(tmp_path))["images"] == 0
 
 
-def test_a_total_that_counts_deleted_images_does_not_keep_an_export_from_its_end(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_a_total_that_counts_deleted_images_does_not_fail_an_export(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, total_counts="made"))
     for image in sandbox.all_images()[10:15]:
         delete(sandbox, image["imageId"])
@@ -101,13 +92,13 @@ class Listing:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.page: dict[str, Any] = {}
-        self.asked = 0
+        self.requests = 0
         monkeypatch.setattr(Transport, "send", self._send)
         # The pause before a second look.
         monkeypatch.setattr(MiniMaxClient, "__init__", partialmethod(MiniMaxClient.__init__, sleep=lambda _: None))
 
     def _send(self, call: Call) -> dict[str, Any]:
-        self.asked += 1
+        self.requests += 1
         assert call.path == "/images/"
         return self.page
 
@@ -130,7 +121,7 @@ def test_a_list_that_ends_before_its_total_is_neither_exported_nor_listed(
     listing.page = page(count, total=total)
     with pytest.raises(MiniMaxShortListError, match=rf"ends after {count}, .*4,135"):
         export_to(str(tmp_path))
-    assert listing.asked > 1
+    assert listing.requests > 1
     assert "manifest.json" not in files(tmp_path)
     for on_empty in ("return", "skip", "fail"):
         with pytest.raises(MiniMaxShortListError):
@@ -148,16 +139,16 @@ def listed(**options: Any) -> list[Any]:
     return found
 
 
-def test_a_list_that_holds_what_is_asked_for_need_not_be_whole(listing: Listing) -> None:
+def test_a_short_list_that_holds_the_requested_images_is_enough(listing: Listing) -> None:
     listing.page = page(100, total=4135)
     assert len(listed(limit=100)) == 100
     assert len(list(MiniMaxHook().iter_images(max_images=100))) == 100
-    assert listing.asked == 2
+    assert listing.requests == 2
 
 
 @pytest.mark.parametrize("mode", ["snapshot", "sync"])
 @pytest.mark.parametrize("says", [{}, {"total": None}, {"total": 5}, {"total": 5.0}, {"total": "5"}, {"total": "many"}])
-def test_an_empty_list_takes_the_place_of_images_only_where_it_is_certain(
+def test_an_empty_list_replaces_images_only_if_the_total_confirms_it(
     listing: Listing, tmp_path: Path, says: dict[str, Any], mode: str
 ) -> None:
     listing.page = page(5, total=5)
@@ -190,14 +181,14 @@ def delete(sandbox: Sandbox, image_id: str) -> None:
     requests.delete(f"{sandbox.base_url}/images/{image_id}", headers=headers, timeout=10).raise_for_status()
 
 
-def test_an_empty_page_within_the_news_of_a_sync_loses_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_an_empty_page_within_the_new_images_of_a_sync_loses_no_image(sandbox: Sandbox, tmp_path: Path) -> None:
     export_to(str(tmp_path), mode="sync")
     sandbox.arrive(70)
     sandbox.fail("empty-page", operation=LIST, skip=2)
     assert export_to(str(tmp_path), mode="sync")["images"] == 270
 
 
-def test_a_sync_that_meets_nothing_it_knows_leaves_the_mirror_as_it_is(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_sync_that_meets_no_known_image_does_not_change_the_mirror(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, images=30))
     export_to(str(tmp_path), mode="sync")
     before = files(tmp_path)

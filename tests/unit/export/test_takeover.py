@@ -1,4 +1,4 @@
-"""Several exports in one folder, and one folder under several connections: nothing is mixed."""
+"""Taking over a folder: of several exports in it one continues, and images of several connections do not mix."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.options import Plan
 from airflow_provider_minimax.export.ownership import TakenOverError
 from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig
-from airflow_provider_minimax.storage.base import storage_at
+from airflow_provider_minimax.storage.folders import storage_at
+from tests.unit.export.support import files
 
 LIST = "GET /images/"
 HISTORY_END = 1_750_000_000_000
@@ -37,7 +38,7 @@ def _pages(sandbox: Sandbox) -> None:
 
 
 class Pause:
-    """Where an export stops for a while, as one does that its machine has forgotten."""
+    """Pauses an export, as a worker does that Airflow has lost."""
 
     def __init__(self) -> None:
         self.is_there, self.go = threading.Event(), threading.Event()
@@ -75,11 +76,11 @@ class PausedInTheEnd(MiniMaxClient):
 
 @pytest.fixture
 def pause_before_change(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], Pause]:
-    """Let the export of a run stop before it changes the folder for the so many-th time."""
+    """Pause the export of a run before its nth change of the folder."""
     pauses: dict[str, tuple[int, Pause]] = {}
     changes = Counter[str]()
     local = type(storage_at(ObjectStoragePath("/")))
-    exclusively = local.exclusively
+    lock = local.lock
 
     def paused(storage: Any) -> Any:
         name = threading.current_thread().name.rpartition("_")[0]
@@ -87,14 +88,14 @@ def pause_before_change(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int],
         changes[name] += 1
         if pause is not None and changes[name] == number:
             pause.wait()
-        return exclusively(storage)
+        return lock(storage)
 
-    def order(name: str, number: int) -> Pause:
+    def pause_at(name: str, number: int) -> Pause:
         pauses[name] = number, Pause()
         return pauses[name][1]
 
-    monkeypatch.setattr(local, "exclusively", paused)
-    return order
+    monkeypatch.setattr(local, "lock", paused)
+    return pause_at
 
 
 def export(
@@ -107,7 +108,7 @@ def export(
 
 @contextmanager
 def paused_export(name: str, pause: Pause, *args: Any, **plan: Any) -> Iterator[Future[dict[str, Any]]]:
-    """An export that has come to its pause; it goes on at the end."""
+    """An export that has reached its pause; it continues at the end."""
     with ThreadPoolExecutor(1, name) as pool:
         running = pool.submit(export, *args, **plan)
         assert pause.is_there.wait(30), running.result(1)
@@ -115,10 +116,6 @@ def paused_export(name: str, pause: Pause, *args: Any, **plan: Any) -> Iterator[
             yield running
         finally:
             pause.go.set()
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 MEDIA = {"download_media": True, "contact_sheet": True, "max_images": 100}
@@ -130,10 +127,10 @@ MEDIA = {"download_media": True, "contact_sheet": True, "max_images": 100}
     ids=["first part", "checkpoint", "checkpoint, media", "last part, sync", "manifest"],
 )
 @pytest.mark.parametrize("run", ["one", "two"])
-def test_of_two_exports_in_a_folder_the_later_one_goes_on_and_the_earlier_one_stops(
+def test_of_two_exports_in_a_folder_the_later_one_takes_over_and_the_earlier_one_stops(
     sandbox: Sandbox, tmp_path: Path, pause_before_change: Any, change: int, run: str, plan: dict[str, Any]
 ) -> None:
-    """Also where the later one is the next try of the same task instance, and the first has been given up."""
+    """Also if the later one is the next attempt of the same task instance, whose first one Airflow has lost."""
     pause = pause_before_change("early", change)
     with paused_export("early", pause, sandbox, tmp_path / "x", "one", **plan) as early:
         if run == "two":
@@ -147,7 +144,7 @@ def test_of_two_exports_in_a_folder_the_later_one_goes_on_and_the_earlier_one_st
     assert after == files(tmp_path / "alone")
 
 
-def test_an_export_whose_rival_has_not_ended_leaves_it_alone(
+def test_an_export_that_has_lost_the_folder_does_not_disturb_its_rival(
     sandbox: Sandbox, tmp_path: Path, pause_before_change: Any
 ) -> None:
     with contextlib.ExitStack() as later:
@@ -162,7 +159,7 @@ def test_an_export_whose_rival_has_not_ended_leaves_it_alone(
     assert files(tmp_path / "x") == files(tmp_path / "alone")
 
 
-def test_of_two_syncs_that_add_to_the_same_mirror_the_earlier_one_stops(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_of_two_syncs_of_the_same_mirror_the_earlier_one_stops(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, step_seconds=3600))
     sandbox.create_image("a paper boat")
     export(sandbox, tmp_path, "zero", sync=True)
@@ -177,9 +174,7 @@ def test_of_two_syncs_that_add_to_the_same_mirror_the_earlier_one_stops(sandbox:
     assert files(tmp_path) == after
 
 
-def test_what_was_changed_between_a_look_and_the_first_touch_is_not_built_upon(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_a_folder_that_changed_after_its_inspection_is_not_taken_over(sandbox: Sandbox, tmp_path: Path) -> None:
     export(sandbox, tmp_path, "zero", sync=True)
     client = PausedAtFirst(Settings(sandbox.token, sandbox.base_url))
     with paused_export("early", client.pause, sandbox, tmp_path, "one", client, sync=True) as early:
@@ -191,7 +186,7 @@ def test_what_was_changed_between_a_look_and_the_first_touch_is_not_built_upon(
     assert files(tmp_path) == after
 
 
-def test_a_part_that_was_changed_before_the_end_leaves_no_manifest(
+def test_a_part_that_was_changed_during_the_export_prevents_the_manifest(
     sandbox: Sandbox, tmp_path: Path, pause_before_change: Any
 ) -> None:
     with paused_export("early", pause_before_change("early", 22), sandbox, tmp_path, "one") as early:
@@ -210,7 +205,7 @@ def test_a_part_that_was_changed_before_the_end_leaves_no_manifest(
 
 
 @pytest.mark.parametrize("number", [0, 6])
-def test_a_mirror_without_one_of_its_parts_is_made_anew(
+def test_a_mirror_with_a_missing_part_starts_from_scratch(
     sandbox: Sandbox, tmp_path: Path, number: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     export(sandbox, tmp_path / "x", "one", sync=True)
@@ -232,14 +227,14 @@ def other(sandbox: Sandbox) -> Iterator[Sandbox]:
         yield other
 
 
-def test_the_manifest_says_whose_images_it_holds_and_not_the_token(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_the_manifest_names_the_user_and_not_the_token(sandbox: Sandbox, tmp_path: Path) -> None:
     export(sandbox, tmp_path, "one")
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert (manifest["service"], manifest["user"]) == (sandbox.base_url, "1000")
     assert all(sandbox.token.encode() not in body for body in files(tmp_path).values())
 
 
-def test_a_mirror_is_not_continued_over_another_connection(sandbox: Sandbox, other: Sandbox, tmp_path: Path) -> None:
+def test_a_sync_over_another_connection_starts_from_scratch(sandbox: Sandbox, other: Sandbox, tmp_path: Path) -> None:
     export(sandbox, tmp_path / "x", "one", sync=True)
     other.arrive(5)
     export(other, tmp_path / "x", "two", sync=True)
@@ -247,9 +242,7 @@ def test_a_mirror_is_not_continued_over_another_connection(sandbox: Sandbox, oth
     assert files(tmp_path / "x") == files(tmp_path / "alone")
 
 
-def test_a_checkpoint_is_not_continued_over_another_connection(
-    sandbox: Sandbox, other: Sandbox, tmp_path: Path
-) -> None:
+def test_an_export_over_another_connection_does_not_resume(sandbox: Sandbox, other: Sandbox, tmp_path: Path) -> None:
     sandbox.fail("401", operation=LIST, skip=5)
     with pytest.raises(MiniMaxAuthError):
         export(sandbox, tmp_path / "x", "one")
@@ -258,7 +251,7 @@ def test_a_checkpoint_is_not_continued_over_another_connection(
     assert files(tmp_path / "x") == files(tmp_path / "alone")
 
 
-def test_a_mirror_takes_no_images_of_another_account_of_the_same_user(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_mirror_refuses_images_of_another_account_of_the_same_user(sandbox: Sandbox, tmp_path: Path) -> None:
     """Without an account in the task the service chooses, and what it has may change."""
     sandbox.reset(replace(sandbox.config, accounts=2))
     first, second = sandbox.accounts

@@ -1,0 +1,166 @@
+"""The manifest: what a complete export consists of. It is written last, so whoever sees it sees a complete export."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.jobs import created_at
+from airflow_provider_minimax.api.pagination import Image, image_key
+from airflow_provider_minimax.api.serialization import dumps
+from airflow_provider_minimax.export.parts import Part
+from airflow_provider_minimax.storage.base import Storage
+
+MANIFEST: Final = "manifest.json"
+#: Marks a manifest as one of ours; another file of this name is not overwritten.
+_KIND: Final = "airflow-provider-minimax/images"
+
+
+class MediaFailure(msgspec.Struct, frozen=True):
+    """A file that could not be downloaded."""
+
+    image_id: str
+    reason: str
+
+
+class Unfinished(msgspec.Struct, frozen=True):
+    """An image that the next sync reads again: it was not final, or its file could not be downloaded.
+
+    :param part: holds its row; None where the selection left it out.
+    :param seen: the fingerprint of the image when it was read.
+    """
+
+    image_id: str
+    part: str | None
+    seen: str
+
+    @classmethod
+    def of(cls, image: Image, part: str | None) -> Unfinished:
+        """Return what the manifest keeps of an image."""
+        return cls(image_key(image) or "", part, fingerprint(image))
+
+
+def fingerprint(image: Image) -> str:
+    """Return a hash that shows whether the service sends something else for an image later."""
+    return hashlib.sha256(dumps(image)).hexdigest()[:16]
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The first page of the list when the export began, by which a later sync recognises known images.
+
+    ``newest`` and ``oldest`` are times of creation.
+    """
+
+    keys: tuple[str, ...] = ()
+    newest: int = 0
+    oldest: int = 0
+
+    @classmethod
+    def of(cls, images: list[Image]) -> Head:
+        """Return what the manifest keeps of a first page."""
+        times = [created for image in images if (created := created_at(image)) is not None]
+        keys = tuple(key for image in images if (key := image_key(image)) is not None)
+        return cls(keys, max(times, default=0), min(times, default=0))
+
+
+class Contents(msgspec.Struct):
+    """What an export contains so far."""
+
+    images: int = 0
+    newest_image_id: str | None = None
+    oldest_image_id: str | None = None
+    media_files: int = 0
+    media_bytes: int = 0
+    media_failed: list[MediaFailure] = []
+    unfinished: list[Unfinished] = []
+
+
+class Manifest(msgspec.Struct):
+    """A complete export.
+
+    Nothing in it depends on when or how often the export ran: the same images give the same bytes.
+
+    :param plan: the parameters that shape the files.
+    :param head: by which a sync recognises known images.
+    :param parts: newest images first.
+    """
+
+    plan: dict[str, Any]
+    contents: Contents
+    head: Head
+    parts: list[Part]
+
+    def encode(self) -> bytes:
+        """Return the file."""
+        document = {
+            "kind": _KIND,
+            "version": 1,
+            **self.plan,
+            **msgspec.to_builtins(self.contents),
+            "head": msgspec.to_builtins(self.head),
+            "parts": msgspec.to_builtins(self.parts),
+        }
+        return (json.dumps(document, indent=2) + "\n").encode()
+
+
+class StoredManifest(NamedTuple):
+    """The manifest of a folder.
+
+    ``manifest`` is None where it is ours and a sync cannot add to it; ``parts`` are known nevertheless.
+    """
+
+    sha256: str
+    manifest: Manifest | None
+    parts: list[Part]
+
+
+def load_manifest(storage: Storage, body: bytes | None) -> StoredManifest | None:
+    """Return the manifest of a folder; None where it is missing.
+
+    :raises MiniMaxBadRequestError: the file is foreign.
+    """
+    if body is None:
+        return None
+    document = load_document(storage, MANIFEST, body, _KIND, "the manifest of an image export")
+    try:
+        parts = msgspec.convert(document.get("parts", []), list[Part])
+    except msgspec.ValidationError:
+        parts = []
+    return StoredManifest(hashlib.sha256(body).hexdigest(), _manifest(document), parts)
+
+
+def _manifest(document: dict[str, Any]) -> Manifest | None:
+    del document["kind"]
+    if document.pop("version", None) != 1:
+        return None
+    try:
+        contents, head, parts = (
+            msgspec.convert({name: document.pop(name) for name in Contents.__struct_fields__}, Contents),
+            msgspec.convert(document.pop("head"), Head),
+            msgspec.convert(document.pop("parts"), list[Part]),
+        )
+    except (KeyError, msgspec.ValidationError):
+        return None
+    return Manifest(document, contents, head, parts)
+
+
+def load_document(storage: Storage, name: str, body: bytes, kind: str, description: str) -> dict[str, Any]:
+    """Return a JSON file of ours.
+
+    :param kind: the mark that makes it ours.
+    :param description: what it should be, for the error.
+    :raises MiniMaxBadRequestError: the file is foreign.
+    """
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or document.get("kind") != kind:
+        raise MiniMaxBadRequestError(
+            f"{storage.url(name)} is not {description}. Nothing was changed. Choose another output_path, or remove it."
+        )
+    return document

@@ -1,0 +1,177 @@
+"""The end of a sync: the new images and the existing export become one manifest.
+
+An image that was not final last time, or lacks its file, is read again. Its row goes into a rewritten part if it has
+changed; otherwise it waits for the next sync.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxNotFoundError
+from airflow_provider_minimax.api.jobs import is_final
+from airflow_provider_minimax.api.pagination import Image, image_key
+from airflow_provider_minimax.export.manifest import Contents, Manifest, Unfinished, fingerprint
+from airflow_provider_minimax.export.media_rows import Entry, MediaSource, finish_download, start_download
+from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.parts import Part, PartWriter, next_number, read_rows
+from airflow_provider_minimax.storage.base import Draft, Storage
+from airflow_provider_minimax.storage.errors import storage_errors
+
+log = logging.getLogger(__name__)
+
+_BATCH: Final = 500
+
+
+def merge(
+    base: Manifest,
+    fresh: Manifest,
+    plan: Plan,
+    storage: Storage,
+    media: MediaSource | None,
+    read_image: Callable[[str], Image],
+    commit: Callable[[Draft, Part], None],
+    check: Callable[[], None],
+) -> Manifest:
+    """Return the manifest of the existing export together with its new images.
+
+    :param fresh: the new images.
+    :param read_image: reads an image again.
+    :param commit: makes a draft appear as a part.
+    :param check: called every now and then; if it raises, the merge ends.
+    """
+    refresh = _Refresh(base, plan, media, check)
+    refresh.read(read_image)
+    number = next_number([*fresh.parts, *base.parts])
+    writer = PartWriter(storage, plan.format, plan.columns, number, commit)
+    try:
+        late = refresh.write_rowless(writer)
+        rewritten = [refresh.rewrite(part, writer, storage) for part in base.parts]
+    finally:
+        writer.abort()
+    parts = [*fresh.parts, *late, *(part for part in rewritten if part is not None)]
+    old, new, more = base.contents, fresh.contents, refresh.contents
+    contents = Contents(
+        images=sum(part.images for part in parts),
+        newest_image_id=_newest_id(parts, base, fresh, plan, storage),
+        oldest_image_id=_oldest_id(parts, base, fresh, plan, storage),
+        media_files=old.media_files + new.media_files + more.media_files,
+        media_bytes=old.media_bytes + new.media_bytes + more.media_bytes,
+        media_failed=[*new.media_failed, *more.media_failed],
+        unfinished=[*new.unfinished, *more.unfinished],
+    )
+    return Manifest(base.plan, contents, fresh.head, parts)
+
+
+def _newest_id(parts: list[Part], base: Manifest, fresh: Manifest, plan: Plan, storage: Storage) -> str | None:
+    """Return the id in the first row, which is read where its part was rewritten."""
+    for manifest in (fresh, base):
+        if parts[:1] == manifest.parts[:1]:
+            return manifest.contents.newest_image_id
+    with storage_errors(storage.folder):
+        return image_key(next(read_rows(storage, plan.format, parts[:1], None)))
+
+
+def _oldest_id(parts: list[Part], base: Manifest, fresh: Manifest, plan: Plan, storage: Storage) -> str | None:
+    """Return the id in the last row, likewise."""
+    for manifest in (base, fresh):
+        if parts[-1:] == manifest.parts[-1:]:
+            return manifest.contents.oldest_image_id
+    with storage_errors(storage.folder):
+        return image_key(deque(read_rows(storage, plan.format, parts[-1:], None), maxlen=1)[0])
+
+
+class _Refresh:
+    """The images that a sync reads again.
+
+    ``contents`` counts what they change, and holds those that the next sync reads again.
+    """
+
+    def __init__(self, base: Manifest, plan: Plan, media: MediaSource | None, check: Callable[[], None]) -> None:
+        self._check = check
+        self._pending = base.contents.unfinished
+        self._failures = {failure.image_id: failure for failure in base.contents.media_failed}
+        self._plan = plan
+        self._media = media
+        self._changed: dict[str, Entry] = {}
+        self.contents = Contents()
+
+    def read(self, read_image: Callable[[str], Image]) -> None:
+        """Read them, and remember those that have changed or have their file now."""
+        read = []
+        for one in self._pending:
+            self._check()
+            try:
+                image = read_image(one.image_id)
+            except (MiniMaxNotFoundError, MiniMaxBadRequestError) as error:
+                if one.image_id in self._failures and not self._plan.skip_bad_media:
+                    raise
+                log.warning("Image %s cannot be read again; its row stays as it is. %s", one.image_id, error)
+                self._postpone(one)
+                continue
+            entry = Entry(image, image if self._plan.selection.accepts(image) else None)
+            read.append((one, entry, start_download(entry, self._media) if self._media is not None else None))
+        for one, entry, download in read:
+            if self._media is not None:
+                entry = finish_download(entry, download, skip=self._plan.skip_bad_media, check=self._check)
+            if entry.saved is None and one.seen == fingerprint(entry.image):
+                self._postpone(one)
+            else:
+                self._changed[one.image_id] = entry
+
+    def _postpone(self, one: Unfinished) -> None:
+        """Leave an image to the next sync."""
+        self.contents.unfinished.append(one)
+        if one.image_id in self._failures:
+            self.contents.media_failed.append(self._failures[one.image_id])
+
+    def write_rowless(self, writer: PartWriter) -> list[Part]:
+        """Write the images that had no row until now."""
+        for one in self._pending:
+            entry = self._changed.get(one.image_id)
+            if one.part is None and entry is not None:
+                self._write(entry, writer)
+        return [writer.finish()] if writer.rows else []
+
+    def rewrite(self, part: Part, writer: PartWriter, storage: Storage) -> Part | None:
+        """Return a part with its rows as they are now; None where none is left."""
+        changed = {
+            one.image_id: self._changed[one.image_id]
+            for one in self._pending
+            if one.part == part.name and one.image_id in self._changed
+        }
+        if not changed:
+            return part
+        name = writer.name
+        with storage_errors(storage.folder):
+            for row in read_rows(storage, self._plan.format, [part], None):
+                entry = changed.get(image_key(row) or "")
+                if entry is None:
+                    writer.add(row)
+                else:
+                    self._write(entry, writer)
+                if writer.rows % _BATCH == 0:
+                    self._check()
+                    writer.flush()
+        self.contents.unfinished = [
+            Unfinished(one.image_id, name, one.seen) if one.part == part.name else one
+            for one in self.contents.unfinished
+        ]
+        return writer.finish() if writer.rows else None
+
+    def _write(self, entry: Entry, writer: PartWriter) -> None:
+        """Write a row if it is selected, and count what it changes."""
+        contents = self.contents
+        if entry.failure is not None or not is_final(entry.image):
+            contents.unfinished.append(Unfinished.of(entry.image, None if entry.row is None else writer.name))
+        if entry.row is None:
+            return
+        writer.add(entry.row)
+        if entry.saved is not None:
+            contents.media_files += 1
+            contents.media_bytes += entry.saved.bytes
+        if entry.failure is not None:
+            contents.media_failed.append(entry.failure)

@@ -1,0 +1,73 @@
+"""The end of an export: the last check of its parts, its contact sheet, and its summary."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_minimax.api.errors import MiniMaxError
+from airflow_provider_minimax.export import contact_sheet
+from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, load_manifest
+from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.parts import first_damaged
+from airflow_provider_minimax.storage.base import Storage
+
+log = logging.getLogger(__name__)
+
+
+def check_parts(storage: Storage, manifest: Manifest, etags: Mapping[str, str]) -> None:
+    """Check that the parts exist as they were written, and that the manifest replaces no foreign file.
+
+    :param etags: of the parts when they were committed, where the storage has such.
+    :raises MiniMaxError: a part has changed.
+    """
+    load_manifest(storage, storage.read(MANIFEST))
+    files = {file.name: file for file in storage.files()}
+    name = first_damaged(manifest.parts, {file.name: file.size for file in files.values()})
+    if name is None:
+        names = (part.name for part in manifest.parts)
+        name = next((name for name in names if etags.get(name, files[name].etag) != files[name].etag), None)
+    if name is not None:
+        raise MiniMaxError(
+            f"{storage.url(name)} is not what was written there: something else changes the folder. No manifest was "
+            "written. A retry names the file, or starts from scratch."
+        )
+
+
+def write_contact_sheet(storage: Storage, plan: Plan, manifest: Manifest) -> None:
+    """Write the contact sheet, or remove that of an older export."""
+    if plan.contact_sheet:
+        contact_sheet.check(storage)
+        contact_sheet.write(storage, plan, manifest)
+    else:
+        contact_sheet.remove(storage)
+
+
+def summarize(storage: Storage, manifest: Manifest, scanned: int) -> dict[str, Any]:
+    """Log and return the summary for the XCom.
+
+    :param scanned: images that were read.
+    """
+    contents, size = manifest.contents, sum(part.bytes for part in manifest.parts)
+    log.info(
+        "Exported %d images to %s (%d parts, %d bytes; %d files, %d bytes; %d images were read).",
+        contents.images,
+        storage.folder,
+        len(manifest.parts),
+        size,
+        contents.media_files,
+        contents.media_bytes,
+        scanned,
+    )
+    return {
+        "path": str(storage.folder),
+        "manifest": storage.url(MANIFEST),
+        "images": contents.images,
+        "parts": len(manifest.parts),
+        "bytes": size,
+        "media_files": contents.media_files,
+        "media_failed": len(contents.media_failed),
+        "newest_image_id": contents.newest_image_id,
+        "oldest_image_id": contents.oldest_image_id,
+    }

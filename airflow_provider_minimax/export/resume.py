@@ -1,0 +1,77 @@
+"""Where an export starts: behind the checkpoint of an earlier attempt, or from scratch."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, Protocol
+
+from airflow_provider_minimax.api.pagination import Page, Position
+from airflow_provider_minimax.export.checkpoint import Checkpoint
+from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.parts import first_damaged_media
+from airflow_provider_minimax.storage.base import Storage
+
+log = logging.getLogger(__name__)
+
+
+class PageSource(Protocol):
+    """Reads the list of images."""
+
+    def iter_pages(self, *, after: Position | None = None) -> Iterator[Page]:
+        """Read all images, newest first."""
+
+
+class Start(NamedTuple):
+    """The state from which an export starts, and the pages that remain."""
+
+    state: Checkpoint
+    pages: Iterator[Page]
+
+
+def start(
+    checkpoint: Checkpoint | None,
+    scratch: Checkpoint,
+    source: PageSource,
+    plan: Plan,
+    storage: Storage,
+    sizes: Mapping[str, int],
+) -> Start:
+    """Return where an export starts.
+
+    :param checkpoint: of an earlier attempt.
+    :param scratch: the state of an export from scratch.
+    :param sizes: of the files in the folder.
+    """
+    # Without a position, the attempt failed before its first part.
+    if checkpoint is None or (checkpoint.after is None and not checkpoint.is_complete):
+        return Start(scratch, source.iter_pages())
+    reason = _mismatch(checkpoint, scratch, plan, storage, sizes)
+    pages: Iterator[Page] | None = None
+    if reason is None and (scratch.run is None or checkpoint.run != scratch.run):
+        pages = source.iter_pages()
+        first = next(pages, None)
+        pages = itertools.chain([] if first is None else [first], pages)
+        reason = checkpoint.staleness(first)
+    if reason is not None:
+        log.info("The checkpoint in %s is discarded: %s.", storage.folder, reason)
+        return Start(scratch, source.iter_pages() if pages is None else pages)
+    log.info(
+        "The export resumes from its checkpoint: %d images in %d parts exist.",
+        checkpoint.contents.images,
+        len(checkpoint.parts),
+    )
+    checkpoint.run = scratch.run
+    return Start(checkpoint, iter(()) if checkpoint.is_complete else source.iter_pages(after=checkpoint.after))
+
+
+def _mismatch(
+    checkpoint: Checkpoint, scratch: Checkpoint, plan: Plan, storage: Storage, sizes: Mapping[str, int]
+) -> str | None:
+    """Return why the export cannot resume from a checkpoint."""
+    reason = checkpoint.mismatch(scratch.plan, scratch.base, sizes, skip_bad_media=plan.skip_bad_media)
+    if reason is not None or not plan.download_media:
+        return reason
+    name = first_damaged_media(storage, plan.format, checkpoint.parts)
+    return None if name is None else "its files are not all there"

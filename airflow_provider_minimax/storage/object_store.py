@@ -1,0 +1,243 @@
+"""A folder in an object store: no rename and no lock, but conditional uploads and copies where the store has them."""
+
+# ruff: noqa: D102 - the methods are documented where they are abstract
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import inspect
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from airflow_provider_minimax.storage.base import DRAFT_NAME, Draft, DraftGoneError, File, Storage
+from airflow_provider_minimax.storage.errors import error_code, storage_faults
+from airflow_provider_minimax.storage.listing import ListedNames, NameIndex
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+#: Bytes of one piece of an upload; the smallest that S3 takes is 5 MiB.
+BLOCK_BYTES: Final = 8 * 2**20
+
+
+class ObjectStorage(Storage):
+    """A folder in a store that fsspec knows."""
+
+    def __init__(self, folder: ObjectStoragePath) -> None:
+        super().__init__(folder)
+        self._fs: Any = folder.fs
+        self._root = folder.path.rstrip("/")
+
+    def prepare(self, *folders: str) -> None:
+        """Do nothing: keys need no folder, and on some stores creating one would create a bucket."""
+
+    # Reading
+
+    def open(self, name: str) -> IO[bytes]:
+        self._fs.invalidate_cache()
+        file: IO[bytes] = self._fs.open(f"{self._root}/{name}", "rb")
+        return file
+
+    def read(self, name: str) -> bytes | None:
+        # In one request: to open a file takes two.
+        try:
+            body: bytes = self._fs.cat_file(f"{self._root}/{name}")
+        except FileNotFoundError:
+            return None
+        return body
+
+    def files(self, folder: str = "") -> Iterator[File]:
+        path = f"{self._root}/{folder}".rstrip("/")
+        self._fs.invalidate_cache()
+        try:
+            entries = self._fs.ls(path, detail=True)
+        except FileNotFoundError:
+            return
+        for entry in entries:
+            if entry["type"] == "file" and entry["name"].rstrip("/") != path:
+                yield File(entry["name"].rpartition("/")[2], entry["size"], _etag(entry))
+
+    def names(self, folder: str) -> NameIndex:
+        path = f"{self._root}/{folder}".rstrip("/")
+        self._fs.invalidate_cache()
+        # A store that can search by prefix is asked for the few names; a listing of a large folder takes very long.
+        if "prefix" in inspect.signature(self._fs.find).parameters and self._fs.exists(path):
+            return _PrefixSearch(self._fs, path)
+        return ListedNames(file.name for file in self.files(folder))
+
+    def etag(self, name: str) -> str:
+        self._fs.invalidate_cache()
+        return _etag(self._fs.info(f"{self._root}/{name}"))
+
+    # Writing
+
+    def draft(self, folder: str = "") -> Draft:  # noqa: ARG002 - it lies on the worker's disk
+        return _ObjectDraft(self._fs, self._root)
+
+    def replace(self, name: str, body: bytes, is_expected: Callable[[bytes | None], bool]) -> bool:
+        # The tag first: the content that is read after it is at least as new.
+        try:
+            etag = self.etag(name)
+        except FileNotFoundError:
+            etag = ""
+        current = self.read(name)
+        if not is_expected(current):
+            return False
+        try:
+            if current is None:
+                self.write(name, body, is_new=True)
+            elif not (etag and self._write_if_match(name, body, etag)):
+                self.write(name, body)
+        except FileExistsError:
+            return False
+        return True
+
+    def _write_if_match(self, name: str, body: bytes, etag: str) -> bool:
+        """Write a file if the existing one has this tag; return False where the store knows no such condition.
+
+        :raises FileExistsError: it has another one.
+        """
+        call = getattr(self._fs, "call_s3", None)
+        if call is None:
+            return False
+        bucket, _, key = f"{self._root}/{name}".partition("/")
+        try:
+            call("put_object", Bucket=bucket, Key=key, Body=body, IfMatch=etag)
+        except (NotImplementedError, ValueError):
+            return False
+        except OSError as error:
+            if error.errno == errno.ENOSYS:
+                return False
+            if error_code(error) == "PreconditionFailed" or isinstance(error, FileNotFoundError):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name) from None
+            raise
+        return True
+
+    def publish(self, name: str, body: bytes, check: Callable[[], None]) -> None:
+        # The store itself copies the draft, so a late request does no harm: once another attempt has taken over the
+        # folder, the draft is gone. An upload to the final name would appear whenever it arrives.
+        draft = DRAFT_NAME.format(self.token)
+        try:
+            self.write(draft, body)
+            check()
+            self._fs.invalidate_cache()
+            self._fs.cp_file(f"{self._root}/{draft}", f"{self._root}/{name}")
+        except FileNotFoundError:
+            raise DraftGoneError from None
+        except NotImplementedError:
+            # It cannot copy.
+            self.write(name, body)
+        finally:
+            self.remove(draft)
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Do nothing: a store has no lock."""
+        return contextlib.nullcontext()
+
+    # Removing
+
+    def remove(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm_file(f"{self._root}/{name}")
+
+    def remove_folder(self, name: str) -> None:
+        """Do nothing: a folder ends with its last key."""
+
+    def discard_drafts(self, tokens: Collection[str], *folders: str) -> None:  # noqa: ARG002 - others have no name there
+        for token in tokens:
+            self.remove(DRAFT_NAME.format(token))
+
+    def abort_uploads(self, is_ours: Callable[[str], bool]) -> None:
+        # S3 keeps them, and charges for them, until they are aborted; other stores drop them after a week.
+        call = getattr(self._fs, "call_s3", None)
+        if call is None:
+            return
+        bucket, _, key = self._root.partition("/")
+        prefix, start = f"{key}/" if key else "", dict[str, str]()
+        # Permission to write does not imply permission to list uploads, and a leftover is no reason to fail.
+        with contextlib.suppress(*storage_faults()):
+            while True:
+                page = call("list_multipart_uploads", Bucket=bucket, Prefix=prefix, **start)
+                for upload in page.get("Uploads", ()):
+                    if is_ours(upload["Key"].removeprefix(prefix)):
+                        call("abort_multipart_upload", Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+                if not page.get("IsTruncated"):
+                    return
+                start = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+
+class _PrefixSearch:
+    """Finds names by requests to the store."""
+
+    def __init__(self, fs: Any, path: str) -> None:
+        self._fs, self._path = fs, path
+
+    def with_prefix(self, prefix: str) -> list[str]:
+        self._fs.invalidate_cache()
+        found = (path.removeprefix(f"{self._path}/") for path in self._fs.find(self._path, prefix=prefix))
+        # The search also goes into the folders below.
+        return [name for name in found if name.startswith(prefix) and "/" not in name]
+
+    def close(self) -> None:
+        """Do nothing: it holds no resource."""
+
+
+class _ObjectDraft(Draft):
+    def __init__(self, fs: Any, root: str) -> None:
+        # Without a name on the disk, so that it ends with its process.
+        super().__init__(tempfile.TemporaryFile())  # noqa: SIM115 - closed by commit or discard
+        self._fs, self._root = fs, root
+
+    def commit(self, name: str, *, durable: bool = True, is_new: bool = False) -> None:  # noqa: ARG002 - a store keeps it
+        path = f"{self._root}/{name}"
+        if is_new:
+            self._upload_new(path)
+        else:
+            self._upload(path, "wb")
+        self._file.close()
+
+    def _upload_new(self, path: str) -> None:
+        """Upload it unless a file of this name exists. The store itself makes sure of that, where it can."""
+        self._fs.invalidate_cache()
+        if self._fs.exists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        try:
+            self._upload(path, "xb")
+        except (NotImplementedError, ValueError):
+            # The library of the store knows no such mode.
+            self._upload(path, "wb")
+        except OSError as error:
+            if error.errno == errno.ENOSYS:
+                # The store knows no such condition.
+                self._upload(path, "wb")
+            elif error_code(error) == "PreconditionFailed":
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
+            else:
+                raise
+
+    def _upload(self, path: str, mode: str) -> None:
+        self._file.seek(0)
+        target = self._fs.open(path, mode, block_size=BLOCK_BYTES)
+        try:
+            shutil.copyfileobj(self._file, target, BLOCK_BYTES)
+            # Uploads the rest, and has the store assemble the file.
+            target.close()
+        except BaseException:
+            _abort(target)
+            raise
+
+
+def _abort(upload: Any) -> None:
+    """End an upload without completing it, which closing it, and so the garbage collector, would do."""
+    with contextlib.suppress(NotImplementedError, *storage_faults()):
+        upload.discard()
+    upload.closed = True
+
+
+def _etag(entry: dict[str, Any]) -> str:
+    return str(entry.get("ETag") or entry.get("etag") or "")

@@ -1,0 +1,55 @@
+"""Which thread does what: the one that reads ahead reads pages, and the one of the task does everything else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import ObjectStoragePath
+
+from airflow_provider_minimax.api.client import MiniMaxClient
+from airflow_provider_minimax.api.pagination import Page
+from airflow_provider_minimax.api.settings import Settings
+from airflow_provider_minimax.export.checkpoint import Checkpoint
+from airflow_provider_minimax.export.exporter import export_images
+from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.sandbox import Sandbox
+from airflow_provider_minimax.storage.folders import storage_at
+
+
+class RecordingClient(MiniMaxClient):
+    readers: set[threading.Thread]
+
+    def iter_pages(self, *args: Any, **kwargs: Any) -> Iterator[Page]:
+        for page in super().iter_pages(*args, **kwargs):
+            self.readers.add(threading.current_thread())
+            yield page
+
+
+@pytest.mark.parametrize("plan", [{}, {"sync": True}], ids=["snapshot", "sync"])
+def test_state_and_folder_change_in_the_thread_of_the_task(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: dict[str, Any]
+) -> None:
+    writers: set[threading.Thread] = set()
+
+    def recorded(call: Any) -> Any:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            writers.add(threading.current_thread())
+            return call(*args, **kwargs)
+
+        return wrapped
+
+    local = type(storage_at(ObjectStoragePath("/")))
+    for owner, name in ((local, "lock"), (local, "remove"), (local, "draft"), (Checkpoint, "__setattr__")):
+        monkeypatch.setattr(owner, name, recorded(getattr(owner, name)))
+    client = RecordingClient(Settings(sandbox.token, sandbox.base_url))
+    client.readers = set()
+    for arrivals in (0, 7):
+        sandbox.arrive(arrivals)
+        export_images(client, plan=Plan(part_rows=10, **plan), folder=ObjectStoragePath(str(tmp_path)))
+    assert writers == {threading.current_thread()}
+    assert client.readers
+    assert not client.readers & writers
