@@ -84,7 +84,18 @@ def test_every_module_with_a_public_class_is_named() -> None:
         for g in INFO[section]
         for name in g["python-modules"]
     }
-    helpers = {"base", "cancellation", "choice_page", "create", "endings", "job_wait", "rendering", "__init__"}
+    helpers = {
+        "base",
+        "cancellation",
+        "choice_page",
+        "create",
+        "endings",
+        "failure_count",
+        "flags",
+        "job_wait",
+        "rendering",
+        "__init__",
+    }
     there = {
         f"airflow_provider_minimax.{folder}.{path.stem}"
         for folder in ("hooks", "operators", "sensors", "triggers")
