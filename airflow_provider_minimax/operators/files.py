@@ -95,7 +95,7 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
 
     The links that the service gives may not live for long, so they are asked for here and now. No token is sent to
     where they point. A file appears when it is whole, under a name that holds its account, its kind, its id and the
-    start of its checksum; what an earlier try has fetched is checked and not fetched again. The folder may be shared
+    start of its checksum; files of an earlier attempt are checked and not fetched again. The folder may be shared
     with other tasks, so what a killed worker has left half-written on a local disk (``.minimax-*.unfinished``) stays.
 
     A kill stops it before the next piece, and no file appears after it.

@@ -144,10 +144,10 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
     :param download_media: fetch the files into ``media/``; path, size and checksum go into the row.
     :param on_media_error: ``"fail"``, or ``"skip"`` a file that cannot be fetched and list it in the manifest.
     :param contact_sheet: write ``index.html``, a page to look at the newest images.
-    :param mode: ``"snapshot"`` exports anew. ``"sync"`` adds to the export that is there what has come since, and
+    :param mode: ``"snapshot"`` exports from scratch. ``"sync"`` adds new images to the existing export, and
         brings up to date what was still being made or lacks its file; it does not see what was deleted from the
         account. Where the parameters, the service or the user have changed since, or a part is missing, it exports
-        anew.
+        from scratch.
     :param csv_safe: in a CSV file, let cells that begin with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return
         begin with an apostrophe, so that no spreadsheet takes them for a formula.
     :param allow_empty: let an empty list take the place of an export that holds images, even where the service does
