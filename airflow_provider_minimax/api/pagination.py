@@ -185,7 +185,7 @@ def _short(met: int, counted: int) -> MiniMaxShortListError:
 
 def image_key(image: Image) -> str | None:
     """Return what tells an image (or a video) from all others."""
-    key = _full(image) or image.get("id")
+    key = image.get("imageId") or image.get("videoId") or image.get("id")
     return str(key) if key else None
 
 

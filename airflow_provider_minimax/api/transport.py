@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
 from typing import IO, Any, Final, Literal, NamedTuple
+from urllib.parse import urlencode
 
 import requests
 import tenacity
@@ -198,7 +199,8 @@ class Transport:
         request = requests.Request(
             call.method,
             self._settings.base_url + call.path,
-            params=call.params,
+            # As text: the library takes several times as long to encode a mapping.
+            params=urlencode(call.params or {}),
             json=call.json,
             data=call.upload,
             headers={**session.headers, **({"Content-Type": call.content_type} if call.content_type else {})},
