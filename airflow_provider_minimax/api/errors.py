@@ -6,7 +6,7 @@ errors that a retry cannot mend are one, and the others are not.
 
 from __future__ import annotations
 
-from airflow_provider_minimax.api.backoff import asked_for
+from airflow_provider_minimax.api.backoff import plausible_retry_after
 from airflow_provider_minimax.api.sendable import sendable
 from airflow_provider_minimax.compat import AirflowException, AirflowFailException
 
@@ -24,7 +24,7 @@ class MiniMaxError(AirflowException):
         # It may quote the service, and is logged and stored.
         super().__init__(sendable(message))
         self.status = status
-        self.retry_after = asked_for(retry_after)
+        self.retry_after = plausible_retry_after(retry_after)
 
 
 class MiniMaxAuthError(MiniMaxError, AirflowFailException):
