@@ -1,6 +1,6 @@
-"""What lies elsewhere, or is missing, in one of the releases of Airflow and of common-compat that we support.
+"""Names that differ between the supported releases of Airflow and of common-compat.
 
-Everything is found by looking for it, not by a version number. An unmodified Airflow 3.1.0 comes with a common-compat
+Each is found by capability, not by a version number. An unmodified Airflow 3.1.0 comes with a common-compat
 that has no ``sdk`` module yet, so the names are taken from Airflow itself: the same classes, by one step less.
 """
 
@@ -77,21 +77,21 @@ AsyncReader = Callable[[str, BaseHook], Awaitable["Connection"]]
 
 
 async def get_async_connection(conn_id: str, hook: BaseHook) -> Connection:
-    """Read a connection on an event loop, without blocking it.
+    """Return a connection without blocking the event loop.
 
-    :param hook: reads it; a subclass may have its own way.
+    :param hook: reads it; a subclass may override how.
     :raises AirflowNotFoundException: there is no such connection.
     """
     return await _installed_reader()(conn_id, hook)
 
 
 def choose_reader(offered: Callable[..., Awaitable[Connection]] | None) -> AsyncReader:
-    """Return the function of common-compat where it takes a hook (1.17), else one that reads in a thread.
+    """Return common-compat's function if it takes a hook (1.17), else one that reads in a thread.
 
     The earlier ones always read by ``BaseHook.aget_connection``, which before Airflow 3.3.2 fails while another
     asynchronous call to the supervisor is under way.
 
-    :param offered: what common-compat has; None where it has nothing.
+    :param offered: common-compat's function; None without one.
     """
     if offered is not None and "hook" in inspect.signature(offered).parameters:
         return offered

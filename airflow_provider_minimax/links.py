@@ -1,4 +1,4 @@
-"""The buttons that Airflow's pages show at a task."""
+"""The extra links of operators: buttons on the page of a task."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ if TYPE_CHECKING:
 
 
 class MiniMaxMediaLink(BaseOperatorLink):
-    """Opens the image or the video that a task has made; of several images the first.
+    """Opens the image or the video that a task has created; the first of several images.
 
-    Nobody documents for how long the service keeps such an address.
+    An operator with this link keeps the address in its attribute ``media_url``, None until there is one. How long the
+    service keeps such an address is not documented.
     """
 
     name = "Open media"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - part of the signature
-        """Return the address; empty while there is none. Asked on the worker, after each of its runs."""
-        from airflow.sdk.execution_time.xcom import XCom
+        """Return the address; empty while the task has no result.
 
-        result = XCom.get_value(ti_key=ti_key, key="return_value")
-        first = result[0] if isinstance(result, list) and result else result
-        return str(first.get("url") or "") if isinstance(first, dict) else ""
+        Airflow calls this on the worker after each run of the task, also when it defers. Reading the task's XCom here
+        would log an error at each deferral, as there is none yet.
+        """
+        return getattr(operator, "media_url", None) or ""

@@ -9,11 +9,11 @@ _PACKAGE: Final = "airflow_provider_minimax"
 
 
 def _field(label: str, description: str, kind: str, **bounds: int) -> dict[str, Any]:
-    # The null lets the field be left empty.
+    # The null allows an empty field.
     return {"label": label, "description": description, "schema": {"type": [kind, "null"], **bounds}}
 
 
-#: What the connection form shows of Airflow's own fields. Airflow 3.1 asks the hook for it, later ones read it here.
+#: Airflow's own fields in the connection form. Airflow 3.1 reads them from the hook, later releases from here.
 FIELD_BEHAVIOUR: Final[dict[str, Any]] = {
     "hidden-fields": ["login", "schema", "port"],
     "relabeling": {"password": "API token", "host": "Base URL"},
@@ -23,21 +23,21 @@ FIELD_BEHAVIOUR: Final[dict[str, Any]] = {
     },
 }
 
-#: The fields of the connection form that stand for the extras.
+#: The extras in the connection form.
 CONNECTION_FIELDS: Final[dict[str, dict[str, Any]]] = {
     "account": _field(
         "Account",
         "Hailuo account to work on; needed where several are configured at useapi.net.",
         "string",
     ),
-    "connect_timeout": _field("Connect time-out", "Seconds; 10 when empty.", "number", minimum=1),
-    "read_timeout": _field("Read time-out", "Seconds; 60 when empty.", "number", minimum=1),
-    "max_attempts": _field("Attempts", "Tries of one request; 5 when empty.", "integer", minimum=1),
+    "connect_timeout": _field("Connect timeout", "Seconds; 10 when empty.", "number", minimum=1),
+    "read_timeout": _field("Read timeout", "Seconds; 60 when empty.", "number", minimum=1),
+    "max_attempts": _field("Attempts", "Attempts of one request; 5 when empty.", "integer", minimum=1),
 }
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Return the description of the provider that the entry point ``apache_airflow_provider`` promises."""
+    """Return the description of the provider, for the entry point ``apache_airflow_provider``."""
     return {
         "package-name": "airflow-provider-minimax",
         "name": _NAME,

@@ -18,7 +18,7 @@ try:
     from airflow.sdk.definitions.retry_policy import RetryAction, RetryDecision, RetryPolicy
 except ImportError as error:
     raise ImportError(
-        "MiniMaxRetryPolicy needs Airflow 3.3 or newer: older versions know no retry policies."
+        "MiniMaxRetryPolicy needs Airflow 3.3 or newer: older versions have no retry policies."
     ) from error
 
 if TYPE_CHECKING:
@@ -35,18 +35,17 @@ _MAX_SECONDS: Final = 365 * 86_400
 
 
 class MiniMaxRetryPolicy(RetryPolicy):
-    """Retries soon what passes soon, and late what takes hours.
+    """Retries transient faults soon, and those that take hours late.
 
-    What a retry cannot mend (a bad token, a moderated prompt, no credits, ...) never reaches a policy: Airflow
-    does not retry those errors at all. Any other exception is left to the task's own ``retry_delay``. The number
-    of retries stays the task's.
+    Errors that a retry cannot fix (a bad token, a moderated prompt, no credits, ...) never reach a policy: Airflow
+    does not retry them at all. Any other exception uses the task's own ``retry_delay``, and the number of retries
+    is always the task's.
 
-    :param capacity: seconds after a 429, where the service does not say (``Retry-After``).
+    :param capacity: seconds after a 429, if the service does not say (``Retry-After``).
     :param on_hold: seconds after a 596: the account is on hold, perhaps for hours.
-    :param unknown_outcome: seconds until a lost create is looked for again.
+    :param unknown_outcome: seconds until the next search for a lost create.
     :param upstream: seconds after another fault of the service.
-    :param max_delay: the most seconds that the service can ask for. The delays above are yours, and hold also where
-        they are longer.
+    :param max_delay: the most seconds to honour of a ``Retry-After``. The delays above hold even if they are longer.
     :raises MiniMaxBadRequestError: one of them is not a number of seconds from 0 to a year.
     """
 
@@ -73,13 +72,13 @@ class MiniMaxRetryPolicy(RetryPolicy):
         max_tries: int,  # noqa: ARG002 - Airflow passes it
         context: Context | None = None,  # noqa: ARG002 - Airflow passes it
     ) -> RetryDecision:
-        """Decide when the task is retried."""
+        """Return whether and when to retry the task."""
         for kind, name in _DELAYS:
             if isinstance(exception, kind):
                 seconds = self._delays[name]
                 if exception.retry_after is not None:
                     asked = min(exception.retry_after, self._max_delay)
-                    # A service that asks to come back at once is not asked at once by many tasks.
+                    # A `Retry-After` of 0 must not bring all tasks back at once.
                     seconds = max(asked, 1.0 if name == "capacity" else seconds)
                 return RetryDecision(
                     RetryAction.RETRY, timedelta(seconds=seconds), f"{type(exception).__name__}: retry in {seconds:g} s"
@@ -97,7 +96,7 @@ class MiniMaxRetryPolicy(RetryPolicy):
 
 
 def _seconds(parameter: str, value: float) -> float:
-    # Airflow adds a delay to the time of day, in the scheduler: one that no calendar holds would break that.
+    # Airflow adds a delay to the time of day, in the scheduler: a date beyond the calendar would break it.
     if not 0 <= value <= _MAX_SECONDS:
         raise MiniMaxBadRequestError(f"{parameter} must be a number of seconds from 0 to a year, not {value!r}.")
     return float(value)

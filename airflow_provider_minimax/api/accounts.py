@@ -1,4 +1,4 @@
-"""Which Hailuo account takes a job when the task leaves that open. Pure."""
+"""Choosing the Hailuo account of a job when the task names none. No I/O."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.ids import Kind
 
-#: What a task writes for "whichever has room".
+#: A task's value for "any account with room".
 AUTO: Final = "auto"
-#: Refusals after which another account may take the job; what passes soonest comes first.
+#: Refusals after which another account may take the job; the one that passes soonest comes first.
 PASSED_OVER: Final = (errors.MiniMaxCapacityError, errors.MiniMaxAccountOnHoldError, errors.MiniMaxOutOfCreditsError)
 
 
@@ -43,15 +43,15 @@ def candidates(
         An image therefore may go to any account, those with room first.
     :param max_jobs: the running videos that this create allows its account. An account that is full by its own
         number may then have room after all, which only the service can tell.
-    :raises MiniMaxAccountOnHoldError: none can, for an error.
-    :raises MiniMaxBadRequestError: none ever will.
+    :raises MiniMaxAccountOnHoldError: all accounts are in error.
+    :raises MiniMaxBadRequestError: no account can create this kind.
     """
     usable = without_error(accounts)
     if kind == "video":
         usable = [name for name in usable if accounts[name].get("supportVideo") is not False]
     if not usable:
         raise _none_usable(kind, accounts)
-    # Where the service leaves the number out, being listed means room.
+    # A listed account without a number has room.
     room = {str(entry.get("account")): _number(entry.get("available"), 1) for entry in available}
     with_room = sorted((name for name in usable if room.get(name, 0) > 0), key=lambda name: -room[name])
     rest = [name for name in usable if name not in with_room]
@@ -61,10 +61,10 @@ def candidates(
 
 
 def why_none(met: Sequence[errors.MiniMaxError], full: Sequence[str]) -> errors.MiniMaxError:
-    """Return the error that stands for all: of what passes soonest, since that is when to ask again.
+    """Return one error for all accounts: of the refusal that passes soonest, when a retry makes sense.
 
-    :param met: what each account answered that was tried; of ``PASSED_OVER``.
-    :param full: accounts that were not tried, for lack of room.
+    :param met: the refusals of the accounts that were asked; of ``PASSED_OVER``.
+    :param full: accounts that were not asked, for lack of room.
     """
     if full and not any(isinstance(error, errors.MiniMaxCapacityError) for error in met):
         return errors.MiniMaxCapacityError(f"No room at the moment on {', '.join(full)}. Nothing was created.")

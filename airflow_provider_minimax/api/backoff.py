@@ -1,4 +1,4 @@
-"""Which request may be sent again, and after how long. No I/O, no clock."""
+"""Which requests are retried, and after how long. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -6,72 +6,71 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-#: Seconds within which a request is repeated, the first try included.
+#: Seconds for all attempts of a request, the first one included.
 READ_BUDGET: Final = 180.0
 CREATE_BUDGET: Final = 60.0
-#: The longest pause between two tries, whatever ``Retry-After`` says.
+#: The longest delay between two attempts, whatever ``Retry-After`` says.
 LONGEST_PAUSE: Final = 60.0
-#: The first pause is drawn from 0 to this many seconds; each further one from twice as many.
+#: The first delay is drawn from 0 to this many seconds; each further one from twice as many.
 FIRST_PAUSE: Final = 1.0
-#: A full queue takes longer to move than a passing fault (the vendor's scripts wait 20 s and more).
+#: A full queue takes longer to move than a transient fault (the vendor's scripts wait 20 s and more).
 FIRST_PAUSE_AT_CAPACITY: Final = 5.0
-#: The longest pause that we choose ourselves.
-LONGEST_OWN_PAUSE: Final = 30.0
-#: The longest time that the service is believed to ask for: a week. What is longer is no number of seconds, but the
-#: seconds or milliseconds since 1970, or garbage.
-MAX_ASKED: Final = 7 * 86_400.0
+#: The longest delay without ``Retry-After``.
+_MAX_OWN_DELAY: Final = 30.0
+#: The longest plausible ``Retry-After``: a week. Anything longer is a time since 1970, or garbage.
+_MAX_RETRY_AFTER: Final = 7 * 86_400.0
 
-#: Seconds more for the answer to an upload, for each GB: the vendor speaks of about one minute.
-_PATIENCE_PER_GB: Final = 180.0
+#: Additional seconds for the response to an upload, per GB: the vendor speaks of about one minute.
+_UPLOAD_SECONDS_PER_GB: Final = 180.0
 
-CAPACITY: Final = 429
-ACCOUNT_ON_HOLD: Final = 596
+_CAPACITY: Final = 429
+_ACCOUNT_ON_HOLD: Final = 596
 
 Uniform = Callable[[float, float], float]
 
 
-def asked_for(seconds: object) -> float | None:
-    """Return the seconds that the service asks us to wait, if they make sense: from 0 to ``MAX_ASKED``; else None."""
+def plausible_retry_after(seconds: object) -> float | None:
+    """Return the seconds that the service asks us to wait; None unless they are between 0 and a week."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None
     # An integer of any size compares; it need not fit into a float.
-    return float(seconds) if 0 <= seconds <= MAX_ASKED else None
+    return float(seconds) if 0 <= seconds <= _MAX_RETRY_AFTER else None
 
 
 def may_repeat(*, status: int | None, sent: bool, paid: bool) -> bool:
-    """Decide whether a failed request may be sent once more.
+    """Return whether a failed request may be sent again.
 
-    :param status: the HTTP status; None when no whole answer came.
-    :param sent: False only when the request certainly never left this machine.
-    :param paid: the request creates a job that costs credits; there is no idempotency key, so it is
-        repeated only where no job can have been made.
+    :param status: the HTTP status; None without a complete response.
+    :param sent: False only if the request certainly never left this machine.
+    :param paid: the request creates a job that costs credits. There is no idempotency key, so it is
+        repeated only if the service cannot have created one.
     """
     if not sent:
         return True
-    if status == CAPACITY:
+    if status == _CAPACITY:
         return True
-    if paid or status == ACCOUNT_ON_HOLD:
+    if paid or status == _ACCOUNT_ON_HOLD:
         return False
     return status is None or status == 408 or status >= 500
 
 
 def pause(failures: int, *, status: int | None, retry_after: float | None, uniform: Uniform = random.uniform) -> float:
-    """Return the seconds to wait before the next try.
+    """Return the seconds to wait before the next attempt.
 
-    :param failures: how many tries have failed so far, from 1.
-    :param retry_after: what the service asked for, in seconds; honoured up to ``LONGEST_PAUSE``, with up
-        to a tenth on top so that many tasks do not return at once.
+    :param failures: failed attempts so far, from 1.
+    :param retry_after: seconds that the service asked for; honoured up to ``LONGEST_PAUSE``, with up to a tenth of
+        jitter on top so that many tasks do not return at once.
     """
     if retry_after is not None:
         return min(retry_after * uniform(1.0, 1.1), LONGEST_PAUSE)
-    first = FIRST_PAUSE_AT_CAPACITY if status == CAPACITY else FIRST_PAUSE
-    return uniform(0.0, min(first * 2.0 ** (failures - 1), LONGEST_OWN_PAUSE))
+    first = FIRST_PAUSE_AT_CAPACITY if status == _CAPACITY else FIRST_PAUSE
+    return uniform(0.0, min(first * 2.0 ** (failures - 1), _MAX_OWN_DELAY))
 
 
 def upload_patience(size: int, read_timeout: float) -> float:
-    """Return the seconds that the answer to an upload may take.
+    """Return the read timeout of an upload, in seconds.
 
     :param size: of the file, in bytes.
-    :param read_timeout: what any other answer may take.
+    :param read_timeout: the read timeout of other requests, in seconds.
     """
-    return read_timeout + _PATIENCE_PER_GB * size / 1e9
+    return read_timeout + _UPLOAD_SECONDS_PER_GB * size / 1e9

@@ -1,4 +1,4 @@
-"""The client of the service: what can be asked of it, and what each answer has to hold."""
+"""The client of the service: what can be asked of it, and what each response has to hold."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.api.transport import Call, Transport
 from airflow_provider_minimax.api.validation import PAGE_SIZE, SAFE_PAGE_SIZE, at_least_one
 
-#: Seconds before a list that ended where it hardly can is looked at again.
-_SECOND_LOOK: Final = 1.0
+#: Seconds before a list with an implausible end is fetched again.
+_RECHECK_DELAY: Final = 1.0
 #: Fields of an account that may be shown. The rest holds a browser session.
 _ACCOUNT_FIELDS: Final = ("account", "maxJobs", "supportVideo", "supportMusic", "supportAudio", "error")
 #: Characters of malformed ids that an error shows.
@@ -28,11 +28,11 @@ _MAX_QUOTED: Final = 500
 class MiniMaxClient:
     """Speaks with the service on behalf of one token.
 
-    A request that fails in passing is sent again (see ``retries``); a create only where no job can have been
-    made. Whatever ends badly ends in a ``MiniMaxError``. Not for use by several threads at once.
+    A request that fails in passing is sent again (see ``backoff``); a create only where no job can have been
+    made. Every failure is a ``MiniMaxError``. Not safe for concurrent use by several threads.
 
-    :param settings: token, address, account and patience.
-    :param sleep: waits between two tries; seconds.
+    :param settings: token, address, account and timeouts.
+    :param sleep: waits between two attempts; seconds.
     """
 
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -46,15 +46,15 @@ class MiniMaxClient:
 
     @property
     def clock_offset(self) -> float | None:
-        """Seconds by which the service's clock is ahead of ours, as its latest response tells; None if none does."""
+        """Seconds by which the service's clock is ahead of ours, by its latest response; None until one tells."""
         return self._transport.clock_offset
 
     def without_repeats(self) -> Self:
-        """Return a client that tries each request once, for callers that pace themselves."""
+        """Return a client that sends each request once, for callers that pace themselves."""
         return self._with(max_attempts=1)
 
     def in_a_hurry(self, connect_timeout: float, read_timeout: float) -> Self:
-        """Return a client that tries each request once and does not wait long, for a task that is being killed."""
+        """Return a client that sends each request once and with short timeouts, for a task that is being killed."""
         return self._with(max_attempts=1, connect_timeout=connect_timeout, read_timeout=read_timeout)
 
     def with_list_checks(self, *, check_total: bool = True, allow_empty: bool = False) -> Self:
@@ -68,8 +68,8 @@ class MiniMaxClient:
         client._check_total, client._allow_empty = check_total, allow_empty
         return client
 
-    def _with(self, **patience: Any) -> Self:
-        return type(self)(replace(self.settings, **patience), sleep=self._sleep)
+    def _with(self, **changes: Any) -> Self:
+        return type(self)(replace(self.settings, **changes), sleep=self._sleep)
 
     # Images
 
@@ -79,7 +79,7 @@ class MiniMaxClient:
         """Return one page of the account's images, newest first, as the API sends it (GET /images/).
 
         :param limit: images asked for; the service may return fewer.
-        :param last_image_id: the image to go on from.
+        :param last_image_id: the image after which the page begins.
         :param account: defaults to the client's account.
         """
         at_least_one("limit", limit)
@@ -116,7 +116,7 @@ class MiniMaxClient:
         if check_end:
             end = pagination.EndCheck(
                 first_page=lambda: fetch(None),
-                wait=lambda: self._sleep(_SECOND_LOOK),
+                wait=lambda: self._sleep(_RECHECK_DELAY),
                 check_total=self._check_total,
                 allow_empty=self._allow_empty,
             )
@@ -149,7 +149,7 @@ class MiniMaxClient:
         """Create images and return their ids, one for each (POST /images/create). Costs credits.
 
         :param fields: see ``payloads.ImageFields``.
-        :raises MiniMaxUnknownOutcomeError: the answer was lost; the images may have been created.
+        :raises MiniMaxUnknownOutcomeError: the response was lost; the images may have been created.
         """
         return self.submit("image", payloads.create_body("image", prompt, account or self.settings.account, fields))
 
@@ -196,7 +196,7 @@ class MiniMaxClient:
         """Create a video and return its id (POST /videos/create). Costs credits.
 
         :param fields: see ``payloads.VideoFields``.
-        :raises MiniMaxUnknownOutcomeError: the answer was lost; the video may have been created.
+        :raises MiniMaxUnknownOutcomeError: the response was lost; the video may have been created.
         """
         return self.submit("video", payloads.create_body("video", prompt, account or self.settings.account, fields))[0]
 
@@ -232,8 +232,7 @@ class MiniMaxClient:
     ) -> str:
         """Upload a picture, sound or video and return its file id (POST /files/).
 
-        Costs nothing, so it is repeated like a read. The body is the raw file. The larger it is, the longer its answer
-        may take.
+        Costs nothing, so it is repeated like a read. The body is the raw file. Its size extends the read timeout.
 
         :param path: a png, jpeg, webp, mp3, wav or mp4 file.
         :param check_stopped: called for each piece that is sent; what it raises ends the upload.
@@ -250,9 +249,9 @@ class MiniMaxClient:
             kind = media_types.upload_type(head)
             if kind is None:
                 raise MiniMaxBadRequestError(f"{source}: {media_types.why_not_uploaded(head)}.")
-            patience = backoff.upload_patience(source.stat().st_size, self.settings.read_timeout)
+            timeout = backoff.upload_patience(source.stat().st_size, self.settings.read_timeout)
             call = Call("POST", "/files/", params=self._params(account), upload=file, content_type=kind)
-            return _ids(call, [self._with(read_timeout=patience)._object(call).get("fileID")], "file")[0]
+            return _ids(call, [self._with(read_timeout=timeout)._object(call).get("fileID")], "file")[0]
 
     def list_accounts(self) -> dict[str, dict[str, Any]]:
         """Return the configured Hailuo accounts, safe fields only (GET /accounts)."""
@@ -286,10 +285,10 @@ class MiniMaxClient:
         return {name: value for name, value in given.items() if value is not None}
 
     def _object(self, call: Call) -> dict[str, Any]:
-        answer = self._transport.send(call)
-        if not isinstance(answer, dict):
-            raise call.not_the_contract("the answer is not an object")
-        return answer
+        document = self._transport.send(call)
+        if not isinstance(document, dict):
+            raise call.not_the_contract("the response is not an object")
+        return document
 
 
 class _Upload(io.BufferedReader):
@@ -309,37 +308,37 @@ class _PageFetcher:
 
     def __init__(self, client: MiniMaxClient, account: str | None, size: int) -> None:
         self._client, self._account, self._size = client, account, size
-        self._is_settled = size <= SAFE_PAGE_SIZE
+        self._is_accepted = size <= SAFE_PAGE_SIZE
 
     def fetch(self, cursor: str | None) -> dict[str, Any]:
         try:
             page = self._client.list_images(self._size, cursor, self._account)
         except MiniMaxBadRequestError:
-            if self._is_settled:
+            if self._is_accepted:
                 raise
             # Where the size was not the reason, this is refused as well.
             page = self._client.list_images(SAFE_PAGE_SIZE, cursor, self._account)
             self._size = SAFE_PAGE_SIZE
-        self._is_settled = True
+        self._is_accepted = True
         return page
 
 
 def _objects(call: Call, found: object, what: str) -> list[dict[str, Any]]:
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-        raise call.not_the_contract(f"the answer holds no list of {what}")
+        raise call.not_the_contract(f"the response holds no list of {what}")
     return found
 
 
 def _ids(call: Call, found: list[Any], kind: Kind) -> list[str]:
-    """Return the ids that an answer names, if all of them are such.
+    """Return the ids that a response names, if all of them are valid.
 
     Those of a create may stand for jobs that are paid for, so the error quotes what came, for a person to look up.
     """
     if not any(found):
-        raise call.not_the_contract(f"the answer names no {kind} id")
+        raise call.not_the_contract(f"the response names no {kind} id")
     try:
         return [parse_id(one, kind).full for one in found]
     except MiniMaxBadRequestError:
         named = repr(found if len(found) > 1 else found[0])
         shown = named if len(named) <= _MAX_QUOTED else f"{named[:_MAX_QUOTED]}..."
-    raise call.not_the_contract(f"the answer names what is no {kind} id: {shown}")
+    raise call.not_the_contract(f"the response names what is no {kind} id: {shown}")

@@ -1,4 +1,4 @@
-"""How far the clock of the service is from ours, by the ``Date`` of its responses. Pure."""
+"""The offset of the service's clock from ours, by the ``Date`` of its responses. No I/O."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-#: Seconds after which a response says nothing: its ``Date`` may be of any moment in between.
+#: Seconds after which a response is no evidence: its ``Date`` may be of any moment in between.
 _MAX_DURATION: Final = 10.0
 #: ``Date`` has whole seconds, so it is half a second early on average.
 _HALF_A_SECOND: Final = 0.5
 
 
 def offset_of(date: str | None, sent: float, received: float) -> float | None:
-    """Return the seconds by which the service's clock is ahead of ours; None where a response does not tell.
+    """Return the seconds by which the service's clock is ahead of ours; None if unknown.
 
-    Right to about a second and the time of the way back.
+    Accurate to about a second, plus the latency of the response.
 
     :param date: the ``Date`` header.
     :param sent: when the request was sent, in seconds since the epoch.
@@ -25,7 +25,7 @@ def offset_of(date: str | None, sent: float, received: float) -> float | None:
         return None
     try:
         at = parsedate_to_datetime(date)
-        # A date that leaves its zone open is in UTC: HTTP knows no other.
+        # A date without a zone is in UTC: HTTP uses no other.
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() + _HALF_A_SECOND - received
     except (ValueError, TypeError, IndexError, OverflowError, OSError):
         return None

@@ -1,8 +1,8 @@
-"""What it means that a request got no whole response: whether it may have left, and what to say. No I/O.
+"""What an error of the HTTP library means: whether the request may have left, and what to say. No I/O.
 
-A create that may have left is never sent again, so only what is proven counts as not sent. The proof is the wire's,
-which has seen whether a connection was ever ready to carry the request. Where a request did not come through a wire,
-an error proves it that can only stand for a connection that was never made.
+A create that may have left is never sent again, so "not sent" needs a proof. The wire provides it: it knows whether a
+connection was ever ready to carry the request. Without a wire, the proof is an error that can only stand for a
+connection that was never made.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-#: What comes out of the HTTP library when a request fails. Its ``RequestException`` is an ``OSError``; beside those it
-#: lets pass errors of the layer below it, and those of text of which no host, header or file name can be made.
+#: What the HTTP library raises when a request fails. Its ``RequestException`` is an ``OSError``; it also lets errors
+#: of urllib3 pass, and a ``ValueError`` for a malformed host, header or file name.
 LIBRARY_FAULTS: Final = (OSError, HTTPError, ValueError)
 
 #: Each of them stands for a connection that was never made, and for nothing else.
@@ -44,11 +44,11 @@ _MAX_WORDS: Final = 200
 
 
 class Fault(NamedTuple):
-    """What is known of a request that got no whole response.
+    """Why a request got no complete response.
 
     :param words: what happened, for a log or an error.
-    :param sent: False where it certainly never left this machine.
-    :param advice: what a person has to install or mend before anything can be sent; empty where it may pass.
+    :param sent: False if it certainly never left this machine.
+    :param advice: the condition under which a request can be sent at all, as a clause; empty for a transient fault.
     """
 
     words: str
@@ -57,10 +57,10 @@ class Fault(NamedTuple):
 
 
 def fault_of(error: Exception, *, may_have_left: bool | None, is_overdue: bool = False) -> Fault:
-    """Return what an error of the HTTP library stands for.
+    """Return what an error of the HTTP library means.
 
-    :param may_have_left: what the wire has seen; None where the request did not come through one.
-    :param is_overdue: the time for the whole response is up.
+    :param may_have_left: as the wire knows it; None if the request did not pass through one.
+    :param is_overdue: the request has reached its deadline.
     """
     causes = list(_causes(error))
     if may_have_left if may_have_left is not None else not _proves_no_connection(causes):
@@ -100,16 +100,16 @@ def _is_certificate_file(error: BaseException) -> bool:
 
 def _lost(error: Exception, *, is_overdue: bool) -> str:
     if is_overdue:
-        return "no whole response within three times the read time-out"
+        return "no complete response within three times the read timeout"
     if isinstance(error, exceptions.ReadTimeout | ReadTimeoutError):
-        return "no answer within the read time-out"
+        return "no response within the read timeout"
     if isinstance(error, exceptions.SSLError | SSLError):
         return "the TLS connection failed"
-    return f"the connection broke before the whole answer came ({type(error).__name__})"
+    return f"the connection broke before the response was complete ({type(error).__name__})"
 
 
 def _unreached(causes: Sequence[BaseException]) -> str:
-    """Say why there was no connection: what lies deepest knows it best."""
+    """Return why there was no connection; the deepest cause knows best."""
     for cause in reversed(causes):
         if _is_refused_tunnel(cause):
             return f"the proxy refused the tunnel ({_line(cause).removeprefix(f'{_TUNNEL_REFUSED}: ')})"
@@ -119,13 +119,13 @@ def _unreached(causes: Sequence[BaseException]) -> str:
             # To the library, a kind of ConnectTimeoutError.
             break
         if isinstance(cause, exceptions.ConnectTimeout | ConnectTimeoutError):
-            return "no connection within the connect time-out"
+            return "no connection within the connect timeout"
     is_proxied = any(isinstance(cause, exceptions.ProxyError | ProxyError) for cause in causes)
     return f"the {'proxy' if is_proxied else 'service'} cannot be reached"
 
 
 def _malformed(error: ValueError, causes: Sequence[BaseException]) -> Fault:
-    """Say what is wrong with an address. It is not shown: it may hold a password."""
+    """Return the fault of a malformed address. The address is not shown: it may hold a password."""
     if isinstance(error, exceptions.InvalidSchema) and "SOCKS" in str(error):
         return Fault("the proxy is a SOCKS proxy", sent=False, advice="PySocks is installed (pip install PySocks)")
     if any(isinstance(cause, exceptions.InvalidProxyURL | ProxySchemeUnknown) for cause in causes):

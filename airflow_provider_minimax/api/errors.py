@@ -1,12 +1,12 @@
 """Errors of the service, split by one question: can a retry of the task help?
 
-Airflow never retries an ``AirflowFailException`` and never shows one to a retry policy, so the
-errors that a retry cannot mend are one, and the others are not.
+Airflow never retries an ``AirflowFailException``, and never passes one to a retry policy. Errors that a retry cannot
+fix derive from it; the others do not.
 """
 
 from __future__ import annotations
 
-from airflow_provider_minimax.api.backoff import asked_for
+from airflow_provider_minimax.api.backoff import plausible_retry_after
 from airflow_provider_minimax.api.sendable import sendable
 from airflow_provider_minimax.compat import AirflowException, AirflowFailException
 
@@ -15,16 +15,16 @@ class MiniMaxError(AirflowException):
     """Base of every error of this provider.
 
     :param message: what happened, to which id, and what a retry will do.
-    :param status: the HTTP status of the answer; None when there was no answer.
-    :param retry_after: seconds that the service asked us to wait; None when it did not say, or nothing that makes sense
-        (less than none, or more than a week).
+    :param status: the HTTP status of the response; None without a response.
+    :param retry_after: seconds that the service asked us to wait; None if it did not say, or named less than 0 or more
+        than a week.
     """
 
     def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
         # It may quote the service, and is logged and stored.
         super().__init__(sendable(message))
         self.status = status
-        self.retry_after = asked_for(retry_after)
+        self.retry_after = plausible_retry_after(retry_after)
 
 
 class MiniMaxAuthError(MiniMaxError, AirflowFailException):
@@ -55,9 +55,9 @@ class MiniMaxJobFailedError(MiniMaxError, AirflowFailException):
 
 
 class MiniMaxScanLimitError(MiniMaxError, AirflowFailException):
-    """A search has reached ``max_scanned`` before it was at its end: what it has not looked at may match, too.
+    """A search has reached ``max_scanned`` before its end: older images may match, too.
 
-    A retry would look at the same images.
+    A retry would scan the same images.
     """
 
 
@@ -70,7 +70,7 @@ class MiniMaxAccountOnHoldError(MiniMaxError):
 
 
 class MiniMaxUpstreamError(MiniMaxError):
-    """The service failed (5xx), was out of reach, or answered something that is not its contract."""
+    """The service failed (5xx), was out of reach, or its response breaks the contract."""
 
 
 class MiniMaxShortListError(MiniMaxUpstreamError):
@@ -78,4 +78,4 @@ class MiniMaxShortListError(MiniMaxUpstreamError):
 
 
 class MiniMaxUnknownOutcomeError(MiniMaxError):
-    """The answer to a create was lost: the job may run, and be paid, without our knowing its id."""
+    """The response to a create was lost: the job may run, and be billed, under an unknown id."""

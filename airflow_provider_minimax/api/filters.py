@@ -1,6 +1,6 @@
-"""Which images of an account are meant: by status and by time of creation.
+"""Selecting images by status and by creation time.
 
-The service filters by neither, so both are applied to what the list gives.
+The service filters by neither, so both are applied to the images of its list.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from airflow_provider_minimax.api.validation import given_text
 Moment = datetime | str | float | None
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-#: Nothing was made before, and whoever names a later time has another unit in mind.
+#: Nothing was created before; a time outside of this range is in another unit.
 _EARLIEST: Final = datetime(2020, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 #: ``2026-01-10`` without its dashes, as ``{{ ds_nodash }}`` gives it.
@@ -34,8 +34,8 @@ class Selection:
     """Images with one of these statuses, created within ``[created_from, created_to)``.
 
     :param statuses: status labels; None for all.
-    :param created_from: aware; None for no bound.
-    :param created_to: aware; None for no bound.
+    :param created_from: timezone-aware; None for no bound.
+    :param created_to: timezone-aware; None for no bound.
     """
 
     statuses: frozenset[str] | None = None
@@ -46,13 +46,13 @@ class Selection:
     def parse(
         cls, statuses: Collection[str] | None = None, created_from: Moment = None, created_to: Moment = None
     ) -> Self:
-        """Read the parameters of a task, after their templates are rendered.
+        """Parse the rendered parameters of a task.
 
         :param statuses: labels such as ``"completed"``.
         :param created_from: a datetime or an ISO string, UTC where it names no zone; or epoch milliseconds (of ten
             digits: seconds), as a number or as text. Inclusive.
         :param created_to: the same; exclusive.
-        :raises MiniMaxBadRequestError: an unknown label, a time that is none, or an empty window.
+        :raises MiniMaxBadRequestError: an unknown label, an invalid time, or an empty window.
         """
         start, end = _moment("created_from", created_from), _moment("created_to", created_to)
         if start is not None and end is not None and start >= end:
@@ -75,11 +75,11 @@ class Selection:
         }
 
     def accepts(self, image: Job) -> bool:
-        """Tell whether an image is meant. One without a time of creation lies in no window."""
+        """Return whether an image matches. One without a creation time lies in no window."""
         return (self.statuses is None or counts_as(image) in self.statuses) and self.covers(image)
 
     def covers(self, image: Job) -> bool:
-        """Tell whether an image was created within the window, whatever its status."""
+        """Return whether an image was created within the window, whatever its status."""
         if self.created_from is None and self.created_to is None:
             return True
         created = created_at(image)
@@ -91,9 +91,9 @@ class Selection:
         )
 
     def lies_behind(self, page: Sequence[Job]) -> bool:
-        """Tell whether a walk that met this page has passed the window and may stop.
+        """Return whether a walk has passed the window with this page, and may stop.
 
-        The order of the list is not documented, newest first is what is seen: so the whole page has to be
+        The order of the list is not documented, only observed (newest first): so the complete page has to be
         older than the window, and in that order.
         """
         if self.created_from is None or not page:
@@ -141,7 +141,7 @@ def _read_moment(parameter: str, value: object) -> datetime:
 
 
 class Chosen(NamedTuple):
-    """What a page holds of the selection, how many images the walk has met so far, and the service's count of all."""
+    """The matching images of a page, the images scanned so far, and the service's count of all."""
 
     images: list[Image]
     scanned: int
@@ -151,11 +151,11 @@ class Chosen(NamedTuple):
 def choose(
     pages: Iterable[Page], selection: Selection, limit: int | None = None, max_scanned: int | None = None
 ) -> Iterator[Chosen]:
-    """Go through the pages of a walk until the selection cannot hold more.
+    """Yield the matching images page by page, until no more can match.
 
-    :param limit: the number of chosen images after which to stop; None for all.
-    :param max_scanned: images to look at, at most; None for no bound.
-    :raises MiniMaxScanLimitError: there are more to look at, and they may match.
+    :param limit: stop after so many matching images; None for all.
+    :param max_scanned: the most images to scan; None for no bound.
+    :raises MiniMaxScanLimitError: older images remain, and they may match.
     """
     scanned = chosen = 0
     for page in pages:
@@ -171,7 +171,7 @@ def choose(
             return
         if len(seen) < len(page.images):
             raise MiniMaxScanLimitError(
-                f"The search was stopped by max_scanned={max_scanned}: of the {scanned:,} newest images {chosen:,} "
-                "match, and older ones may match, too. A retry would look at the same. Raise max_scanned, leave it "
+                f"The search stopped at max_scanned={max_scanned}: of the {scanned:,} newest images {chosen:,} "
+                "match, and older ones may match, too. A retry would scan the same. Raise max_scanned, leave it "
                 "out (created_from bounds the search as well), or ask for fewer."
             )

@@ -1,4 +1,4 @@
-"""Ids of the service, read and checked without a call.
+"""Ids of the service, parsed and checked without a request.
 
 An id names its owner and its kind: ``user:<user>-minimax:<account>-<kind>:<bare id>``. Ids go into
 paths raw (the vendor warns that an encoded ``:`` breaks path matching), so nothing that could alter
@@ -36,11 +36,11 @@ class ResourceId(NamedTuple):
 
 
 def parse_id(value: object, kind: Kind, *, account: str | None = None) -> ResourceId:
-    """Read a full id and refuse what the service could only refuse later.
+    """Parse a full id, and refuse what the service would refuse later.
 
-    :param value: what the user gave, usually an XCom or a rendered template.
-    :param kind: the kind of resource that is wanted.
-    :param account: when given, the account that has to own the resource.
+    :param value: the user's value, usually an XCom or a rendered template.
+    :param kind: the expected kind of resource.
+    :param account: if given, the account that must own the resource.
     :return: the parts of the id.
     :raises MiniMaxBadRequestError: not a full id, an id of another kind, or of another account.
     """
@@ -64,11 +64,11 @@ def parse_id(value: object, kind: Kind, *, account: str | None = None) -> Resour
 
 
 def ids_given(value: object, parameter: str) -> tuple[list[str], bool]:
-    """Return the ids that a parameter holds, unchecked, and whether it is a single one and not a list.
+    """Return the ids of a parameter, unchecked, and whether it is a single id instead of a list.
 
     :param value: an id, a list of ids, or the text of such a list, as a template renders it.
     :param parameter: its name, for the message.
-    :raises MiniMaxBadRequestError: text that begins like a list and is none.
+    :raises MiniMaxBadRequestError: text that begins like a list but is not one.
     """
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
@@ -77,5 +77,5 @@ def ids_given(value: object, parameter: str) -> tuple[list[str], bool]:
             raise MiniMaxBadRequestError(f"{parameter}: {value!r} is not a list of ids.") from None
     if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
         return list(value), False
-    # What is wrong with it shows when it is read.
+    # Parsing it later reports any fault.
     return [cast("str", value)], True

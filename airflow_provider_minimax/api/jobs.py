@@ -1,9 +1,8 @@
-"""What the status of an image or a video means.
+"""What the status of an image or a video means: running, completed, moderated or failed.
 
 Images and videos share one table (the vendor's pages for GET /images and GET /videos/{videoId}). The number decides;
-the label is for people, and its spelling is nobody's promise. The table has grown several times since 2024, so a number
-that it does not know is read by the service's own ``statusFinal``, its label and its file, and while none of them names
-an end, it means "keep waiting".
+the spelling of the label is not documented. The table has grown several times since 2024: for an unknown number, the
+service's own ``statusFinal``, its label and its file decide. While none of them names an end, the job is running.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ STATUS_LABELS: Final[Mapping[int, str]] = {
     12: "processing",
     14: MODERATED,
 }
-#: Labels after which nothing changes any more.
+#: Labels of a final status.
 FINAL_LABELS: Final = frozenset({COMPLETED, FAILED, MODERATED})
 KNOWN_LABELS: Final = frozenset(STATUS_LABELS.values())
-#: What other spellings of a final label mean.
+#: Other spellings of final labels.
 _SPELLINGS: Final[Mapping[str, str]] = {
     "complete": COMPLETED,
     "done": COMPLETED,
@@ -66,7 +65,7 @@ _COMPACT_FIELDS: Final[Mapping[Kind, tuple[str, ...]]] = {
 def status_label(job: Job) -> str:
     """Return the label of a job's status: the documented one of its number, else the service's own.
 
-    ``unknown (<number>)`` where nobody has named it.
+    ``unknown (<number>)`` without either.
     """
     by_number = _label_of_number(job)
     if by_number is not None:
@@ -80,7 +79,7 @@ def status_label(job: Job) -> str:
 
 
 def is_final(job: Job) -> bool:
-    """Tell whether a job's status can no longer change: the service says so, or its number, or its label."""
+    """Return whether a job's status is final, according to the service, its number or its label."""
     final = job.get("statusFinal")
     if isinstance(final, bool):
         return final
@@ -88,10 +87,10 @@ def is_final(job: Job) -> bool:
 
 
 def outcome(job: Job) -> str | None:
-    """Return ``completed``, ``moderated`` or ``failed`` for a final job, None while it runs.
+    """Return ``completed``, ``moderated`` or ``failed`` for a final job, None for a running one.
 
-    Where neither number nor label names the end, a job with a file is completed, and one without is failed. Before a
-    job is submitted again, ask ``is_known_failure``.
+    If neither number nor label names the end, a job with a file is completed, and one without is failed. Check
+    ``is_known_failure`` before submitting a job again.
     """
     if not is_final(job):
         return None
@@ -99,20 +98,20 @@ def outcome(job: Job) -> str | None:
 
 
 def is_known_failure(job: Job) -> bool:
-    """Tell whether a job has certainly ended without a result, so that to submit it again pays for nothing twice.
+    """Return whether a job has certainly ended without a result, so that submitting it again pays nothing twice.
 
-    A status that is final and that nobody knows does not prove it: the job may be there, and paid for.
+    An unknown final status is no proof: the job may have a result that is billed.
     """
     return is_final(job) and _named_end(job) in (FAILED, MODERATED)
 
 
 def counts_as(job: Job) -> str:
-    """Return the label by which a job is selected: how it ended, or what it is doing."""
+    """Return the label by which a job is selected: its outcome, or its status while it runs."""
     return outcome(job) or status_label(job)
 
 
 def _named_end(job: Job) -> str | None:
-    """Return the end that a final job's number names, else the one that its label names."""
+    """Return the outcome that a final job's number names, else the one of its label."""
     by_number = _label_of_number(job)
     if by_number in FINAL_LABELS:
         return by_number
@@ -127,22 +126,22 @@ def _label_of_number(job: Job) -> str | None:
         status = int(status)
     if isinstance(status, bool) or not isinstance(status, int | float):
         return None
-    # A whole number is found, whichever type it has.
+    # 2.0 equals 2 as a key.
     return STATUS_LABELS.get(status)  # type: ignore[arg-type]
 
 
 def created_at(job: Job) -> int | None:
-    """Return when a job was created, in epoch milliseconds; None where the service does not say."""
+    """Return when a job was created, in epoch milliseconds; None without one."""
     return epoch_milliseconds(job.get("createTime"))
 
 
 def media_url(job: Job) -> str | None:
-    """Return where the result lies: ``downloadURL`` (no watermark), else ``videoURL`` (images too)."""
+    """Return the URL of the result: ``downloadURL`` (no watermark), else ``videoURL`` (also for images)."""
     return job.get("downloadURL") or job.get("videoURL") or None
 
 
 def compact(job: Job, kind: Kind = "image") -> dict[str, Any]:
-    """Return the part of a job that goes into an XCom: an allow-list, every key there, all sendable."""
+    """Return the part of a job that goes into an XCom: an allow-list of keys, all present, all values sendable."""
     row = {field: job.get(field) for field in _COMPACT_FIELDS[kind]}
     row["statusLabel"] = status_label(job)
     row["statusFinal"] = is_final(job)
@@ -153,7 +152,7 @@ def compact(job: Job, kind: Kind = "image") -> dict[str, Any]:
 def check_labels(parameter: str, labels: Collection[str], known: Collection[str]) -> frozenset[str]:
     """Return the labels as a set.
 
-    :raises MiniMaxBadRequestError: one of them is not a label that can occur here.
+    :raises MiniMaxBadRequestError: one of them is unknown, or cannot occur here.
     """
     if isinstance(labels, str):
         raise MiniMaxBadRequestError(f"{parameter} takes a list of status labels, not the string {labels!r}.")

@@ -1,4 +1,4 @@
-"""Keeps the API token out of what the service, or a proxy before it, says."""
+"""Masks the API token in text from the service, or from a proxy before it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from html.entities import html5
 from typing import Final
 
 MASK: Final = b"***"
-#: Characters of the secret part of a token from which on it is also masked where it stands alone. A shorter one could
-#: be a word.
+#: Length from which the secret part of a token is also masked without its owner. A shorter one could be a word.
 _MIN_SECRET: Final = 8
-#: Of ``user:<number>-<secret>``: ids begin like it, and are none of our business.
+#: The owner in ``user:<number>-<secret>``. Ids begin like it, and are not masked.
 _OWNER = re.compile(r"user:\d+-(?=.)", re.ASCII)
-#: What no encoder of JSON, addresses or HTML spells in another way unless it has to.
+#: Characters that no encoder of JSON, URLs or HTML has to escape.
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
-#: Except for one: JSON may spell any character by its number.
+#: JSON may nevertheless escape any of them by its number.
 _PRINTABLE_BY_NUMBER = re.compile(rb"\\u00[2-7]")
 
 
 class Mask:
-    """Replaces a token in the bytes of a body, in any spelling that JSON, an address or HTML may give it.
+    """Replaces a token in a body, however JSON, a URL or HTML escapes it.
 
     :param token: the whole token, printable ASCII.
     """
@@ -33,13 +32,13 @@ class Mask:
 
     @cached_property
     def _token(self) -> re.Pattern[bytes]:
-        # It takes longer to compile than a request takes, and most clients never need it.
+        # Compiled on demand: that takes longer than a request, and most clients never need it.
         optional = "?" if len(self._secret) >= _MIN_SECRET else ""
         return re.compile(f"(?:{_spelled(self._owner)}){optional}{_spelled(self._secret)}".encode())
 
     def may_be_in(self, body: bytes) -> bool:
-        """Tell at little cost whether a body can hold the token; a page of a list is long, and hardly ever does."""
-        # The single byte first: most pages have none, and to look for one takes a tenth of the time.
+        """Return quickly whether a body can hold the token. Pages are long, and hardly ever do."""
+        # The single byte first: searching for it takes a tenth of the time, and most pages have none.
         return self._hint in body or (b"\\" in body and _PRINTABLE_BY_NUMBER.search(body) is not None)
 
     def hide(self, body: bytes) -> bytes:

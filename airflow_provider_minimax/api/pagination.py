@@ -1,25 +1,33 @@
-"""Walking through a list by its cursor. No network of its own: the page is fetched by the caller.
+"""Walking through a list by its cursor. No I/O: the caller fetches the pages.
 
-What the service means by ``lastImageId`` is not documented: the id may be wanted bare or full, and the page
-that it opens may or may not begin with that very image. The walk is right under each reading, stands images that
-arrive at the head meanwhile, and remembers two pages and three cursors, however long it gets.
+The meaning of ``lastImageId`` is not documented: the service may expect the bare or the full id, and the next page may
+or may not begin with that image. The walk is correct in each case, tolerates new images at the head, and keeps only two
+pages and three cursors in memory.
 
-An end of the list is proven, since half a list looks like a whole one. A page without images does not prove it: the
-service also answers so where it does not know the cursor, or is out of order. What proves it is a page that holds
-the last image and nothing else, as an earlier cursor opens it. A ``hasNext`` of false does where ``total`` does not
-speak against it; there, the service is asked once more.
+Half a list looks like a complete one, so the end has to be proven. An empty page is no proof: the service also returns
+one for an unknown cursor, or while it fails. The proof is a page that holds only the last image, fetched from an
+earlier cursor. ``hasNext`` false is accepted unless ``total`` contradicts it; then the service is asked once more.
 
-A service that has lost sight of half of its list proves the end of the other half. So whoever needs the whole list
-has its end checked (see ``EndCheck``): an end before ``total`` images is an error, and an empty list is asked for
-twice. What ``total`` counts is not documented either, so the check can be turned off.
+A service that has lost half of its list would prove the end of the other half. A caller that needs the complete list
+passes an ``EndCheck``: an end before ``total`` images is an error, and an empty list is fetched twice. The meaning of
+``total`` is not documented either, so that check can be turned off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, NamedTuple
 
+from airflow_provider_minimax.api.cursors import (
+    CURSOR_FORMS,
+    Image,
+    Place,
+    Position,
+    image_before_last,
+    image_key,
+    known_keys,
+)
 from airflow_provider_minimax.api.errors import (
     MiniMaxBadRequestError,
     MiniMaxError,
@@ -29,15 +37,28 @@ from airflow_provider_minimax.api.errors import (
 )
 from airflow_provider_minimax.api.jobs import created_at
 
-Image = dict[str, Any]
+__all__ = [
+    "EndCheck",
+    "Fetch",
+    "Image",
+    "Page",
+    "Place",
+    "Position",
+    "PositionLostError",
+    "count_of",
+    "image_key",
+    "walk",
+    "walk_on",
+]
+
 #: Fetches the page after a cursor.
 Fetch = Callable[[str], dict[str, Any]]
 
 
 class Page(NamedTuple):
-    """The images of one page that the walk has not met before, newest first.
+    """The new images of one page, newest first.
 
-    ``total`` is the service's own count of the account's images; None when it gives none.
+    ``total`` is the service's own count of the account's images; None without one.
     """
 
     images: list[Image]
@@ -46,12 +67,12 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True)
 class EndCheck:
-    """How the end of a list is checked where the whole list is needed.
+    """How to check the end of a list that must be complete.
 
     :param first_page: fetches the first page once more.
-    :param wait: called before a second look; lets a moment pass.
+    :param wait: called before the second fetch; lets a moment pass.
     :param check_total: an end before as many images as the service counts is an error.
-    :param allow_empty: a list that is empty at a second look, too, is taken for empty, whatever else it says.
+    :param allow_empty: accept a list that is still empty at the second fetch, whatever else it says.
     """
 
     first_page: Callable[[], dict[str, Any]]
@@ -60,67 +81,30 @@ class EndCheck:
     allow_empty: bool = False
 
 
-@dataclass(frozen=True)
-class Place:
-    """An image as a cursor: its bare id and its full one."""
-
-    id: str | None
-    image_id: str | None
-
-    @classmethod
-    def of(cls, image: Image) -> Self:
-        """Return the place behind an image."""
-        return cls(_text(image.get("id")), _text(image.get("imageId")))
-
-    def as_image(self) -> Image:
-        """Return as much of the image as a cursor needs."""
-        return {"id": self.id, "imageId": self.image_id}
-
-
-@dataclass(frozen=True)
-class Position:
-    """A place in a walk, from which another process can go on.
-
-    :param id: the bare id of the last image that was dealt with.
-    :param image_id: its full id.
-    :param head: ids of the first page, which a service that does not know the cursor may send again.
-    :param newest: the latest time of creation in that page.
-    :param before: the image before the last one, from which the end of the list is proven.
-    :param count: images that were dealt with.
-    """
-
-    id: str | None
-    image_id: str | None
-    head: tuple[str, ...]
-    newest: int
-    before: Place | None = None
-    count: int = 0
-
-    def as_image(self) -> Image:
-        """Return as much of the last image as a cursor needs."""
-        return Place(self.id, self.image_id).as_image()
-
-
 class PositionLostError(MiniMaxUpstreamError):
-    """The service does not go on from a place where an earlier walk has been."""
+    """The service cannot resume at the position of an earlier walk."""
+
+
+class _StuckError(MiniMaxUpstreamError):
+    """The cursor does not move."""
 
 
 def walk(first: dict[str, Any], fetch: Fetch, end: EndCheck | None = None) -> Iterator[Page]:
     """Yield page after page, each image once, until the list ends.
 
-    The first page is yielded even if it holds no images, since it says how many the service has counted.
+    The first page is yielded even without images, for its ``total``.
 
     :param first: the first page, as the API sends it.
     :param fetch: returns the page after a cursor, as the API sends it.
-    :param end: how the end is checked; None where the list need not be whole.
-    :raises MiniMaxUpstreamError: the list breaks off, the cursor does not move, or it goes round in circles.
+    :param end: how to check the end; None if the list may be incomplete.
+    :raises MiniMaxUpstreamError: the list breaks off, the cursor does not move, or the pages repeat in a circle.
     :raises MiniMaxShortListError: the list ends before as many images as the service counts.
     """
     if not first["images"] and end is not None:
-        first = _second_look(first, end)
+        first = _refetch_empty_list(first, end)
     if not first["images"] and first.get("hasNext") is True and (end is None or not end.allow_empty):
         raise MiniMaxUpstreamError(
-            "The list of images begins with a page that is empty and has a next one. A retry asks again."
+            "The list of images begins with an empty page that has a next one. A retry asks again."  # noqa-split
         )
     walker = _Walker(first, fetch, end=end)
     page: list[Image] | None = first["images"]
@@ -129,24 +113,11 @@ def walk(first: dict[str, Any], fetch: Fetch, end: EndCheck | None = None) -> It
         page = walker.next_page()
 
 
-def _second_look(first: dict[str, Any], end: EndCheck) -> dict[str, Any]:
-    """Return the first page of a list that was empty, as it is a moment later.
-
-    :raises MiniMaxShortListError: it is still empty, and the service counts images.
-    """
-    end.wait()
-    again = end.first_page()
-    counted = max(count_of(first.get("total")) or 0, count_of(again.get("total")) or 0)
-    if not again["images"] and counted and end.check_total and not end.allow_empty:
-        raise _short(0, counted)
-    return again
-
-
 def walk_on(position: Position, fetch: Fetch, end: EndCheck | None = None) -> Iterator[Page]:
-    """Yield what comes after a place that an earlier walk has reached.
+    """Resume an earlier walk: yield the pages after its position.
 
-    :param end: how the end is checked; None where the list need not be whole.
-    :raises PositionLostError: the service does not know the place any more.
+    :param end: how to check the end; None if the list may be incomplete.
+    :raises PositionLostError: the service no longer knows the position.
     :raises MiniMaxShortListError: the list ends before as many images as the service counts.
     """
     last = position.as_image()
@@ -154,14 +125,14 @@ def walk_on(position: Position, fetch: Fetch, end: EndCheck | None = None) -> It
     try:
         page = walker.next_page()
     except (MiniMaxBadRequestError, MiniMaxNotFoundError, _StuckError) as error:
-        raise PositionLostError(f"The list of images cannot be read on from image {image_key(last)}: {error}") from None
+        raise PositionLostError(f"The list of images cannot resume after image {image_key(last)}: {error}") from None
     while page is not None:
         yield Page(page, walker.total)
         page = walker.next_page()
 
 
 def count_of(total: object) -> int | None:
-    """Return how many images the service counts; None where ``total`` is no number of things.
+    """Return how many images the service counts; None if ``total`` is not a count.
 
     :param total: as the API sends it: a number, also as text or with a fraction of zero.
     """
@@ -175,82 +146,74 @@ def count_of(total: object) -> int | None:
     return int(total) if 0 <= total < float("inf") and total == int(total) else None
 
 
-def _short(met: int, counted: int) -> MiniMaxShortListError:
+def _refetch_empty_list(first: dict[str, Any], end: EndCheck) -> dict[str, Any]:
+    """Return the first page of an empty list, as it is a moment later.
+
+    :raises MiniMaxShortListError: it is still empty, and the service counts images.
+    """
+    end.wait()
+    again = end.first_page()
+    counted = max(count_of(first.get("total")) or 0, count_of(again.get("total")) or 0)
+    if not again["images"] and counted and end.check_total and not end.allow_empty:
+        raise _short_list(0, counted)
+    return again
+
+
+def _short_list(received: int, counted: int) -> MiniMaxShortListError:
     return MiniMaxShortListError(
-        f"The list of images ends after {met:,}, also when it is asked again, and the service counts {counted:,} of "
-        "them (total). A retry asks again. If the total of this account counts more than its list can show, "
+        f"The list of images ends after {received:,}, also when it is asked again, and the service counts {counted:,} "
+        "of them (total). A retry asks again. If the total of this account counts more than its list can show, "
         "set check_total=False."
     )
 
 
-def image_key(image: Image) -> str | None:
-    """Return what tells an image (or a video) from all others."""
-    key = _full(image) or image.get("id")
-    return str(key) if key else None
+class _CursorResult(NamedTuple):
+    """What a cursor led to.
 
-
-def _bare(image: Image) -> str | None:
-    key = image.get("id") or _full(image)
-    return str(key).rpartition(":")[2] if key else None
-
-
-def _full(image: Image) -> str | None:
-    key = image.get("imageId") or image.get("videoId")
-    return str(key) if key else None
-
-
-#: The likely form first.
-_FORMS: Final = (_bare, _full)
-
-
-class _StuckError(MiniMaxUpstreamError):
-    """The cursor does not move."""
-
-
-class _Answer(NamedTuple):
-    """What a cursor was answered with.
-
-    :param images: that are new; None where there are none.
+    :param images: new ones; None without any.
     :param is_end: the end of the list is proven.
-    :param is_silent: a page without images.
-    :param refusal: the cursor was not taken.
+    :param is_empty: a page without images.
+    :param refusal: the service refused the cursor.
     """
 
     images: list[Image] | None
     is_end: bool = False
-    is_silent: bool = False
+    is_empty: bool = False
     refusal: MiniMaxError | None = None
 
     @property
-    def leaves_open(self) -> bool:
-        """Whether it may be the cursor's fault that nothing came."""
-        return self.images is None and not self.is_end and (self.is_silent or self.refusal is not None)
+    def is_inconclusive(self) -> bool:
+        """Whether the cursor itself may be the reason that no images came."""
+        return self.images is None and not self.is_end and (self.is_empty or self.refusal is not None)
 
 
 class _Walker:
+    """The state of one walk: its last page, and the ids that tell new images from repeated ones."""
+
     def __init__(
         self, first: dict[str, Any], fetch: Fetch, position: Position | None = None, end: EndCheck | None = None
     ) -> None:
         self._fetch = fetch
         self._end = end
-        self._forms: tuple[Callable[[Image], str | None], ...] = _FORMS
+        self._forms = CURSOR_FORMS
         self._page = first
         images: list[Image] = first["images"]
-        self._head = _keys(images) if position is None else frozenset(position.head)
         self._last: Image = images[-1] if images else {}
         if position is None:
+            self._head = known_keys(map(image_key, images))
             self._newest = max(map(_created, images), default=0)
-            self._before, self._count = _before_last(images, {}), len(images)
+            self._before, self._count = image_before_last(images, {}), len(images)
         else:
-            # Without an image before it, the last one itself is asked from twice; that proves no end.
+            self._head = frozenset(position.head)
+            # Without an image before it, the last one itself is the cursor twice; that proves no end.
             before = self._last if position.before is None else position.before.as_image()
             self._newest, self._before, self._count = position.newest, before, position.count
-        self._known = self._head | _keys([self._before, *images])
-        self._is_at_start = position is not None
+        self._known = self._head | known_keys(map(image_key, [self._before, *images]))
+        self._is_resuming = position is not None
         self._is_flag_wrong = False
         #: The service's count when the walk began, and now.
         self._counted_first = self._counted = self.total
-        # Brent's way to see a circle: compare with one old position, renewed at each power of two.
+        # Brent's detection of circles: compare with one earlier cursor, renewed at each power of two.
         self._landmark: str | None = None
         self._steps, self._renewal = 0, 1
 
@@ -259,57 +222,49 @@ class _Walker:
         return count_of(self._page.get("total"))
 
     def next_page(self) -> list[Image] | None:
-        """Return the images that come after the last ones; None at the end of the list."""
+        """Return the images after the last ones; None at the end of the list."""
         says_end = self._says_end()
         if not self._last or (says_end and not self._is_contradicted()):
             return None
-        if says_end and self._is_checked:
-            self._wait()
-        answer = self._ask(self._last)
-        if answer.leaves_open and self._before and not says_end:
-            # The list ends here, or the last image was deleted meanwhile, or the service is out of order.
-            answer = self._ask(self._before)
-        if answer.images is not None:
-            return answer.images
-        if answer.is_end or says_end:
-            if self._is_checked and self._is_contradicted():
-                raise _short(self._count, self._counted or 0)
+        if says_end and self._end is not None and self._end.check_total:
+            self._end.wait()
+        result = self._fetch_after(self._last)
+        if result.is_inconclusive and self._before and not says_end:
+            # The list ends here, or the last image was deleted in the meantime, or the service fails.
+            result = self._fetch_after(self._before)
+        if result.images is not None:
+            return result.images
+        if result.is_end or says_end:
+            if self._end is not None and self._end.check_total and self._is_contradicted():
+                raise _short_list(self._count, self._counted or 0)
             return None
         raise self._stuck(
             "the service sends no images beyond it"
-            if answer.refusal is None
-            else f"the service refuses it as a cursor ({answer.refusal})"
+            if result.refusal is None
+            else f"the service refuses it as a cursor ({result.refusal})"
         )
 
     def _says_end(self) -> bool:
         return self._page.get("hasNext") is False and not self._is_flag_wrong
 
-    @property
-    def _is_checked(self) -> bool:
-        return self._end is not None and self._end.check_total
-
-    def _wait(self) -> None:
-        if self._end is not None:
-            self._end.wait()
-
     def _is_contradicted(self) -> bool:
-        """Tell whether the service counts more images than were met, when the walk began and now."""
+        """Return whether the service counts more images than were received, when the walk began and now."""
         counts = [count for count in (self._counted_first, self._counted) if count is not None]
         if not counts or min(counts) <= self._count:
             return False
         if self._end is None or not self._end.check_total:
             return True
         first = self._end.first_page()
-        self._note_count(first)
-        # What has arrived since the walk began is counted, and stands before where it began.
+        self._update_count(first)
+        # Images that arrived since the walk began are counted, but stand before its first one.
         missing = (self._counted or 0) - self._count
-        return missing > 0 and self._arrivals(first, missing) < missing
+        return missing > 0 and self._count_arrivals(first, missing) < missing
 
-    def _arrivals(self, first: dict[str, Any], limit: int) -> int:
+    def _count_arrivals(self, first: dict[str, Any], limit: int) -> int:
         """Count the images before the one that was the first when the walk began.
 
         :param first: the first page as it is now.
-        :param limit: count no further.
+        :param limit: stop counting here.
         """
         count = 0
         if not (self._head or self._newest):
@@ -323,9 +278,9 @@ class _Walker:
                 count += 1
         return count
 
-    def _ask(self, place: Image) -> _Answer:
-        """Ask for what comes after an image, in each form that a cursor may have."""
-        is_end = is_silent = False
+    def _fetch_after(self, place: Image) -> _CursorResult:
+        """Fetch the page after an image, with each form of its cursor until one leads on."""
+        is_end = is_empty = False
         refusal: MiniMaxError | None = None
         for form in self._forms:
             cursor = form(place)
@@ -336,42 +291,42 @@ class _Walker:
             except (MiniMaxBadRequestError, MiniMaxNotFoundError) as error:
                 refusal = error
                 continue
-            found: list[Image] = page["images"]
-            self._note_count(page)
-            keys = list(map(image_key, found))
-            images = [image for image, key in zip(found, keys, strict=True) if key not in self._known]
-            if images and self._goes_on(found):
-                if not self._is_at_start:
+            received: list[Image] = page["images"]
+            self._update_count(page)
+            keys = list(map(image_key, received))
+            images = [image for image, key in zip(received, keys, strict=True) if key not in self._known]
+            if images and self._leads_on(received):
+                if not self._is_resuming:
                     self._forms = (form,)
                 self._move_to(page, images, keys)
-                return _Answer(images)
-            is_silent = is_silent or not found
-            # From the only image of a list, silence is all that there is to hear.
-            is_proof = _known(keys) == {image_key(self._last)} or not (found or self._before)
+                return _CursorResult(images)
+            is_empty = is_empty or not received
+            # A list of one image offers no earlier cursor: there, an empty page is the only possible proof.
+            is_proof = known_keys(keys) == {image_key(self._last)} or not (received or self._before)
             is_end = is_end or (is_proof and page.get("hasNext") is not True)
-        return _Answer(None, is_end, is_silent, refusal)
+        return _CursorResult(None, is_end, is_empty, refusal)
 
-    def _note_count(self, page: dict[str, Any]) -> None:
+    def _update_count(self, page: dict[str, Any]) -> None:
         counted = count_of(page.get("total"))
         if counted is not None:
             self._counted = counted
 
-    def _goes_on(self, images: list[Image]) -> bool:
-        """Tell whether a page lies beyond what is known, and is not the head once more."""
+    def _leads_on(self, images: list[Image]) -> bool:
+        """Return whether a page lies beyond the known images, and is not the head of the list again."""
         if image_key(images[-1]) in self._known or _created(images[-1]) > self._newest:
             return False
-        # A place to go on from may lie within the first page, whose end is then not known. Had that page been sent
-        # again, it would begin with what has arrived since, or there was nothing wrong with it.
-        return not self._is_at_start or max(map(_created, images)) <= self._newest
+        # A walk may resume within the first page, whose end it does not know. If the service had sent that page
+        # again, it would begin with newer images, or it would be the right one.
+        return not self._is_resuming or max(map(_created, images)) <= self._newest
 
     def _move_to(self, page: dict[str, Any], images: list[Image], keys: list[str | None]) -> None:
-        # What has said so before its end says nothing.
+        # A flag that was false before the end of the list means nothing.
         self._is_flag_wrong = self._is_flag_wrong or self._says_end()
         self._page = page
-        self._before, self._last = _before_last(images, self._last), images[-1]
-        self._known = self._head | _known([image_key(self._before), *keys])
+        self._before, self._last = image_before_last(images, self._last), images[-1]
+        self._known = self._head | known_keys([image_key(self._before), *keys])
         self._count += len(images)
-        self._is_at_start = False
+        self._is_resuming = False
         key = image_key(self._last)
         if key == self._landmark:
             raise self._stuck("the pages go round in circles")
@@ -382,27 +337,9 @@ class _Walker:
     def _stuck(self, why: str) -> _StuckError:
         return _StuckError(
             f"The list of images cannot be read beyond image {image_key(self._last)}: {why}. "
-            "A retry starts the walk anew.",
+            "A retry restarts the walk from the first page.",
             status=200,
         )
-
-
-def _before_last(images: list[Image], earlier: Image) -> Image:
-    """Return the image before the last one: the nearest that can be a cursor."""
-    return next((image for image in reversed(images[:-1]) if image_key(image) is not None), earlier)
-
-
-def _keys(images: list[Image]) -> frozenset[str]:
-    return _known(map(image_key, images))
-
-
-def _known(keys: Iterable[str | None]) -> frozenset[str]:
-    # An image without an id can be told from no other, and is never taken for a known one.
-    return frozenset(key for key in keys if key is not None)
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
 
 
 def _created(image: Image) -> int:

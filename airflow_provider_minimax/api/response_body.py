@@ -1,4 +1,4 @@
-"""The body of a response, read and decoded within bounds. No network of its own."""
+"""The body of a response, read and decoded within bounds. No I/O of its own."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Final
 
 from airflow_provider_minimax.api.serialization import UnreadableError
 
-#: What a request says that it can read. One encoding, whose decoder can be stopped, in any version of the library.
+#: The ``Accept-Encoding`` of each request: its decoder can stop at a bound, in any version of the library.
 ACCEPT_ENCODING: Final = "gzip"
 
-_PIECE: Final = 2**20
-_AS_IT_IS: Final = ("", "identity")
+_CHUNK_BYTES: Final = 2**20
+_NOT_ENCODED: Final = ("", "identity")
 _GZIP: Final = ("gzip", "x-gzip")
 
 
 def read_body(pieces: Iterable[bytes], encoding: str, max_bytes: int) -> bytes:
     """Return the decoded body.
 
-    Reading stops at the bound: a small body that unfolds into a large one takes no more memory than that.
+    Reading stops at the bound, also while decompressing: a gzip bomb takes no more memory than that.
 
-    :param pieces: of the body, as they come, not decoded.
+    :param pieces: of the body, not yet decoded.
     :param encoding: the response's ``Content-Encoding``.
-    :param max_bytes: the most that the decoded body may have.
-    :raises UnreadableError: it is larger, or its encoding is not known or broken.
+    :param max_bytes: the most bytes of the decoded body.
+    :raises UnreadableError: it is larger, or its encoding is unknown or broken.
     """
     name = encoding.strip().lower()
     if name in _GZIP:
-        pieces = _unzipped(pieces)
-    elif name not in _AS_IT_IS:
+        pieces = _decompress(pieces)
+    elif name not in _NOT_ENCODED:
         raise UnreadableError(f"encoded as {name[:20]!r}, which was not asked for")
     read: list[bytes] = []
     size = 0
@@ -41,14 +41,14 @@ def read_body(pieces: Iterable[bytes], encoding: str, max_bytes: int) -> bytes:
     return b"".join(read)
 
 
-def _unzipped(pieces: Iterable[bytes]) -> Iterable[bytes]:
+def _decompress(pieces: Iterable[bytes]) -> Iterable[bytes]:
     stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
         for piece in pieces:
             rest = piece
-            # What follows the end of the stream is passed over.
+            # Anything after the end of the stream is ignored.
             while rest and not stream.eof:
-                yield stream.decompress(rest, _PIECE)
+                yield stream.decompress(rest, _CHUNK_BYTES)
                 rest = stream.unconsumed_tail
     except zlib.error:
         raise UnreadableError("not the gzip that it claims to be") from None

@@ -1,4 +1,4 @@
-"""From an answer of the service to the error that it means. No I/O."""
+"""From an unsuccessful response to the error that it means. No I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_minimax.api import backoff, errors
 from airflow_provider_minimax.api.serialization import loads
 
 #: Characters of the service's own message that go into an exception.
-_LONGEST_MESSAGE: Final = 300
+_MAX_MESSAGE: Final = 300
 _TIMED_OUT: Final = 408
 _NO_HELP: Final = "A retry will not help"
 _SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
@@ -20,7 +20,7 @@ _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
 
 
 class Meaning(NamedTuple):
-    """The error that a status stands for, and what the reader of a log should know."""
+    """The error that a status stands for, and advice for the reader of a log."""
 
     error: type[errors.MiniMaxError]
     advice: str
@@ -46,8 +46,8 @@ _MEANINGS: Final[Mapping[int, Meaning]] = {
         "A retry helps only after that.",
     ),
 }
-#: The statuses that are documented to make no job. After any other one, a create's outcome is unknown: also a refusal
-#: may come from somebody in between, or after the job was accepted (the vendor says so of 502 and 504).
+#: Statuses that are documented to create no job. After any other one, the outcome of a create is unknown: even a
+#: refusal may come from a proxy, or after the job was accepted (the vendor says so of 502 and 504).
 _NO_JOB: Final = frozenset({400, 401, 402, 403, 412, 422, 429, 596})
 _OTHER_REFUSAL: Final = Meaning(errors.MiniMaxBadRequestError, f"{_NO_HELP}: the request was refused.")
 _REDIRECT: Final = Meaning(
@@ -67,9 +67,9 @@ _REDIRECTED_CREATE: Final = Meaning(
 
 
 def meaning_of(status: int, *, paid: bool) -> Meaning:
-    """Return what an HTTP status that is not a success stands for.
+    """Return what an unsuccessful HTTP status stands for.
 
-    :param paid: the request was a create; only what is documented to make no job proves that there is none.
+    :param paid: the request was a create; only the documented statuses prove that no job was created.
     """
     is_redirect = 300 <= status < 400
     if paid and status not in _NO_JOB:
@@ -91,11 +91,11 @@ def error_for(
     now: datetime,
     unreadable: str = "",
 ) -> errors.MiniMaxError:
-    """Return the error that an unsuccessful answer means.
+    """Return the error for an unsuccessful response.
 
-    :param operation: method and path, as a reader of the log knows it; holds the id.
+    :param operation: method and path, which holds the id.
     :param now: an aware time, to turn dates in ``Retry-After`` into seconds.
-    :param unreadable: what the body is instead of readable, in a few words.
+    :param unreadable: why the body could not be read, in a few words.
     """
     meaning = meaning_of(status, paid=paid)
     document = _document(body)
@@ -108,7 +108,7 @@ def error_for(
 
 
 def not_the_contract(operation: str, status: int | None, found: str, *, paid: bool) -> errors.MiniMaxError:
-    """Return the error for an answer that came, or broke off, and is not what the contract promises.
+    """Return the error for a response that breaks the service's contract, or broke off.
 
     :param found: what came instead, in a few words.
     """
@@ -117,16 +117,16 @@ def not_the_contract(operation: str, status: int | None, found: str, *, paid: bo
 
 
 def cannot_be_sent(operation: str, found: str, advice: str) -> errors.MiniMaxError:
-    """Return the error for a request that never leaves until somebody has mended something.
+    """Return the error for a request that cannot leave until somebody repairs its cause.
 
     :param found: what is wrong, in a few words.
-    :param advice: what has to be the case for a retry to help, as a clause.
+    :param advice: the condition under which a retry helps, as a clause.
     """
     return errors.MiniMaxBadRequestError(f"{operation} cannot be sent: {found}. {_NO_HELP} until {advice}.")
 
 
 def message_of(document: object, body: bytes) -> str:
-    """Return the service's own words for an error, short, on one line.
+    """Return the service's own error message, shortened, on one line.
 
     ``error`` is documented as a string; sibling services pass an object on.
     """
@@ -134,7 +134,7 @@ def message_of(document: object, body: bytes) -> str:
     if isinstance(error, dict):
         error = error.get("message") or error.get("status")
     if isinstance(error, str) and error.strip():
-        return " ".join(error.split())[:_LONGEST_MESSAGE].rstrip(".")
+        return " ".join(error.split())[:_MAX_MESSAGE].rstrip(".")
     if not body:
         return "an empty body"
     if document is not None:
@@ -144,19 +144,19 @@ def message_of(document: object, body: bytes) -> str:
 
 
 def retry_after(headers: Mapping[str, str], document: object, now: datetime) -> float | None:
-    """Return the seconds that the service asks us to wait, at least 0; None when it does not say.
+    """Return the seconds that the service asks us to wait, at least 0; None if it does not say.
 
     ``Retry-After`` (seconds or an HTTP date) and ``retryAfter`` (an ISO time in the body) are known from
-    sibling services only: honoured when present, never required. What makes no sense, such as the seconds since 1970,
-    counts as not said (see ``backoff.asked_for``).
+    sibling services only: honoured when present, never required. An implausible value, such as the seconds since 1970,
+    is ignored (see ``backoff.plausible_retry_after``).
     """
     header = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(header):
-        return backoff.asked_for(float(header))
+        return backoff.plausible_retry_after(float(header))
     at = _http_date(header)
     if at is None and isinstance(document, dict):
         at = _iso_time(document.get("retryAfter"))
-    return None if at is None else backoff.asked_for(max(0.0, (at - now).total_seconds()))
+    return None if at is None else backoff.plausible_retry_after(max(0.0, (at - now).total_seconds()))
 
 
 def _http_date(text: str) -> datetime | None:

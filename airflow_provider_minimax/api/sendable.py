@@ -1,8 +1,8 @@
-"""What Airflow can send from process to process and store, made of what the service may send.
+"""JSON values that Airflow can send between its processes and store.
 
 JSON allows more than msgpack (between Airflow's processes) and a database column can hold: half of an emoji, which a
-service written in JavaScript leaves when it cuts a prompt; a NUL; a number of any size. Airflow's triggerer ends with
-all of its waits when it meets one of them in an event.
+service written in JavaScript leaves when it cuts a prompt; a NUL; a number of any size. One of them in an event would
+end Airflow's triggerer with all of its triggers.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import math
 from typing import Any, Final
 
 #: The integers of msgpack.
-_SMALLEST: Final = -(2**63)
-_LARGEST: Final = 2**64 - 1
+_MIN_INTEGER: Final = -(2**63)
+_MAX_INTEGER: Final = 2**64 - 1
 
 
 def sendable(value: Any) -> Any:
-    """Return a JSON value with what cannot be sent in it replaced; anything else stays as it is.
+    """Return a JSON value in which everything that cannot be sent is replaced.
 
-    A character without an encoding becomes ``?``, an integer that is too large its text, and what is no number None.
+    A lone surrogate or a NUL becomes ``?``, a too large integer its text, and a number that is not finite None.
     """
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode().replace("\0", "?")
@@ -27,8 +27,8 @@ def sendable(value: Any) -> Any:
     if isinstance(value, list):
         return [sendable(member) for member in value]
     if isinstance(value, int):
-        return value if _SMALLEST <= value <= _LARGEST else str(value)
+        return value if _MIN_INTEGER <= value <= _MAX_INTEGER else str(value)
     if isinstance(value, float):
-        # The nearest plain one: a number that none can hold is of a type of its own.
+        # A plain float: a `SentNumber` is a subclass that msgpack does not know.
         return float(value) if math.isfinite(value) else None
     return value

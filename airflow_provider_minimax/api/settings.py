@@ -1,4 +1,4 @@
-"""How to reach the service: the one thing that a client is made from."""
+"""The settings of a client: token, address, account and timeouts."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxBadRequ
 
 DEFAULT_BASE_URL: Final = "https://api.useapi.net/v1/minimax"
 _BASE_PATH: Final = urlsplit(DEFAULT_BASE_URL).path
-#: How many read time-outs a whole response may take.
+#: How many read timeouts a complete response may take.
 _READ_TIMEOUTS: Final = 3
 _BLANK = re.compile(r"\s")
-#: What may stand in a header. Anything else would make the HTTP library quote the token in its error.
+#: Characters of a header's value. With any other, the HTTP library would quote the token in its error.
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Token, address and patience of a client.
+    """Token, address, account and timeouts of a client.
 
     :param token: the useapi.net API token, whole (``user:...``).
     :param base_url: without a trailing slash.
-    :param account: the Hailuo account to work on; None lets the service choose, which it does only where one
-        account is configured (or for a video).
+    :param account: the Hailuo account; None lets the service choose, which works only if one account is configured
+        (or for a video).
     :param connect_timeout: seconds.
     :param read_timeout: seconds between two pieces of a response.
     :param max_attempts: attempts of one request.
-    :param max_response_bytes: the most that the body of a response may have, decoded; a larger one is an error.
+    :param max_response_bytes: the most bytes of a response's decoded body; a larger one is an error.
     """
 
     token: str = field(repr=False)
@@ -42,7 +42,7 @@ class Settings:
 
     @property
     def total_timeout(self) -> float:
-        """Seconds for one request and its whole response: a body that drips never meets the read time-out."""
+        """Seconds for one request and its complete response: a slow trickle never meets the read timeout."""
         return _READ_TIMEOUTS * self.read_timeout
 
 
@@ -50,7 +50,7 @@ def check_token(token: str | None, where: str) -> str:
     """Return the token without surrounding blanks.
 
     :param where: names the connection in the message; the token itself is never shown.
-    :raises MiniMaxAuthError: there is none, or it cannot be sent.
+    :raises MiniMaxAuthError: it is missing, or cannot be sent in a header.
     """
     text = (token or "").strip()
     if not text:
@@ -66,9 +66,9 @@ def check_token(token: str | None, where: str) -> str:
 
 
 def base_url(host: str | None, schema: str | None = None, port: int | None = None) -> str:
-    """Return the base URL that the fields of a connection mean.
+    """Return the base URL of a connection's fields.
 
-    An origin without a path gets the service's own path, so that ``http://127.0.0.1:8765`` will do.
+    An origin without a path gets the service's own path, so that ``http://127.0.0.1:8765`` is enough.
 
     :raises MiniMaxBadRequestError: not an http(s) address, or one with a user, a query or a fragment.
     """

@@ -1,4 +1,4 @@
-"""Points in time as numbers: which unit a number is in."""
+"""Timestamps as numbers, in seconds or milliseconds."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final
 _NUMBER: Final = re.compile(r"\d{10,}(\.\d+)?|\d\.\d+e\+?\d{1,3}", re.ASCII | re.IGNORECASE)
 #: A number of ten digits is one of seconds (from 2001 to 2286); a larger one is one of milliseconds.
 _SECONDS: Final = range(10**9, 10**10)
-#: The year 10000 in milliseconds: what no library can hold as a date is none.
+#: The year 10000 in milliseconds: no library can hold a later date.
 _END: Final = 253_402_300_800_000
 
 
 def epoch_milliseconds(value: object) -> int | None:
-    """Read a number, or the text of one, as milliseconds since the epoch; None for what is no date.
+    """Return a number, or the text of one, as milliseconds since the epoch; None if it is no date.
 
     Ten digits are seconds: as milliseconds they would lie in the first months of 1970.
     """

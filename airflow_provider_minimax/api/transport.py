@@ -1,4 +1,4 @@
-"""The way of every request to the service: token, tries, and what is made of an answer or of none."""
+"""The path of every request to the service: token, attempts, and what a response or its absence means."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
 from typing import IO, Any, Final, Literal, NamedTuple
+from urllib.parse import urlencode
 
 import requests
 import tenacity
@@ -25,19 +26,19 @@ from airflow_provider_minimax.api.wire import Wire
 
 log = logging.getLogger(__name__)
 
-_PIECE: Final = 2**20
-#: The most of the body of an error that is read: it is a message, or a page of somebody who stands in between.
+_CHUNK_BYTES: Final = 2**20
+#: The most bytes to read of an error's body: a message of the service, or a page of a proxy before it.
 _MAX_ERROR_BYTES: Final = 2**20
 _USER_AGENT: Final = f"airflow-provider-minimax/{__version__} apache-airflow/{version('apache-airflow-core')}"
 
 
 class Call(NamedTuple):
-    """One request, as it is sent at every try.
+    """One request, as each attempt sends it.
 
     :param path: below the base URL.
     :param upload: a raw body, of ``content_type``.
-    :param paid: it creates a job that costs credits, and is repeated only where no job can have been made.
-    :param body_matters: False where a good answer may hold anything.
+    :param paid: it creates a job that costs credits, and is repeated only if no job can have been created.
+    :param body_matters: False if any body of a successful response will do.
     """
 
     method: Literal["GET", "POST"]
@@ -51,11 +52,11 @@ class Call(NamedTuple):
 
     @property
     def operation(self) -> str:
-        """What the call is called in a log or an error."""
+        """The call's name in logs and errors."""
         return f"{self.method} {self.path}"
 
     def not_the_contract(self, found: str, status: int = 200) -> MiniMaxError:
-        """Return the error for a good answer that is not what the contract promises.
+        """Return the error for a successful response that breaks the service's contract.
 
         :param found: what came instead, in a few words.
         """
@@ -73,8 +74,8 @@ class _BearerToken(AuthBase):
         return request
 
 
-class _FailedTryError(Exception):
-    """A try that failed, and whether the call may be sent again."""
+class _FailedAttemptError(Exception):
+    """A failed attempt, and whether the call may be sent again."""
 
     def __init__(self, error: MiniMaxError, *, repeatable: bool) -> None:
         super().__init__(str(error))
@@ -82,11 +83,11 @@ class _FailedTryError(Exception):
         self.repeatable = repeatable
 
 
-class _Answer(NamedTuple):
-    """A response that has been read.
+class _Response(NamedTuple):
+    """A response whose body has been read.
 
-    :param body: decoded, without the token.
-    :param unreadable: why there is no body, in a few words; empty where there is one.
+    :param body: decoded, with the token masked.
+    :param unreadable: why the body could not be read, in a few words; empty if it was.
     """
 
     status: int
@@ -96,42 +97,42 @@ class _Answer(NamedTuple):
 
 
 class Transport:
-    """Sends calls to the service, each again where that is right (see ``retries``).
+    """Sends calls to the service, and retries them as ``backoff`` allows.
 
-    Not for use by several threads at once.
+    Not safe for concurrent use by several threads.
 
-    :param settings: token, address and patience. The account is the caller's to send.
-    :param sleep: waits between two tries; seconds.
+    :param settings: token, address and timeouts. Callers send the account themselves.
+    :param sleep: waits between two attempts; seconds.
     """
 
     def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep) -> None:
         self._settings = settings
         self._sleep = sleep
-        #: Seconds by which the service's clock is ahead of ours, as its latest response tells; None while none does.
+        #: Seconds by which the service's clock is ahead of ours, by its latest response; None until one tells.
         self.clock_offset: float | None = None
         self._mask = Mask(settings.token)
 
     def send(self, call: Call) -> Any:
-        """Send a call and return the decoded answer, in which the token is replaced should the service quote it.
+        """Send a call and return the decoded response, with the token masked in it.
 
-        :raises MiniMaxError: whatever else comes of it.
+        :raises MiniMaxError: anything else, after the last attempt.
         """
         budget = backoff.CREATE_BUDGET if call.paid else backoff.READ_BUDGET
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_repeatable),
-            wait=self._pause,
+            wait=self._delay,
             stop=tenacity.stop_after_attempt(self._settings.max_attempts) | tenacity.stop_before_delay(budget),
-            before_sleep=self._report,
+            before_sleep=self._log_retry,
             sleep=self._sleep,
             reraise=True,
         )
-        failed: _FailedTryError
+        failed: _FailedAttemptError
         try:
             return retrying(self._attempt, call)
-        except _FailedTryError as attempt:
-            failed = attempt
-        # Raised out here so that no exception of the HTTP library, which knows the request and with it the
-        # token, hangs on to ours as its context.
+        except _FailedAttemptError as error:
+            failed = error
+        # Raised outside of `except`: the context would be an exception of the HTTP library, which holds the request and
+        # with it the token.
         raise failed.error
 
     @cached_property
@@ -147,21 +148,21 @@ class Transport:
         session.headers["Accept"] = "application/json"
         session.headers["Accept-Encoding"] = response_body.ACCEPT_ENCODING
         session.headers["User-Agent"] = f"{_USER_AGENT} {requests.utils.default_user_agent()}"
-        # Proxies and certificates of the environment, looked up once and not for each request: on a long walk
-        # that is felt.
-        found = session.merge_environment_settings(self._settings.base_url, {}, None, None, None)
-        session.proxies, session.verify, session.cert = found["proxies"], found["verify"], found["cert"]
+        # Proxies and certificates of the environment, looked up once: for each request of a long walk it would
+        # take noticeable time.
+        merged = session.merge_environment_settings(self._settings.base_url, {}, None, None, None)
+        session.proxies, session.verify, session.cert = merged["proxies"], merged["verify"], merged["cert"]
         session.trust_env = False
         return session
 
     @staticmethod
-    def _pause(state: tenacity.RetryCallState) -> float:
+    def _delay(state: tenacity.RetryCallState) -> float:
         failed = _failure_of(state)
         return backoff.pause(state.attempt_number, status=failed.error.status, retry_after=failed.error.retry_after)
 
-    def _report(self, state: tenacity.RetryCallState) -> None:
+    def _log_retry(self, state: tenacity.RetryCallState) -> None:
         log.warning(
-            "%s Try %d of %d in %.1f s.",
+            "%s Attempt %d of %d in %.1f s.",
             _failure_of(state).error,
             state.attempt_number + 1,
             self._settings.max_attempts,
@@ -171,31 +172,33 @@ class Transport:
     def _attempt(self, call: Call) -> Any:
         if call.upload is not None:
             call.upload.seek(0)
-        no_answer: _FailedTryError | None = None
+        failed: _FailedAttemptError | None = None
         try:
-            answer = self._exchange(call)
+            response = self._exchange(call)
         except connection_errors.LIBRARY_FAULTS as error:
-            no_answer = self._without_answer(call, error)
-        if no_answer is not None:
-            raise no_answer
-        return self._read(call, answer)
+            failed = self._no_response(call, error)
+        if failed is not None:
+            raise failed
+        return self._decode(call, response)
 
-    def _exchange(self, call: Call) -> _Answer:
+    def _exchange(self, call: Call) -> _Response:
+        """Send a request once and read its response."""
         wire = self._wire
         wire.may_have_left = False
         session = self._session
-        # Not by the session, whose merging of its settings with those of a request is felt on a long walk, too.
+        # Not prepared by the session: merging its settings into each request takes noticeable time, too.
         request = requests.Request(
             call.method,
             self._settings.base_url + call.path,
-            params=call.params,
+            # As text: the library takes several times as long to encode a mapping.
+            params=urlencode(call.params or {}),
             json=call.json,
             data=call.upload,
             headers={**session.headers, **({"Content-Type": call.content_type} if call.content_type else {})},
             auth=session.auth,
             cookies=session.cookies,
         ).prepare()
-        # Whether it leaves is for the wire to see.
+        # From here on, the wire decides whether it may have left.
         wire.may_have_left = None
         sent = time.time()
         response = session.send(
@@ -206,72 +209,75 @@ class Transport:
         )
         offset = clock.offset_of(response.headers.get("Date"), sent, time.time())
         self.clock_offset = self.clock_offset if offset is None else offset
-        return self._answer(response)
+        return self._read(response)
 
-    def _answer(self, response: requests.Response) -> _Answer:
-        """Read a response whole."""
-        is_good = _is_good(response.status_code)
-        limit = self._settings.max_response_bytes if is_good else _MAX_ERROR_BYTES
+    def _read(self, response: requests.Response) -> _Response:
+        """Read the body of a response within bounds."""
+        is_success = _is_success(response.status_code)
+        limit = self._settings.max_response_bytes if is_success else _MAX_ERROR_BYTES
         body, unreadable = b"", ""
         try:
-            # At one go: in the pieces of 10 kB that the library would read, a large page takes noticeably longer.
-            pieces = response.raw.stream(_PIECE, decode_content=False)
+            # In one piece: in chunks of 10 kB, as the library reads by itself, a large page takes noticeably longer.
+            pieces = response.raw.stream(_CHUNK_BYTES, decode_content=False)
             body = response_body.read_body(pieces, response.headers.get("Content-Encoding", ""), limit)
         except UnreadableError as error:
             response.close()
             unreadable = str(error)
-        if not is_good or self._mask.may_be_in(body):
+        if not is_success or self._mask.may_be_in(body):
             body = self._mask.hide(body)
-        return _Answer(response.status_code, response.headers, body, unreadable)
+        return _Response(response.status_code, response.headers, body, unreadable)
 
-    def _read(self, call: Call, answer: _Answer) -> Any:
-        if not _is_good(answer.status):
+    def _decode(self, call: Call, response: _Response) -> Any:
+        """Return the document of a successful response; raise what any other one means."""
+        if not _is_success(response.status):
             error = responses.error_for(
                 call.operation,
-                answer.status,
-                answer.headers,
-                answer.body,
+                response.status,
+                response.headers,
+                response.body,
                 paid=call.paid,
                 now=datetime.now(UTC),
-                unreadable=answer.unreadable,
+                unreadable=response.unreadable,
             )
-            repeatable = backoff.may_repeat(status=answer.status, sent=True, paid=call.paid)
-            raise _FailedTryError(error, repeatable=repeatable)
+            repeatable = backoff.may_repeat(status=response.status, sent=True, paid=call.paid)
+            raise _FailedAttemptError(error, repeatable=repeatable)
         if not call.body_matters:
             return None
-        found = answer.unreadable
+        found = response.unreadable
         if not found:
             try:
-                return loads(answer.body)
+                return loads(response.body)
             except UnreadableError as error:
                 found = str(error)
             except ValueError:
-                found = responses.message_of(None, self._mask.hide(answer.body[:_MAX_ERROR_BYTES]))
-        raise _FailedTryError(call.not_the_contract(f"the answer is {found}", answer.status), repeatable=not call.paid)
+                found = responses.message_of(None, self._mask.hide(response.body[:_MAX_ERROR_BYTES]))
+        raise _FailedAttemptError(
+            call.not_the_contract(f"the response is {found}", response.status), repeatable=not call.paid
+        )
 
-    def _without_answer(self, call: Call, error: Exception) -> _FailedTryError:
-        """Return what it means that a request got no whole answer."""
+    def _no_response(self, call: Call, error: Exception) -> _FailedAttemptError:
+        """Return what an error of the HTTP library means for the call."""
         wire = self._wire
         is_overdue = wire.may_have_left is True and wire.is_overdue
         fault = connection_errors.fault_of(error, may_have_left=wire.may_have_left, is_overdue=is_overdue)
         if fault.advice:
-            failure = responses.cannot_be_sent(call.operation, self._mask.hide_in_text(fault.words), fault.advice)
-            return _FailedTryError(failure, repeatable=False)
+            meaning = responses.cannot_be_sent(call.operation, self._mask.hide_in_text(fault.words), fault.advice)
+            return _FailedAttemptError(meaning, repeatable=False)
         what = fault.words if fault.sent else f"{self._mask.hide_in_text(fault.words)}; nothing was sent"
-        failure = responses.not_the_contract(call.operation, None, what, paid=call.paid and fault.sent)
-        return _FailedTryError(failure, repeatable=backoff.may_repeat(status=None, sent=fault.sent, paid=call.paid))
+        meaning = responses.not_the_contract(call.operation, None, what, paid=call.paid and fault.sent)
+        return _FailedAttemptError(meaning, repeatable=backoff.may_repeat(status=None, sent=fault.sent, paid=call.paid))
 
 
-def _is_good(status: int) -> bool:
+def _is_success(status: int) -> bool:
     return 200 <= status < 300
 
 
 def _is_repeatable(failed: BaseException) -> bool:
-    return isinstance(failed, _FailedTryError) and failed.repeatable
+    return isinstance(failed, _FailedAttemptError) and failed.repeatable
 
 
-def _failure_of(state: tenacity.RetryCallState) -> _FailedTryError:
+def _failure_of(state: tenacity.RetryCallState) -> _FailedAttemptError:
     failed = state.outcome.exception() if state.outcome else None
-    if not isinstance(failed, _FailedTryError):
-        raise TypeError("only a failed try is ever repeated")
+    if not isinstance(failed, _FailedAttemptError):
+        raise TypeError("only a failed attempt is retried")
     return failed

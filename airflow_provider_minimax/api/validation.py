@@ -1,7 +1,7 @@
-"""What parameters have in common, whoever takes them: sizes of pages, and what is refused.
+"""Checks that many parameters share, and the sizes of pages.
 
-Most of them are templates. What a template names and is not there (a key of ``conf``, an XCom) renders to nothing, or
-to the text ``None``: to go on with that would read another account, or write to a folder of that name.
+Most parameters are templates. A missing value (a key of ``conf``, an XCom) renders to nothing, or to the text ``None``:
+using that would read another account, or write to a folder of that name.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 
-#: Images (or videos) a page that a walk asks for. The service's cap is not documented.
+#: Images or videos per page of a walk. The service's maximum is not documented.
 PAGE_SIZE: Final = 100
-#: The documented default of ``limit``: accepted under every reading.
+#: The documented default of ``limit``, which the service always accepts.
 SAFE_PAGE_SIZE: Final = 30
 
 
 def at_least_one(parameter: str, value: object) -> None:
-    """Check a number of things.
+    """Check a count.
 
     :raises MiniMaxBadRequestError: it is not an integer of at least 1.
     """
@@ -31,17 +31,17 @@ def at_least_one(parameter: str, value: object) -> None:
 def one_of(parameter: str, value: object, allowed: Collection[str]) -> None:
     """Check a word.
 
-    :raises MiniMaxBadRequestError: it is none of these.
+    :raises MiniMaxBadRequestError: it is not one of these.
     """
     if value not in allowed:
         raise MiniMaxBadRequestError(f"{parameter} must be one of {', '.join(allowed)}, not {value!r}.")
 
 
 def given_text(parameter: str, value: object) -> str | None:
-    """Return the text of a parameter; None when it was not given.
+    """Return the text of a parameter; None if it was not given.
 
-    :param value: text, or a number, which a template rendered as a native object may give.
-    :raises MiniMaxBadRequestError: it was rendered to nothing, or is no text.
+    :param value: text, or a number, as a template rendered to a native object gives it.
+    :raises MiniMaxBadRequestError: it rendered to nothing, or is not text.
     """
     if value is None:
         return None
@@ -54,9 +54,9 @@ def given_text(parameter: str, value: object) -> str | None:
 
 
 def required_text(parameter: str, value: object) -> str:
-    """Return the text of a parameter that has to be given, without blanks around it.
+    """Return the stripped text of a required parameter.
 
-    :raises MiniMaxBadRequestError: it was not given, was rendered to nothing, or is no text.
+    :raises MiniMaxBadRequestError: it was not given, rendered to nothing, or is not text.
     """
     text = given_text(parameter, value)
     if text is None:
@@ -65,13 +65,13 @@ def required_text(parameter: str, value: object) -> str:
 
 
 def rendered_to_nothing(parameter: str, value: object) -> MiniMaxBadRequestError:
-    """Return the error for a parameter whose template names what is not there."""
+    """Return the error for a parameter whose template names a missing value."""
     return MiniMaxBadRequestError(
         f"{parameter} was rendered to {value!r}: what its template names is not there. Nothing was sent."
     )
 
 
-#: Storages of which the first segment is no bucket that could be missing.
+#: Storages whose first segment is not a bucket.
 _WITHOUT_BUCKET: Final = ("file", "memory")
 _WEB: Final = ("http", "https")
 _HALF_URL: Final = re.compile(r"[a-z][a-z0-9+.-]+:/(?!/)", re.ASCII | re.IGNORECASE)
@@ -96,13 +96,13 @@ def location(parameter: str, value: object) -> str:
         )
     text = required_text(parameter, str(value) if is_path else value)
     if _HALF_URL.match(text):
-        # A `Path` makes one slash of two.
+        # A `Path` collapses two slashes into one.
         text = text.replace(":/", "://" if not text.startswith("file:") else ":///", 1)
     scheme, separator, path = text.partition("://")
     scheme = scheme.lower()
     if not separator or scheme == "local":
         scheme, path = "file", path if separator else text
-    if not _is_whole(scheme, path):
+    if not _is_complete(scheme, path):
         raise MiniMaxBadRequestError(
             f"{parameter} was rendered to {text!r}, of which a segment is empty or None: what its template names is "
             "not there. Nothing was read or written."
@@ -123,10 +123,10 @@ def location(parameter: str, value: object) -> str:
     return home
 
 
-def _is_whole(scheme: str, path: str) -> bool:
-    """Tell whether no segment of a path was rendered to nothing."""
+def _is_complete(scheme: str, path: str) -> bool:
+    """Return whether no segment of a path rendered to nothing."""
     if scheme in _WEB:
-        # There an empty segment may be meant.
+        # An empty segment is valid in a URL.
         return not any(segment.strip() == "None" for segment in path.partition("?")[0].split("/"))
     segments = path.rstrip("/").split("/")
     # Before an ``@`` stands a connection.

@@ -1,8 +1,7 @@
-"""The connections under a client's requests: each bounded as a whole, and known for whether it has carried anything.
+"""The connections of a client: each response is bounded as a whole, and whether a request has left is known.
 
-The HTTP library bounds the time between two bytes, and its errors do not tell whether a request has left: behind a
-proxy, the same one stands for "no connection" and for "the response was lost". So both are seen to where they are
-certain, on the connection itself.
+The HTTP library limits only the time between two bytes, and its errors do not tell whether a request has left: behind a
+proxy, one error stands for "no connection" and for "the response was lost". The connection itself knows both.
 """
 
 from __future__ import annotations
@@ -27,10 +26,9 @@ class Wire(HTTPAdapter):
     """Carries the requests of one session, one at a time.
 
     :param total_timeout: seconds for a request and its whole response.
-    :param max_bytes: the most that a response may have on the wire, headers apart.
+    :param max_bytes: the most bytes of a response on the wire, without headers.
     :param clock: seconds that only grow.
-    :ivar may_have_left: whether the last request may have left this machine, as far as it got. None where it did not
-        come through here.
+    :ivar may_have_left: whether the last request may have left this machine; None if it did not pass through here.
     """
 
     def __init__(self, total_timeout: float, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,17 +42,17 @@ class Wire(HTTPAdapter):
 
     @property
     def is_overdue(self) -> bool:
-        """Whether the time of the last request is up."""
+        """Whether the last request has reached its deadline."""
         return self.seconds_left() <= 0.0
 
     def seconds_left(self) -> float:
-        """Return what is left of the last request's time."""
+        """Return the seconds until the last request's deadline."""
         return self._deadline - self._clock()
 
     def count(self, received: int) -> None:
         """Count bytes of the response.
 
-        :raises OSError: there are too many.
+        :raises OSError: the response exceeds its limit.
         """
         self._bytes_left -= received
         if self._bytes_left < 0:
@@ -69,14 +67,14 @@ class Wire(HTTPAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """Send a request, and return its response as soon as its headers are there."""
+        """Send a request, and return its response as soon as the headers have arrived."""
         self._deadline = self._clock() + self._total_timeout
         self._bytes_left = self._max_bytes
         return super().send(request, stream, timeout, verify, cert, proxies)
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return the library's pool, whose connections are ours."""
-        # Only from here on: a release of the library that does not come along here proves nothing.
+        # Only from here on: a release of the library that does not call this method proves nothing.
         self.may_have_left = False
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         if "ConnectionCls" not in vars(pool):
@@ -85,13 +83,13 @@ class Wire(HTTPAdapter):
 
 
 class _WatchedConnection(HTTPConnection):
-    """Tells its wire what becomes of a request, and keeps to the wire's time."""
+    """Reports to its wire whether a request may have left, and keeps the wire's deadline."""
 
     wire: Wire
 
     def connect(self) -> None:
         super().connect()
-        # A tunnel, if there is one, and TLS included.
+        # With its tunnel, if any, and TLS.
         self.wire.may_have_left = True
 
     def request(self, *args: Any, **kwargs: Any) -> None:
@@ -102,12 +100,12 @@ class _WatchedConnection(HTTPConnection):
 
     def send(self, data: Any) -> None:
         if self.sock is not None:
-            _keep_to_the_time(self.wire, self.sock)
+            _apply_deadline(self.wire, self.sock)
         super().send(data)
 
 
 class _WatchedResponse(http.client.HTTPResponse):
-    """Reads its headers and its body within the wire's bounds. A proxy's answer to CONNECT is one, too."""
+    """Reads headers and body within the wire's bounds; also a proxy's response to CONNECT."""
 
     def __init__(self, wire: Wire, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -124,7 +122,7 @@ class _Bounded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        _keep_to_the_time(self._wire, self._sock)
+        _apply_deadline(self._wire, self._sock)
         received: int | None = self._raw.readinto(buffer)
         self._wire.count(received or 0)
         return received
@@ -134,8 +132,11 @@ class _Bounded(io.RawIOBase):
         super().close()
 
 
-def _keep_to_the_time(wire: Wire, sock: socket.socket) -> None:
-    """Let the next step on a socket take no longer than is left; never longer than it may take anyway."""
+def _apply_deadline(wire: Wire, sock: socket.socket) -> None:
+    """Shorten the timeout of a socket's next step to the time that is left.
+
+    :raises TimeoutError: none is left.
+    """
     left = wire.seconds_left()
     if left <= 0.0:
         raise TimeoutError("the time for the whole response is up")

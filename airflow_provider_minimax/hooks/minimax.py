@@ -36,9 +36,9 @@ class MiniMaxHook(BaseHook):
     """Reaches MiniMax / Hailuo AI through the useapi.net API.
 
     :param minimax_conn_id: the Airflow connection, of type ``minimax``.
-    :param account: the Hailuo account to work on; wins over the connection's own. Without either, the service
-        chooses, which it does only where one account is configured (or for a video).
-    :raises MiniMaxBadRequestError: one of them was rendered to nothing.
+    :param account: the Hailuo account; overrides the connection's own. Without either, the service chooses, which
+        works only if one account is configured (or for a video).
+    :raises MiniMaxBadRequestError: one of them rendered to nothing.
     """
 
     conn_name_attr = "minimax_conn_id"
@@ -53,9 +53,9 @@ class MiniMaxHook(BaseHook):
 
     @staticmethod
     def get_ui_field_behaviour() -> dict[str, Any]:
-        """Return which fields the connection form of Airflow 3.1 hides, and how it calls the others.
+        """Return which fields the connection form of Airflow 3.1 hides, and the labels of the others.
 
-        Later releases read this, like the fields, in ``provider_info``.
+        Later releases read both from ``provider_info``.
         """
         return {part.replace("-", "_"): value for part, value in FIELD_BEHAVIOUR.items()}
 
@@ -66,13 +66,13 @@ class MiniMaxHook(BaseHook):
 
         widgets = {}
         for name, field in CONNECTION_FIELDS.items():
-            of_kind = IntegerField if "integer" in field["schema"]["type"] else StringField
-            widgets[name] = of_kind(field["label"], description=field["description"])
+            widget = IntegerField if "integer" in field["schema"]["type"] else StringField
+            widgets[name] = widget(field["label"], description=field["description"])
         return widgets
 
     @cached_property
     def _client(self) -> MiniMaxClient:
-        # Here, so that parsing a DAG file does not import the HTTP stack.
+        # Imported here: parsing a DAG file must not load the HTTP stack.
         from airflow_provider_minimax.api.client import MiniMaxClient
 
         return MiniMaxClient(settings_of(self.get_connection(self.minimax_conn_id), self.minimax_conn_id, self.account))
@@ -80,26 +80,26 @@ class MiniMaxHook(BaseHook):
     def get_conn(self) -> MiniMaxClient:
         """Return the client.
 
-        :raises MiniMaxAuthError: the connection has no token that could be sent.
-        :raises MiniMaxBadRequestError: its host or one of its extras makes no sense.
+        :raises MiniMaxAuthError: the connection has no valid token.
+        :raises MiniMaxBadRequestError: its host or one of its extras is invalid.
         """
         return self._client
 
     async def aget_settings(self) -> Settings:
-        """Return what a client is made from, on an event loop that must not be blocked."""
+        """Return the client's settings, without blocking the event loop."""
         connection = await get_async_connection(self.minimax_conn_id, self)
         return settings_of(connection, self.minimax_conn_id, self.account)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Try the connection without touching a generation (GET /accounts).
+        """Test the connection without creating anything (GET /accounts).
 
-        :return: whether it can be used, and what was found.
+        :return: whether it is usable, and a message.
         """
         try:
             accounts = self.get_conn().without_repeats().list_accounts()
         except (MiniMaxError, AirflowNotFoundException) as error:
             return False, str(error)
-        return _judge_accounts(accounts, self._client.settings.account)
+        return _check_accounts(accounts, self._client.settings.account)
 
     # Images
 
@@ -108,8 +108,8 @@ class MiniMaxHook(BaseHook):
     ) -> dict[str, Any]:
         """Return one page of images, newest first, as the API sends it.
 
-        :param limit: images asked for.
-        :param last_image_id: the image to go on from.
+        :param limit: images per page; the service may return fewer.
+        :param last_image_id: the image after which the page begins.
         """
         return self.get_conn().list_images(limit, last_image_id, account)
 
@@ -123,7 +123,7 @@ class MiniMaxHook(BaseHook):
     ) -> Iterator[dict[str, Any]]:
         """Iterate over all images of the account, newest first, each once, in memory that does not grow.
 
-        :param page_size: images asked for at a time.
+        :param page_size: images per page.
         :param max_images: stop after so many.
         :param check_total: an end before as many images as the service counts is an error.
         :raises MiniMaxShortListError: the list ends too early.
@@ -141,7 +141,7 @@ class MiniMaxHook(BaseHook):
     def create_image(self, prompt: str, account: str | None = None, **fields: Unpack[ImageFields]) -> list[str]:
         """Create images and return their ids, one for each. Costs credits.
 
-        :raises MiniMaxUnknownOutcomeError: the answer was lost; the images may have been created.
+        :raises MiniMaxUnknownOutcomeError: the response was lost; the images may have been created.
         """
         return self.get_conn().create_image(prompt, account, **fields)
 
@@ -150,7 +150,7 @@ class MiniMaxHook(BaseHook):
     def create_video(self, prompt: str | None = None, account: str | None = None, **fields: Unpack[VideoFields]) -> str:
         """Create a video and return its id. Costs credits.
 
-        :raises MiniMaxUnknownOutcomeError: the answer was lost; the video may have been created.
+        :raises MiniMaxUnknownOutcomeError: the response was lost; the video may have been created.
         """
         return self.get_conn().create_video(prompt, account, **fields)
 
@@ -187,11 +187,11 @@ class MiniMaxHook(BaseHook):
 
 
 def settings_of(connection: Connection, conn_id: str, account: str | None = None) -> Settings:
-    """Read a connection once. It is not kept: its ``repr`` shows the password.
+    """Return the settings of a connection. Do not keep the connection itself: its ``repr`` shows the password.
 
-    :param account: wins over the connection's own.
-    :raises MiniMaxAuthError: there is no token that could be sent.
-    :raises MiniMaxBadRequestError: host or extras make no sense.
+    :param account: overrides the connection's own.
+    :raises MiniMaxAuthError: it has no valid token.
+    :raises MiniMaxBadRequestError: its host or extras are invalid.
     """
     where = f"Connection {conn_id!r}"
     extras = _extras(connection.extra, where)
@@ -200,7 +200,7 @@ def settings_of(connection: Connection, conn_id: str, account: str | None = None
     chosen = account or default_account
     numbers = {name: _number(where, name, extras.pop(name, None)) for name in _NUMBERS}
     for name in extras:
-        log.warning("%s: the extra %r is not known and is ignored.", where, name)
+        log.warning("%s: the unknown extra %r is ignored.", where, name)
     return Settings(
         token=check_token(connection.password, where),
         base_url=base_url(connection.host, connection.schema, connection.port),
@@ -220,7 +220,7 @@ def _extras(text: str | None, where: str) -> dict[str, Any]:
 
 
 def _number(where: str, name: str, value: object) -> Any:
-    """Return a number greater than 0; None when the field was left empty."""
+    """Return a number greater than 0; None for an empty field."""
     if value is None or value == "":
         return None
     kind = _NUMBERS[name]
@@ -233,7 +233,7 @@ def _number(where: str, name: str, value: object) -> Any:
     return number
 
 
-def _judge_accounts(accounts: Mapping[str, Mapping[str, Any]], wanted: str | None) -> tuple[bool, str]:
+def _check_accounts(accounts: Mapping[str, Mapping[str, Any]], wanted: str | None) -> tuple[bool, str]:
     from airflow_provider_minimax.api.accounts import without_error
 
     if not accounts:

@@ -53,7 +53,7 @@ def fail(service: Service, call: Call, **given: Any) -> errors.MiniMaxError:
 
 
 def dripping(pieces: Callable[[], Iterator[bytes]], sent: list[bytes]) -> Answer:
-    """Send pieces, each soon enough for the read time-out, until nobody listens any more."""
+    """Send pieces, each soon enough for the read timeout, until nobody listens any more."""
 
     def answer(sock: socket.socket, _: Received) -> bool:
         for piece in pieces():
@@ -88,8 +88,8 @@ def end_a_drip(pieces: Callable[[], Iterator[bytes]], call: Call) -> errors.Mini
     sent: list[bytes] = []
     with Service(dripping(pieces, sent)) as service:
         error = fail(service, call, read_timeout=0.2)
-        # By the time for the whole; on a machine that stands still, by the read time-out itself.
-        assert "read time-out" in str(error)
+        # By the time for the whole; on a machine that stands still, by the read timeout itself.
+        assert "read timeout" in str(error)
         assert len(service.received) == 1
     assert len(sent) < 1000, "about 30 pieces were waited for, of 3,000"
     return error

@@ -1,4 +1,4 @@
-"""How a request leaves, when it leaves again, and what it means that no whole answer came."""
+"""How a request leaves, when it leaves again, and what it means that no complete response came."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def test_a_retry_is_told_in_the_log_with_its_reason_and_its_pause(
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 1
     assert "GET /images/ answered 429: busy" in lines[0]
-    assert "Try 2 of 5 in" in lines[0]
+    assert "Attempt 2 of 5 in" in lines[0]
 
 
 # No answer
@@ -226,7 +226,7 @@ def unreached(reason: Exception | None, kind: type[Exception] = requests.Connect
 NEVER_LEFT = {
     "no connection": unreached(NewConnectionError(HTTPSConnection("api.test"), "refused")),
     "no such name": unreached(NameResolutionError("api.test", HTTPSConnection("api.test"), socket.gaierror())),
-    "connect time-out": requests.ConnectTimeout(),
+    "connect timeout": requests.ConnectTimeout(),
     "no connection to the proxy": unreached(
         ProxyError("Unable to connect", NewConnectionError(HTTPSConnection("proxy.test"), "refused")),
         requests.exceptions.ProxyError,
@@ -244,7 +244,7 @@ MAY_HAVE_LEFT = {
     "broken TLS": unreached(TLSError(ssl.SSLError("bad record mac")), requests.exceptions.SSLError),
     "TLS without a reason": unreached(TLSError(), requests.exceptions.SSLError),
     "broken connection": requests.ConnectionError(ProtocolError("Connection aborted.", ConnectionResetError())),
-    "read time-out": requests.ReadTimeout(),
+    "read timeout": requests.ReadTimeout(),
     "no reason": requests.ConnectionError(),
     "proxy without a reason": requests.exceptions.ProxyError(),
     "a response that a proxy lost": unreached(
@@ -315,7 +315,7 @@ def test_a_create_that_is_answered_too_late_is_sent_once(sandbox: Sandbox) -> No
     sandbox.fail("slow", operation="POST /images/create", delay=5.0)
     error = fail(CREATE, real(sandbox, read_timeout=0.1))
     assert type(error) is errors.MiniMaxUnknownOutcomeError
-    assert "read time-out" in str(error)
+    assert "read timeout" in str(error)
     assert sandbox.stats.requests.total() <= 1
 
 

@@ -97,7 +97,7 @@ def test_an_unknown_extra_is_warned_of_by_its_name_only(caplog: pytest.LogCaptur
     with caplog.at_level(logging.DEBUG):
         settings(headers={"Authorization": "hunter2"}, account="42")
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert warnings == ["Connection 'c': the extra 'headers' is not known and is ignored."]
+    assert warnings == ["Connection 'c': the unknown extra 'headers' is ignored."]
     assert "hunter2" not in caplog.text
 
 

@@ -117,9 +117,9 @@ def test_an_error_ends_with_what_a_retry_will_do() -> None:
 
 
 def test_an_answer_that_is_not_the_contracts_is_an_upstream_error_for_a_read() -> None:
-    error = not_the_contract("GET /images/", 200, "the answer is not an object", paid=False)
+    error = not_the_contract("GET /images/", 200, "the response is not an object", paid=False)
     assert type(error) is errors.MiniMaxUpstreamError
-    assert str(error).startswith("GET /images/: the answer is not an object. ")
+    assert str(error).startswith("GET /images/: the response is not an object. ")
     assert error.status == 200
 
 
