@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from html.entities import html5
-from typing import Final
+from typing import Any, Final
 
 MASK: Final = b"***"
 #: Length from which the secret part of a token is also masked without its owner. A shorter one could be a word.
@@ -14,12 +14,15 @@ _MIN_SECRET: Final = 8
 _OWNER = re.compile(r"user:\d+-(?=.)", re.ASCII)
 #: Characters that no encoder of JSON, URLs or HTML has to escape.
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
-#: JSON may nevertheless escape any of them by its number.
+#: They may nevertheless be escaped by their number, in JSON and in URLs.
 _PRINTABLE_BY_NUMBER = re.compile(rb"\\u00[2-7]")
+_PLAIN_BY_PERCENT = re.compile(rb"%(?:25)*(?:3\d|[46][1-9A-Fa-f]|[57][\dAa])")
 
 
 class Mask:
-    """Replaces a token in a body, however JSON, a URL or HTML escapes it.
+    """Replaces a token in text, however JSON, a URL or HTML escapes it.
+
+    A spelling may lie within another one, so a document is masked once more when it is decoded.
 
     :param token: the whole token, printable ASCII.
     """
@@ -38,8 +41,13 @@ class Mask:
 
     def may_be_in(self, body: bytes) -> bool:
         """Return quickly whether a body can hold the token. Pages are long, and hardly ever do."""
-        # The single byte first: searching for it takes a tenth of the time, and most pages have none.
-        return self._hint in body or (b"\\" in body and _PRINTABLE_BY_NUMBER.search(body) is not None)
+        # The single bytes first: searching for one takes a tenth of the time, and most pages have none.
+        return (
+            self._hint in body
+            or (b"\\" in body and _PRINTABLE_BY_NUMBER.search(body) is not None)
+            or (b"%" in body and _PLAIN_BY_PERCENT.search(body) is not None)
+            or b"&#" in body
+        )
 
     def hide(self, body: bytes) -> bytes:
         """Return a body, or any other text, with the token replaced. JSON stays JSON."""
@@ -47,7 +55,19 @@ class Mask:
 
     def hide_in_text(self, text: str) -> str:
         """Return a text with the token replaced."""
-        return self.hide(text.encode("utf-8", "replace")).decode()
+        body = text.encode("utf-8", "surrogatepass")
+        hidden = self.hide(body)
+        return text if hidden == body else hidden.decode("utf-8", "surrogatepass")
+
+    def hide_in_document(self, value: Any) -> Any:
+        """Return a decoded JSON document, of bounded depth, with the token replaced in its names and texts."""
+        if isinstance(value, str):
+            return self.hide_in_text(value)
+        if isinstance(value, dict):
+            return {self.hide_in_text(name): self.hide_in_document(member) for name, member in value.items()}
+        if isinstance(value, list):
+            return [self.hide_in_document(member) for member in value]
+        return value
 
 
 def _spelled(text: str) -> str:
@@ -57,8 +77,11 @@ def _spelled(text: str) -> str:
 def _spellings(char: str) -> str:
     code = ord(char)
     by_name = "".join(f"|&{name}" for name, meant in html5.items() if meant == char and name.endswith(";"))
-    escaped = r"\\*" if char in '/"\\' else ""
+    # All repetitions are bounded: a body that is nothing but backslashes must not take quadratic time.
+    escaped = r"\\{0,8}" if char in '/"\\' else ""
+    # In a form, a blank is a plus.
+    blank = "| " if char == "+" else ""
     return (
-        rf"(?:{escaped}{re.escape(char)}|\\+u(?i:{code:04x})|%(?:25)*(?i:{code:02x})"
-        rf"|&(?:amp;)*#0*{code};|&(?:amp;)*#[xX]0*(?i:{code:x});{by_name})"
+        rf"(?:{escaped}{re.escape(char)}|\\{{1,8}}u(?i:{code:04x})|%(?:25){{0,8}}(?i:{code:02x})"
+        rf"|&(?:amp;){{0,8}}#0{{0,8}}{code};?|&(?:amp;){{0,8}}#[xX]0{{0,8}}(?i:{code:x});?{by_name}{blank})"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
@@ -90,15 +90,17 @@ def error_for(
     paid: bool,
     now: datetime,
     unreadable: str = "",
+    mask: Callable[[Any], Any] = lambda document: document,
 ) -> errors.MiniMaxError:
     """Return the error for an unsuccessful response.
 
     :param operation: method and path, which holds the id.
     :param now: an aware time, to turn dates in ``Retry-After`` into seconds.
     :param unreadable: why the body could not be read, in a few words.
+    :param mask: hides the token in the decoded body.
     """
     meaning = meaning_of(status, paid=paid)
-    document = _document(body)
+    document = mask(_document(body))
     message = f"a body that is {unreadable}" if unreadable else message_of(document, body)
     return meaning.error(
         f"{operation} answered {status}: {message}. {meaning.advice}",

@@ -86,7 +86,7 @@ class _FailedAttemptError(Exception):
 class _Response(NamedTuple):
     """A response whose body has been read.
 
-    :param body: decoded, with the token masked.
+    :param body: decompressed; of an error, with the token masked.
     :param unreadable: why the body could not be read, in a few words; empty if it was.
     """
 
@@ -223,7 +223,7 @@ class Transport:
         except UnreadableError as error:
             response.close()
             unreadable = str(error)
-        if not is_success or self._mask.may_be_in(body):
+        if not is_success:
             body = self._mask.hide(body)
         return _Response(response.status_code, response.headers, body, unreadable)
 
@@ -238,6 +238,7 @@ class Transport:
                 paid=call.paid,
                 now=datetime.now(UTC),
                 unreadable=response.unreadable,
+                mask=self._mask.hide_in_document,
             )
             repeatable = backoff.may_repeat(status=response.status, sent=True, paid=call.paid)
             raise _FailedAttemptError(error, repeatable=repeatable)
@@ -246,7 +247,8 @@ class Transport:
         found = response.unreadable
         if not found:
             try:
-                return loads(response.body)
+                document = loads(response.body)
+                return self._mask.hide_in_document(document) if self._mask.may_be_in(response.body) else document
             except UnreadableError as error:
                 found = str(error)
             except ValueError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import PurePath
 from typing import Any
@@ -25,6 +27,8 @@ class MiniMaxBaseOperator(BaseOperator):
     #: Set by a signal handler, which may interrupt the main thread anywhere. So it is no ``threading.Event``, which
     #: has a lock. Threads read it through ``_check_stopped``.
     _killed: bool = False
+    #: Whether a kill may end the task in the middle of a request or a pause.
+    _is_interruptible: bool = False
 
     def __init__(
         self,
@@ -61,8 +65,20 @@ class MiniMaxBaseOperator(BaseOperator):
                 raise rendered_to_nothing(name, None)
 
     def on_kill(self) -> None:
-        """Stop at the next page or piece. Airflow calls this on SIGTERM and does not stop the task itself."""
+        """Stop at once, or at the next page or piece. Airflow calls this on SIGTERM, and the task runs on."""
         self._killed = True
+        if self._is_interruptible and threading.current_thread() is threading.main_thread():
+            # A request that hangs would otherwise outlive the seconds that Airflow gives.
+            self._check_stopped()
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let a kill end what runs in here wherever it is. Not for what has to be left in order."""
+        self._is_interruptible = True
+        try:
+            yield
+        finally:
+            self._is_interruptible = False
 
     def _check_stopped(self) -> None:
         """Raise if the task was killed.

@@ -56,7 +56,7 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
                 "A file is of use to one account only: name it. (A create with account='auto' follows its files.)"
             )
         client = self.hook.get_conn()
-        with self._local_copy() as path:
+        with self._local_copy() as path, self._interruptible():
             file_id = client.upload_file(path, check_stopped=self._check_stopped)
         wanted = client.settings.account
         owner = parse_id(file_id, "file").account
@@ -143,10 +143,9 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
         storage = storage_at(folder_at(self.output_path, self.storage_conn_id))
         with storage_errors(storage.folder):
             storage.prepare()
-        jobs = []
-        for kind, job_id in zip(kinds, ids, strict=True):
-            self._check_stopped()
-            jobs.append(client.get_job(kind, job_id))
+        self._check_stopped()
+        with self._interruptible():
+            jobs = [client.get_job(kind, job_id) for kind, job_id in zip(kinds, ids, strict=True)]
         for job_id, job in zip(ids, jobs, strict=True):
             _check_finished(job_id, job)
         found = []

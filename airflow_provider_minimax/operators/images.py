@@ -98,11 +98,13 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
         found: list[dict[str, Any]] = []
         scanned = 0
         progress = Progress(verb="matching")
-        pages = self._until_killed(client.iter_pages(page_size=page_size))
-        for chosen in choose(pages, selection, self.limit, self.max_scanned):
-            found += [compact(image) for image in chosen.images]
-            scanned = chosen.scanned
-            progress.update(scanned, len(found), chosen.total)
+        self._check_stopped()
+        with self._interruptible():
+            pages = self._until_killed(client.iter_pages(page_size=page_size))
+            for chosen in choose(pages, selection, self.limit, self.max_scanned):
+                found += [compact(image) for image in chosen.images]
+                scanned = chosen.scanned
+                progress.update(scanned, len(found), chosen.total)
         log.info("%d of %d images match.", len(found), scanned)
         if not found:
             self._report_empty(scanned)

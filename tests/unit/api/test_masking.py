@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import logging
+import time
 from urllib.parse import quote
 
 import pytest
@@ -151,3 +152,40 @@ def test_a_message_is_cut_after_the_token_was_hidden(requests_mock: Mocker) -> N
     answer_all(requests_mock, status_code=401, json={"error": "x" * 290 + TOKEN})
     error = error_of(lambda: client(token=TOKEN).list_images())
     assert "x***" in str(error)
+
+
+NESTED = {
+    "HTML in JSON that escapes its ampersands": TOKEN.replace("+", r"\u0026#43;"),
+    "a URL in JSON that escapes its percent signs": TOKEN.replace("+", r"\u00252b"),
+    "a URL, all of it": "".join(f"%{ord(char):02x}" for char in TOKEN),
+    "HTML without semicolons": TOKEN.replace("+", "&#43"),
+    "a form, where a plus is a blank": TOKEN.replace("+", " "),
+}
+
+
+@pytest.mark.parametrize("spelled", NESTED.values(), ids=NESTED)
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_spelling_within_a_spelling_is_hidden_once_it_is_decoded(
+    requests_mock: Mocker, spelled: str, status: int
+) -> None:
+    body = f'{{"imageId": "{IMAGE}", "status": 3, "message": "bad {spelled}", "error": "bad {spelled}"}}'
+    answer_all(requests_mock, status_code=status, text=body)
+    small = client(token=TOKEN, max_attempts=1)
+    shown = small.get_image(IMAGE)["message"] if status == 200 else str(error_of(lambda: small.get_image(IMAGE)))
+    assert "bad ***" in shown
+
+
+def test_a_body_of_backslashes_takes_linear_time() -> None:
+    mask = Mask(TOKEN)
+
+    def seconds(size: int) -> float:
+        def once() -> float:
+            started = time.process_time()
+            mask.hide(b"\\" * size)
+            return time.process_time() - started
+
+        return min(once() for _ in range(3))
+
+    mask.hide(b"")
+    # Sixteen times as much would take 256 times as long if each backslash were compared with all that follow.
+    assert seconds(320_000) < 64 * seconds(20_000)
