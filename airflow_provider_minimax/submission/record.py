@@ -37,7 +37,7 @@ class Record:
     :param account: the requested account; None where the service chooses.
     :param quantity: the number of jobs that the create makes.
     :param sent_after: epoch milliseconds, just before the create was sent.
-    :param sent_before: epoch milliseconds, just after its response, or when no response can arrive any more.
+    :param sent_before: epoch milliseconds, just after its response, or the latest time at which it can have been sent.
     :param max_tries: of the task at that time. Clearing the task changes it; a retry does not.
     :param attempt: the number of the attempt that sent it.
     :param known_ids: by account, the ids of the newest jobs before the create. An account is missing when it could not

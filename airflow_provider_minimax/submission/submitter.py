@@ -167,7 +167,12 @@ class Submitter:
             self._met_unknown = True
             accepted = str(error) if error.status is not None and 200 <= error.status < 300 else None
             record = self._store_outcome(
-                replace(record, sent_before=_now(), unknown_in=self._attempt, accepted=accepted)
+                replace(
+                    record,
+                    sent_before=min(_now(), record.sent_before),
+                    unknown_in=self._attempt,
+                    accepted=accepted,
+                )
             )
             return self._recover_job(record, str(error))
         except errors.MiniMaxError:
@@ -180,7 +185,8 @@ class Submitter:
     def _build_intent(self, former: Record | None, account: str | None) -> Record:
         """Return the record of a create that is about to be sent."""
         settings = self._client.settings
-        max_duration = CREATE_BUDGET + settings.connect_timeout + settings.total_timeout
+        # The client sends nothing later. How long the response takes says nothing about when the job was made.
+        latest = CREATE_BUDGET + settings.connect_timeout
         own_ref = self._request.fields.get("reply_ref")
         snapshot = self._lists.snapshot(account)
         now = _now()
@@ -195,7 +201,7 @@ class Submitter:
             account=account,
             quantity=self._request.quantity,
             sent_after=now,
-            sent_before=now + int(max_duration * 1000),
+            sent_before=now + int(latest * 1000),
             max_tries=self._max_tries,
             attempt=self._attempt,
             known_ids=snapshot.known_ids,

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api import backoff, errors
+from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.compat import AirflowRescheduleException
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
@@ -283,6 +284,48 @@ def test_the_job_of_another_run_is_not_taken_by_a_clock_that_is_wrong(
     service.add(kind, "a paper boat", age=skew)
     assert run(task, kind) == UNKNOWN
     assert service.sent == 1
+
+
+# A worker that dies between the intent and the create
+
+
+def die_before_the_create(monkeypatch: pytest.MonkeyPatch, task: Task, kind: str, seconds: float) -> None:
+    """Run an attempt that dies once the intent is stored; let this be some seconds ago."""
+
+    def dying(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MiniMaxClient, "submit", dying)
+        task.run(make(kind))
+    record = task.store.get(KEY)
+    earlier = {name: record[name] - int(seconds * 1000) for name in ("sent_after", "sent_before")}
+    task.store.set(KEY, record | earlier)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ago", "age", "is_adopted"),
+    [
+        # A create leaves within 60 seconds and the time to connect, 10; two clocks that were compared differ by 15.
+        ("image", TEN_MINUTES, TEN_MINUTES - 60, True),
+        ("image", TEN_MINUTES, TEN_MINUTES - 80, True),
+        ("image", TEN_MINUTES, TEN_MINUTES - 90, False),
+        ("image", TEN_MINUTES, TEN_MINUTES - 240, False),
+        # Without times: the same, the task's own delay of 300 seconds and two minutes.
+        ("video", 480, 0, True),
+        ("video", 500, 0, False),
+    ],
+)
+def test_the_job_that_another_run_makes_after_a_dead_worker(
+    service: FakeService, monkeypatch: pytest.MonkeyPatch, kind: str, ago: float, age: float, is_adopted: bool
+) -> None:
+    service.stamped = int if kind == "image" else None
+    yesterdays(service, kind)
+    task = Task()
+    die_before_the_create(monkeypatch, task, kind, ago)
+    job = service.add(kind, "a paper boat", age=age)
+    assert run(task, kind) == ([job] if is_adopted else UNKNOWN)
+    assert service.sent == 0
 
 
 # The prompt and the time, as the service may have stored them
