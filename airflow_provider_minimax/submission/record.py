@@ -51,8 +51,8 @@ class Record:
     :param resubmitted_in: the number of the latest attempt that sent a create after an unknown outcome.
     :param accepted: the error, where the response accepted the create and named no job. It is billed, so no policy
         sends it again. None otherwise.
-    :param closed: a search later than our job can have appeared has read all new jobs. A job without a creation time
-        that appears after it is not ours.
+    :param closed: an attempt has read all new jobs, searched to its end and found nothing. A job without a creation
+        time that appears later is not provably ours.
     """
 
     kind: Kind

@@ -89,11 +89,6 @@ class Recovery:
             return None
         return RecoveredJobs(tuple(batches[0]), by_ref=bool(named))
 
-    @property
-    def is_conclusive(self) -> bool:
-        """Whether a job without a creation time that appears after this search is too late to be ours."""
-        return self.now > self.record.sent_before + CLOCK_SKEW
-
     def _matching_batches(self, lists: Iterable[JobList], excluded: set[str]) -> Iterator[list[str]]:
         """Yield the batches that can be ours, each in the order of creation."""
         record = self.record

@@ -214,7 +214,9 @@ class Submitter:
         if former is None or not self._is_resubmit_of(former):
             return record
         # Whichever of the two creates has made a job, it is the task's own.
-        former_ids = {name: ids for name, ids in former.known_ids.items() if account in (None, name)}
+        # A list of videos shows no times, so after a closed search only the later jobs can be ours.
+        is_known = former.closed and record.kind == "video"
+        former_ids = {} if is_known else {name: ids for name, ids in former.known_ids.items() if account in (None, name)}
         return replace(
             record,
             sent_after=min(former.sent_after, now),
@@ -284,7 +286,7 @@ class Submitter:
         for search in range(1, MAX_SEARCHES + 1):
             failure, found = None, None
             try:
-                record, found = self._search_once(record)
+                record, found = self._search_once(record, is_last=search == MAX_SEARCHES)
             except EmptyListError as error:
                 # It may be empty only for a moment.
                 failure = error
@@ -331,9 +333,10 @@ class Submitter:
             "the task once with on_unknown_outcome='resubmit'."
         )
 
-    def _search_once(self, record: Record) -> tuple[Record, recovery.RecoveredJobs | None]:
+    def _search_once(self, record: Record, *, is_last: bool) -> tuple[Record, recovery.RecoveredJobs | None]:
         """Search for the jobs of a record once.
 
+        :param is_last: of this attempt. If it reads all new jobs and finds nothing, the record is closed.
         :return: the record, which also learns the jobs of others (the scheduler shows them only while they run), and
             the jobs.
         """
@@ -345,10 +348,9 @@ class Submitter:
         # Again: a job that started since the first time may stand in the lists.
         running += self._client.list_running()
         record = self._store_foreign_jobs(record, running)
-        search = self._recovery(record)
-        found = search.match(running, lists)
+        found = self._recovery(record).match(running, lists)
         is_complete = all(one.is_complete for one in lists)
-        if found is None and search.is_conclusive and is_complete and not record.closed:
+        if found is None and is_last and is_complete and not record.closed:
             record = self._store_outcome(replace(record, closed=True))
         return record, found
 

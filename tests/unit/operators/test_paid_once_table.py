@@ -328,6 +328,45 @@ def test_the_job_that_another_run_makes_after_a_dead_worker(
     assert service.sent == 0
 
 
+# After an attempt that has searched to its end
+
+
+@pytest.mark.parametrize("policy", ["fail", "resubmit"])
+def test_a_video_that_appears_after_the_searches_is_not_adopted(service: FakeService, policy: str) -> None:
+    without_times(service, "video")
+    service.script = deque(["void"] * 9)
+    task = Task()
+    assert run(task, "video", on_unknown_outcome=policy) == UNKNOWN
+    # The next run makes the same within the retry delay.
+    service.add("video", "a paper boat")
+    assert run(task, "video", on_unknown_outcome=policy) == UNKNOWN
+    assert service.sent == (1 if policy == "fail" else 3)
+
+
+def test_a_video_that_runs_under_our_ref_is_found_after_the_searches(service: FakeService) -> None:
+    without_times(service, "video")
+    service.script = deque(["void"])
+    task = Task()
+    assert run(task, "video") == UNKNOWN
+    assert task.store.get(KEY)["closed"]
+    service.ends = None
+    late = service.add("video", "a paper boat", ref=task.store.get(KEY)["reply_ref"])
+    service.jobs[0].shown |= {"status": 2, "statusLabel": "completed", "statusFinal": True}
+    assert run(task, "video") == [late]
+
+
+def test_an_attempt_whose_last_search_fails_leaves_the_record_open(service: FakeService) -> None:
+    without_times(service, "video")
+    service.script = deque(["lost"])
+    service.before_list = lambda: setattr(service, "empty_lists", 1 if service.creates else 0)
+    task = Task()
+    assert run(task, "video") == UNKNOWN
+    service.before_list = lambda: None
+    service.empty_lists = 0
+    assert run(task, "video") == [service.jobs[0].full]
+    assert service.sent == 1
+
+
 # The prompt and the time, as the service may have stored them
 
 
