@@ -10,12 +10,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
+import msgspec
+
+from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.submission.clock import CLOCK_SKEW
-
-if TYPE_CHECKING:
-    from airflow_provider_minimax.api.ids import Kind
 
 _VERSION: Final = 1
 #: Fields of a create that do not change what is generated.
@@ -24,6 +24,9 @@ _NOT_GENERATING: Final = frozenset({"account", "replyUrl", "replyRef", "maxJobs"
 #: ``intent``: a create was about to be sent, and may have been. ``refused``: it made no job. ``created``: the ids are
 #: known.
 Phase = Literal["intent", "refused", "created"]
+#: Milliseconds since the epoch, and between two clocks: their sum is a time that can be written as a date.
+_Time = Annotated[int, msgspec.Meta(ge=0, le=10**14)]
+_Offset = Annotated[int, msgspec.Meta(ge=-(10**13), le=10**13)]
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,8 @@ class Record:
     prompt: str
     account: str | None
     quantity: int
-    sent_after: int
-    sent_before: int
+    sent_after: _Time
+    sent_before: _Time
     max_tries: int
     attempt: int = 0
     known_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -71,7 +74,7 @@ class Record:
     ids: tuple[str, ...] = ()
     foreign_ids: tuple[str, ...] = ()
     earlier_refs: tuple[str, ...] = ()
-    clock_offset: int = 0
+    clock_offset: _Offset = 0
     clock_margin: int = CLOCK_SKEW
     unknown_in: int | None = None
     resubmitted_in: int | None = None
@@ -101,17 +104,17 @@ class Record:
             return None
         if not isinstance(value, dict) or value.get("version") != _VERSION:
             return UnreadableRecord.of(value)
-        fields = {name: _freeze(value[name]) for name in cls.__dataclass_fields__ if name in value}
         try:
-            return cls(**fields)
-        except TypeError:
+            record = msgspec.convert(value, cls, strict=True)
+        except msgspec.ValidationError:
             return UnreadableRecord.of(value)
+        return UnreadableRecord.of(value) if record.phase == "created" and not record.ids else record
 
 
 class UnreadableRecord(NamedTuple):
     """A stored record that this version cannot read. It may stand for a billed job.
 
-    Another version of this package wrote it, or a worker with another ``state_store_backend``.
+    Another version of this package wrote it, or a worker with another ``state_store_backend``, or it was damaged.
 
     :param label: the ids or the ``replyRef`` that it still shows.
     :param max_tries: likewise.
@@ -126,7 +129,7 @@ class UnreadableRecord(NamedTuple):
         fields = value if isinstance(value, dict) else {}
         ids, ref, max_tries = fields.get("ids"), fields.get("reply_ref"), fields.get("max_tries")
         label = ", ".join(map(str, ids)) if isinstance(ids, list) and ids else f"replyRef {ref}" if ref else None
-        return cls(label, max_tries if isinstance(max_tries, int) else None)
+        return cls(label, max_tries if isinstance(max_tries, int) and not isinstance(max_tries, bool) else None)
 
 
 def fingerprint(kind: Kind, body: Mapping[str, Any], account: str | None) -> str:
@@ -138,9 +141,3 @@ def fingerprint(kind: Kind, body: Mapping[str, Any], account: str | None) -> str
     inputs = {name: value for name, value in body.items() if name not in _NOT_GENERATING}
     text = json.dumps([kind, account, inputs], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _freeze(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _freeze(item) for name, item in value.items()}
-    return tuple(value) if isinstance(value, list) else value

@@ -216,7 +216,9 @@ class Submitter:
         # Whichever of the two creates has made a job, it is the task's own.
         # A list of videos shows no times, so after a closed search only the later jobs can be ours.
         is_known = former.closed and record.kind == "video"
-        former_ids = {} if is_known else {name: ids for name, ids in former.known_ids.items() if account in (None, name)}
+        former_ids = (
+            {} if is_known else {name: ids for name, ids in former.known_ids.items() if account in (None, name)}
+        )
         return replace(
             record,
             sent_after=min(former.sent_after, now),

@@ -295,9 +295,10 @@ def die_before_the_create(monkeypatch: pytest.MonkeyPatch, task: Task, kind: str
     def dying(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(MiniMaxClient, "submit", dying)
-        task.run(make(kind))
+        with pytest.raises(KeyboardInterrupt):
+            task.run(make(kind))
     record = task.store.get(KEY)
     earlier = {name: record[name] - int(seconds * 1000) for name in ("sent_after", "sent_before")}
     task.store.set(KEY, record | earlier)
@@ -495,6 +496,17 @@ def test_ids_outlive_any_error_of_the_store(service: FakeService, kind: str, sta
     service.jobs[0].shown |= {"createTime": record["sent_after"] - 299_000} if stamped else {}
     task.store.set(KEY, record | {name: record[name] - 299_000 for name in ("sent_after", "sent_before")})
     assert run(task, kind) == [job]
+    assert service.sent == 1
+
+
+@pytest.mark.parametrize("phase", ["intent", "created"])
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_a_damaged_record_submits_nothing(service: FakeService, kind: str, phase: str) -> None:
+    task = Task()
+    run(task, kind)
+    task.store.set(KEY, task.store.get(KEY) | {"phase": phase, "ids": [], "foreign_ids": [1] * (phase == "intent")})
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError, match="is unreadable; it names replyRef"):
+        task.run(make(kind))
     assert service.sent == 1
 
 
