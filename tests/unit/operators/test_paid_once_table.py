@@ -203,6 +203,7 @@ TABLE = [
       for skew in (-TEN_MINUTES, TEN_MINUTES)),
     Row("clock -30 s, without Date", ("lost",), (1, FIRST), (1, FIRST), clock(-30, None)),
     Row("ids that are none", ("garbled",), (1, FIRST), (1, FIRST)),
+    Row("ids under another key", ("elsewhere",), (1, FIRST), (1, FIRST)),
 ]  # fmt: skip
 
 
@@ -531,13 +532,16 @@ def test_the_result_of_a_trigger_outlives_a_store_that_cannot_be_read(service: F
 # Ids, accounts, and Airflow before 3.3
 
 
+@pytest.mark.parametrize(("script", "quoted"), [("garbled", "'not an id'"), ("elsewhere", "'what came'")])
 @pytest.mark.parametrize("kind", ["image", "video"])
-def test_ids_that_are_none_are_quoted_in_each_attempt(service: FakeService, kind: str) -> None:
-    service.script = deque(["garbled"])
+def test_ids_that_are_none_are_quoted_in_each_attempt(
+    service: FakeService, kind: str, script: str, quoted: str
+) -> None:
+    service.script = deque([script])
     service.stored = lambda _: "what nobody asked for"
     task = Task()
     for _ in range(2):
-        with pytest.raises(errors.MiniMaxUnknownOutcomeError, match=r"'not an id'.*is paid for.*'a paper boat'"):
+        with pytest.raises(errors.MiniMaxUnknownOutcomeError, match=rf"{quoted}.*is paid for.*'a paper boat'"):
             task.run(make(kind, on_unknown_outcome="resubmit"))
     assert service.sent == 1
 
