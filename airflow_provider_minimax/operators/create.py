@@ -270,6 +270,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
             MiniMaxHook(self.minimax_conn_id, None if request.account == AUTO else request.account).get_conn(),
             max_tries=context["ti"].max_tries,
             attempt=context["ti"].try_number,
+            is_mapped=context["ti"].map_index is not None and context["ti"].map_index >= 0,
             retry_delays=RetryDelays.of(self.retry_delay, self.retry_exponential_backoff, self.max_retry_delay),
             on_unknown_outcome=self.on_unknown_outcome,
             before_create=self._stop_before_create_if_killed,

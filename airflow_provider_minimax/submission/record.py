@@ -54,6 +54,7 @@ class Record:
     :param resubmitted_in: the number of the latest attempt that sent a create after an unknown outcome.
     :param accepted: the error, where the response accepted the create and named no job. It is billed, so no policy
         sends it again. None otherwise.
+    :param is_mapped: whether the task is mapped; then the prompts of its siblings may begin alike.
     :param closed: an attempt has read all new jobs, searched to its end and found nothing. A job without a creation
         time that appears later is not provably ours.
     """
@@ -79,6 +80,7 @@ class Record:
     unknown_in: int | None = None
     resubmitted_in: int | None = None
     accepted: str | None = None
+    is_mapped: bool = False
     closed: bool = False
 
     @property

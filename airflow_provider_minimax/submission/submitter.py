@@ -42,6 +42,7 @@ class Submitter:
 
     :param max_tries: of the task; see ``Record``.
     :param attempt: the number of this attempt. Deferrals and reschedules do not change it.
+    :param is_mapped: see ``Record``.
     :param before_create: called right before a create is sent; may raise.
     :param search_interval: seconds between two searches for a lost job.
     :param repeat_at_capacity: let the client repeat a create that finds no capacity; otherwise it is sent once.
@@ -55,6 +56,7 @@ class Submitter:
         *,
         max_tries: int,
         attempt: int,
+        is_mapped: bool = False,
         retry_delays: RetryDelays,
         on_unknown_outcome: str,
         before_create: Callable[[], None],
@@ -67,6 +69,7 @@ class Submitter:
         self._lists = JobLists(client, request.kind)
         self._max_tries = max_tries
         self._attempt = attempt
+        self._is_mapped = is_mapped
         self._retry_delays = retry_delays
         self._resubmits = on_unknown_outcome == "resubmit"
         self._before_create = before_create
@@ -204,6 +207,7 @@ class Submitter:
             sent_before=now + int(latest * 1000),
             max_tries=self._max_tries,
             attempt=self._attempt,
+            is_mapped=self._is_mapped,
             known_ids=snapshot.known_ids,
             foreign_ids=(*former.foreign_ids, *former.ids)[-MAX_FOREIGN_IDS:] if former else (),
             clock_offset=clock.offset,

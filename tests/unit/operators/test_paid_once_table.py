@@ -405,6 +405,27 @@ def test_a_prompt_that_was_cut_is_not_told_from_its_like(service: FakeService, k
     assert service.sent == 1
 
 
+@pytest.mark.parametrize("map_index", [0, 7])
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_a_truncated_prompt_is_not_told_from_that_of_a_mapped_sibling(
+    service: FakeService, kind: str, map_index: int
+) -> None:
+    """A fan-out over the ends of one long prompt, and the first sibling's create made no job."""
+    service.stored = lambda text: text[:200]
+    yesterdays(service, kind)
+    service.script = deque(["void"])
+
+    def make_the_siblings_job() -> None:
+        if service.creates and len(service.jobs) == 2:
+            service.add(kind, f"{LONG} at dawn")
+
+    service.before_list = make_the_siblings_job
+    task = Task(map_index=map_index)
+    for _ in range(2):
+        assert run(task, kind, prompt=f"{LONG} at noon") == UNKNOWN
+    assert service.sent == 1
+
+
 # What a retry makes of an end
 
 

@@ -34,6 +34,7 @@ WRONG: list[tuple[str, Any]] = [
         CREATED,
         replace(RECORD, known_ids={"2": ("a", "b"), "3": ()}, foreign_ids=("c",), earlier_refs=("d",)),
         replace(RECORD, account=None, attempt=2, unknown_in=2, resubmitted_in=2, closed=True),
+        replace(RECORD, is_mapped=True),
         replace(RECORD, clock_offset=-600_000, clock_margin=15_000),
     ],
 )
