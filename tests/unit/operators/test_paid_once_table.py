@@ -223,6 +223,16 @@ def test_one_attempt(service: FakeService, row: Row, kind: str, policy: str) -> 
     assert service.maybe_paid <= (1 if policy == "fail" else 2)
 
 
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_the_first_job_of_an_account_alarms_nobody(
+    service: FakeService, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    assert run(Task(), kind) == [service.jobs[0].full]
+    assert [record.message for record in caplog.records if record.levelno > logging.INFO] == []
+    if kind == "video":
+        assert "is then recovered by its replyRef only" in caplog.text
+
+
 # Without any policy: what was there before is not known
 
 
