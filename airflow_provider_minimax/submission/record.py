@@ -48,6 +48,7 @@ class Record:
     :param ids: of the jobs.
     :param foreign_ids: ids of jobs that belong to other creates.
     :param earlier_refs: the ``replyRef`` of each earlier create for the same job whose outcome is unknown.
+    :param earlier_sent: ``sent_after`` and ``sent_before`` of each of them.
     :param clock_offset: milliseconds by which the service's clock was ahead of ours.
     :param clock_margin: milliseconds of uncertainty of ``clock_offset``.
     :param unknown_in: the number of the latest attempt that met an unknown outcome.
@@ -75,6 +76,7 @@ class Record:
     ids: tuple[str, ...] = ()
     foreign_ids: tuple[str, ...] = ()
     earlier_refs: tuple[str, ...] = ()
+    earlier_sent: tuple[tuple[_Time, _Time], ...] = ()
     clock_offset: _Offset = 0
     clock_margin: int = CLOCK_SKEW
     unknown_in: int | None = None
@@ -88,10 +90,14 @@ class Record:
         """The jobs, as a log line names them."""
         return ", ".join(self.ids) or f"replyRef {self.reply_ref}"
 
-    def created_between(self) -> tuple[int, int]:
-        """Return our job's earliest and latest creation time, by the service's clock, in epoch milliseconds."""
-        first, last = self.sent_after + self.clock_offset, self.sent_before + self.clock_offset
-        return first - self.clock_margin, last + self.clock_margin
+    def created_between(self) -> list[tuple[int, int]]:
+        """Return the earliest and latest creation time of our job, by the service's clock, in epoch milliseconds.
+
+        :return: for each create that may have made it, the first one first.
+        """
+        margin = self.clock_margin
+        sent = (*self.earlier_sent, (self.sent_after, self.sent_before))
+        return [(after + self.clock_offset - margin, before + self.clock_offset + margin) for after, before in sent]
 
     def dump(self) -> dict[str, Any]:
         """Return the record as JSON types."""

@@ -107,8 +107,7 @@ class Recovery:
     def _is_in_time(self, job_list: JobList, job: Job) -> bool:
         created = created_at(job)
         if created is not None:
-            first, last = self.record.created_between()
-            return first <= created <= last
+            return any(first <= created <= last for first, last in self.record.created_between())
         # Without a time, only its place before all known jobs shows that it is new. Later jobs of others do too.
         if self.record.closed or not _shows_known_jobs(self.record, job_list):
             return False
@@ -156,7 +155,7 @@ def foreign_jobs(record: Record, running: Iterable[Job]) -> list[str]:
 
 def reaches_back(record: Record, account: str, page: Iterable[Job]) -> bool:
     """Return whether a page of a list reaches back to jobs from before the create."""
-    first, _ = record.created_between()
+    first = min(first for first, _ in record.created_between())
     known = record.known_ids.get(account, ())
     return any(_id(record, job) in known or (created_at(job) or first) < first for job in page)
 

@@ -225,9 +225,9 @@ class Submitter:
         )
         return replace(
             record,
-            sent_after=min(former.sent_after, now),
             known_ids=snapshot.known_ids | former_ids,
             earlier_refs=(*former.earlier_refs, former.reply_ref),
+            earlier_sent=(*former.earlier_sent, (former.sent_after, former.sent_before)),
         )
 
     def _is_resubmit_of(self, former: Record) -> bool:
@@ -372,7 +372,8 @@ class Submitter:
 
 
 def _unknown_outcome(record: Record, what: str) -> errors.MiniMaxUnknownOutcomeError:
-    first, last = record.sent_after + record.clock_offset, record.sent_before + record.clock_offset
+    sent_after = min([record.sent_after, *(after for after, _ in record.earlier_sent)])
+    first, last = sent_after + record.clock_offset, record.sent_before + record.clock_offset
     return errors.MiniMaxUnknownOutcomeError(
         f"{what} Look for {_a(record.kind)} with the prompt {_shorten(record.prompt)} {_where(record.account)}, "
         f"created between {_iso(first)} and {_iso(last)} by the service's clock, sent with replyRef "

@@ -355,6 +355,28 @@ def test_a_video_that_appears_after_the_searches_is_not_adopted(service: FakeSer
     assert service.sent == (1 if policy == "fail" else 3)
 
 
+@pytest.mark.parametrize(("age", "is_adopted"), [(TEN_MINUTES / 2, False), (TEN_MINUTES, True)])
+def test_an_image_that_was_made_between_two_creates_is_not_adopted(
+    service: FakeService, age: float, is_adopted: bool
+) -> None:
+    """Only while a create was on its way, whichever, the task's own job can have been made."""
+    yesterdays(service, "image")
+    service.script = deque(["void"] * 9)
+    task = Task()
+    assert run(task, "image") == UNKNOWN
+    record = task.store.get(KEY)
+    earlier = {name: record[name] - int(TEN_MINUTES * 1000) for name in ("sent_after", "sent_before")}
+    task.store.set(KEY, record | earlier)
+
+    def list_late() -> None:
+        if service.sent == 2 and len(service.jobs) == 2:
+            service.add("image", "a paper boat", age=age)
+
+    service.before_list = list_late
+    assert run(task, "image", on_unknown_outcome="resubmit") == ([service.jobs[0].full] if is_adopted else UNKNOWN)
+    assert service.sent == 2
+
+
 def test_a_video_that_runs_under_our_ref_is_found_after_the_searches(service: FakeService) -> None:
     without_times(service, "video")
     service.script = deque(["void"])

@@ -18,6 +18,7 @@ WRONG: list[tuple[str, Any]] = [
     *((name, wrong) for name in ("sent_after", "sent_before") for wrong in ("abc", "1000", None, True, -1, 10**30)),
     *(("clock_offset", wrong) for wrong in ("0", None, 10**30, -(10**30))),
     ("clock_margin", "0"),
+    *(("earlier_sent", wrong) for wrong in ([1], [[1]], [["1", 2]], None)),
     *(("phase", wrong) for wrong in ("lost", None, 1)),
     *(("kind", wrong) for wrong in ("poem", "", None)),
     *((name, wrong) for name in ("foreign_ids", "earlier_refs") for wrong in ([1], "id", None, {"id": 1})),
@@ -34,7 +35,7 @@ WRONG: list[tuple[str, Any]] = [
         CREATED,
         replace(RECORD, known_ids={"2": ("a", "b"), "3": ()}, foreign_ids=("c",), earlier_refs=("d",)),
         replace(RECORD, account=None, attempt=2, unknown_in=2, resubmitted_in=2, closed=True),
-        replace(RECORD, is_mapped=True),
+        replace(RECORD, is_mapped=True, earlier_sent=((1, 2), (3, 4))),
         replace(RECORD, clock_offset=-600_000, clock_margin=15_000),
     ],
 )
