@@ -162,10 +162,12 @@ class MiniMaxClient:
         :raises MiniMaxUnknownOutcomeError: the response was lost; the jobs may have been created.
         """
         call = Call("POST", f"/{kind}s/create", json=dict(body), paid=True)
-        response = self._object(call)
-        ids = response.get("imageIds") if kind == "image" else [response.get("videoId")]
-        if not isinstance(ids, list) or not ids:
-            raise call.not_the_contract(f"the answer names no {kind} id")
+        response = self._transport.send(call)
+        found = response if isinstance(response, dict) else {}
+        ids = found.get("imageIds") if kind == "image" else [found.get("videoId")]
+        if not isinstance(ids, list) or not any(ids):
+            # Accepted, so paid for: whatever came may name the jobs in another form.
+            raise call.not_the_contract(f"accepted, but the response names no {kind} id: {_quote(response)}")
         return _ids(call, ids, kind)
 
     def get_job(self, kind: Kind, job_id: str) -> dict[str, Any]:
@@ -339,6 +341,10 @@ def _ids(call: Call, found: list[Any], kind: Kind) -> list[str]:
     try:
         return [parse_id(one, kind).full for one in found]
     except MiniMaxBadRequestError:
-        named = repr(found if len(found) > 1 else found[0])
-        shown = named if len(named) <= _MAX_QUOTED else f"{named[:_MAX_QUOTED]}..."
-    raise call.not_the_contract(f"the response names what is no {kind} id: {shown}")
+        quoted = _quote(found if len(found) > 1 else found[0])
+    raise call.not_the_contract(f"the response names what is no {kind} id: {quoted}")
+
+
+def _quote(found: object) -> str:
+    text = repr(found)
+    return text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}..."

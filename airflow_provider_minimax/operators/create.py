@@ -139,6 +139,10 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
                 return self._finish(self._wait_on_this_worker(context, event))
             try:
                 jobs = result_of(event, self.timeout)
+            except errors.MiniMaxModeratedError as error:
+                from airflow_provider_minimax.operators.job_wait import explain_moderation
+
+                raise explain_moderation(error) from None
             except AirflowSensorTimeout as error:
                 jobs = self._poll_after_timeout(store, error)
             return self._finish(jobs)
@@ -270,6 +274,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
             MiniMaxHook(self.minimax_conn_id, None if request.account == AUTO else request.account).get_conn(),
             max_tries=context["ti"].max_tries,
             attempt=context["ti"].try_number,
+            is_mapped=context["ti"].map_index is not None and context["ti"].map_index >= 0,
             retry_delays=RetryDelays.of(self.retry_delay, self.retry_exponential_backoff, self.max_retry_delay),
             on_unknown_outcome=self.on_unknown_outcome,
             before_create=self._stop_before_create_if_killed,
@@ -308,14 +313,17 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
 
         :raises AirflowSensorTimeout: they are not.
         """
-        from airflow_provider_minimax.operators.job_wait import explain_timeout
+        from airflow_provider_minimax.operators.job_wait import explain_moderation, explain_timeout
 
         try:
             record = store.record
         except errors.MiniMaxUpstreamError as unread:
             log.warning("The jobs are not polled once more. %s", unread)
             record = None
-        jobs = self._wait_for(record).poll(is_last=True) if record and record.ids else None
+        try:
+            jobs = self._wait_for(record).poll(is_last=True) if record and record.ids else None
+        except errors.MiniMaxModeratedError as moderated:
+            raise explain_moderation(moderated) from None
         if jobs is None:
             raise explain_timeout(error) from None
         return jobs

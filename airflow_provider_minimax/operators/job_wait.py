@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxNotFoundError
+from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxModeratedError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.jobs import COMPLETED, is_final, is_known_failure, outcome, status_label
 from airflow_provider_minimax.compat import AirflowFailException, AirflowSensorTimeout
@@ -83,12 +83,16 @@ class JobWait:
         :param deadline: seconds since the epoch.
         :param check: called before each poll and during sleeps; may raise.
         :raises AirflowSensorTimeout: the deadline has passed.
+        :raises MiniMaxModeratedError: a job was moderated; the error says what to do.
         """
         timeout = deadline - time.time()
         while True:
             check()
             is_last = time.time() >= deadline
-            jobs = self.poll(is_last=is_last)
+            try:
+                jobs = self.poll(is_last=is_last)
+            except MiniMaxModeratedError as error:
+                raise explain_moderation(error) from None
             if jobs is not None:
                 return jobs
             if is_last:
@@ -131,6 +135,11 @@ def explain_timeout(error: AirflowSensorTimeout) -> AirflowSensorTimeout:
         f"{error} A job that is not final continues at the service and is billed: collect it with a sensor and its id. "
         "Airflow does not retry a timeout; clear the task to submit a new job."
     )
+
+
+def explain_moderation(error: MiniMaxModeratedError) -> MiniMaxModeratedError:
+    """Add to the error of a moderated job what helps: Airflow does not retry it."""
+    return MiniMaxModeratedError(f"{error} Change the prompt and clear the task.", status=error.status)
 
 
 def _is_unknown(found: Found) -> bool:

@@ -16,9 +16,10 @@ from airflow_provider_minimax.api.jobs import MODERATED, Job, outcome, status_la
 from airflow_provider_minimax.api.sendable import sendable
 from airflow_provider_minimax.polling.results import JobResult
 
-#: Ids that a text names, and characters that it quotes of the service's message to one of them.
+#: Ids that a text names, and characters that it quotes of the service's message to one of them and of its prompt.
 _MAX_NAMED: Final = 10
 _MAX_MESSAGE: Final = 300
+_MAX_PROMPT: Final = 60
 
 
 def describe_state(job: Job) -> str:
@@ -34,10 +35,10 @@ def failure_error(failed: Mapping[str, JobResult]) -> MiniMaxError:
     first = next(iter(failed.values()))
     if len(failed) == 1 and isinstance(first, MiniMaxError):
         return first
-    ends = name_some(failed, lambda job_id: f"{job_id}: {_describe_failure(failed[job_id])}", "; ")
+    ends = name_some(failed, lambda job_id: _describe_failure(job_id, failed[job_id]), "; ")
     kinds = {_error_class(result) for result in failed.values()}
     kind = kinds.pop() if len(kinds) == 1 else MiniMaxJobFailedError
-    return kind(f"{ends}. This is final: a retry of the wait finds the same.")
+    return kind(f"{ends[0].upper()}{ends[1:]}. This is final: a retry of the wait finds the same.")
 
 
 def name_some(ids: Collection[str], describe: Callable[[str], str], separator: str = ", ") -> str:
@@ -52,10 +53,22 @@ def _error_class(result: JobResult) -> type[MiniMaxError]:
     return MiniMaxModeratedError if outcome(result) == MODERATED else MiniMaxJobFailedError
 
 
-def _describe_failure(result: JobResult) -> str:
+def _describe_failure(job_id: str, result: JobResult) -> str:
+    """Return the verdict, then which job it is about."""
+    if isinstance(result, MiniMaxNotFoundError):
+        return f"not found: {job_id}"
     if isinstance(result, MiniMaxError):
-        return "not found" if isinstance(result, MiniMaxNotFoundError) else str(result)
-    return f"{status_label(result)} (status {result.get('status')}){_message(result)}"
+        return f"no answer for {job_id}: {result}"
+    verdict = f"{status_label(result)} (status {result.get('status')}){_message(result)}"
+    return f"{verdict}: {job_id}{_prompt(result)}"
+
+
+def _prompt(job: Job) -> str:
+    prompt = job.get("desc")
+    if not isinstance(prompt, str) or not prompt:
+        return ""
+    start = prompt if len(prompt) <= _MAX_PROMPT else f"{prompt[:_MAX_PROMPT]}..."
+    return f", prompt {start!r}"
 
 
 def _message(job: Job) -> str:

@@ -82,7 +82,12 @@ class JobLists:
             if ids or all(page.total == 0 and not isinstance(page.total, bool) for page in pages):
                 known_ids[name] = tuple(ids)
             else:
-                self._warn_unknown(name, "The list is empty, and nothing confirms that it is.")
+                log.info(
+                    "Account %s lists no earlier %ss. This matters only if the response to this create is lost: its "
+                    "job is then recovered by its replyRef only.",
+                    name,
+                    self._kind,
+                )
         return Snapshot(known_ids, max(times, default=None))
 
     def read_since(self, record: Record) -> list[JobList]:

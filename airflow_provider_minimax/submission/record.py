@@ -10,12 +10,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
+import msgspec
+
+from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.submission.clock import CLOCK_SKEW
-
-if TYPE_CHECKING:
-    from airflow_provider_minimax.api.ids import Kind
 
 _VERSION: Final = 1
 #: Fields of a create that do not change what is generated.
@@ -24,6 +24,9 @@ _NOT_GENERATING: Final = frozenset({"account", "replyUrl", "replyRef", "maxJobs"
 #: ``intent``: a create was about to be sent, and may have been. ``refused``: it made no job. ``created``: the ids are
 #: known.
 Phase = Literal["intent", "refused", "created"]
+#: Milliseconds since the epoch, and between two clocks: their sum is a time that can be written as a date.
+_Time = Annotated[int, msgspec.Meta(ge=0, le=10**14)]
+_Offset = Annotated[int, msgspec.Meta(ge=-(10**13), le=10**13)]
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Record:
     :param account: the requested account; None where the service chooses.
     :param quantity: the number of jobs that the create makes.
     :param sent_after: epoch milliseconds, just before the create was sent.
-    :param sent_before: epoch milliseconds, just after its response, or when no response can arrive any more.
+    :param sent_before: epoch milliseconds, just after its response, or the latest time at which it can have been sent.
     :param max_tries: of the task at that time. Clearing the task changes it; a retry does not.
     :param attempt: the number of the attempt that sent it.
     :param known_ids: by account, the ids of the newest jobs before the create. An account is missing when it could not
@@ -45,14 +48,16 @@ class Record:
     :param ids: of the jobs.
     :param foreign_ids: ids of jobs that belong to other creates.
     :param earlier_refs: the ``replyRef`` of each earlier create for the same job whose outcome is unknown.
+    :param earlier_sent: ``sent_after`` and ``sent_before`` of each of them.
     :param clock_offset: milliseconds by which the service's clock was ahead of ours.
     :param clock_margin: milliseconds of uncertainty of ``clock_offset``.
     :param unknown_in: the number of the latest attempt that met an unknown outcome.
     :param resubmitted_in: the number of the latest attempt that sent a create after an unknown outcome.
     :param accepted: the error, where the response accepted the create and named no job. It is billed, so no policy
         sends it again. None otherwise.
-    :param closed: a search later than our job can have appeared has read all new jobs. A job without a creation time
-        that appears after it is not ours.
+    :param is_mapped: whether the task is mapped; then the prompts of its siblings may begin alike.
+    :param closed: an attempt has read all new jobs, searched to its end and found nothing. A job without a creation
+        time that appears later is not provably ours.
     """
 
     kind: Kind
@@ -62,8 +67,8 @@ class Record:
     prompt: str
     account: str | None
     quantity: int
-    sent_after: int
-    sent_before: int
+    sent_after: _Time
+    sent_before: _Time
     max_tries: int
     attempt: int = 0
     known_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -71,11 +76,13 @@ class Record:
     ids: tuple[str, ...] = ()
     foreign_ids: tuple[str, ...] = ()
     earlier_refs: tuple[str, ...] = ()
-    clock_offset: int = 0
+    earlier_sent: tuple[tuple[_Time, _Time], ...] = ()
+    clock_offset: _Offset = 0
     clock_margin: int = CLOCK_SKEW
     unknown_in: int | None = None
     resubmitted_in: int | None = None
     accepted: str | None = None
+    is_mapped: bool = False
     closed: bool = False
 
     @property
@@ -83,10 +90,14 @@ class Record:
         """The jobs, as a log line names them."""
         return ", ".join(self.ids) or f"replyRef {self.reply_ref}"
 
-    def created_between(self) -> tuple[int, int]:
-        """Return our job's earliest and latest creation time, by the service's clock, in epoch milliseconds."""
-        first, last = self.sent_after + self.clock_offset, self.sent_before + self.clock_offset
-        return first - self.clock_margin, last + self.clock_margin
+    def created_between(self) -> list[tuple[int, int]]:
+        """Return the earliest and latest creation time of our job, by the service's clock, in epoch milliseconds.
+
+        :return: for each create that may have made it, the first one first.
+        """
+        margin = self.clock_margin
+        sent = (*self.earlier_sent, (self.sent_after, self.sent_before))
+        return [(after + self.clock_offset - margin, before + self.clock_offset + margin) for after, before in sent]
 
     def dump(self) -> dict[str, Any]:
         """Return the record as JSON types."""
@@ -101,17 +112,17 @@ class Record:
             return None
         if not isinstance(value, dict) or value.get("version") != _VERSION:
             return UnreadableRecord.of(value)
-        fields = {name: _freeze(value[name]) for name in cls.__dataclass_fields__ if name in value}
         try:
-            return cls(**fields)
-        except TypeError:
+            record = msgspec.convert(value, cls, strict=True)
+        except msgspec.ValidationError:
             return UnreadableRecord.of(value)
+        return UnreadableRecord.of(value) if record.phase == "created" and not record.ids else record
 
 
 class UnreadableRecord(NamedTuple):
     """A stored record that this version cannot read. It may stand for a billed job.
 
-    Another version of this package wrote it, or a worker with another ``state_store_backend``.
+    Another version of this package wrote it, or a worker with another ``state_store_backend``, or it was damaged.
 
     :param label: the ids or the ``replyRef`` that it still shows.
     :param max_tries: likewise.
@@ -126,7 +137,7 @@ class UnreadableRecord(NamedTuple):
         fields = value if isinstance(value, dict) else {}
         ids, ref, max_tries = fields.get("ids"), fields.get("reply_ref"), fields.get("max_tries")
         label = ", ".join(map(str, ids)) if isinstance(ids, list) and ids else f"replyRef {ref}" if ref else None
-        return cls(label, max_tries if isinstance(max_tries, int) else None)
+        return cls(label, max_tries if isinstance(max_tries, int) and not isinstance(max_tries, bool) else None)
 
 
 def fingerprint(kind: Kind, body: Mapping[str, Any], account: str | None) -> str:
@@ -138,9 +149,3 @@ def fingerprint(kind: Kind, body: Mapping[str, Any], account: str | None) -> str
     inputs = {name: value for name, value in body.items() if name not in _NOT_GENERATING}
     text = json.dumps([kind, account, inputs], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _freeze(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _freeze(item) for name, item in value.items()}
-    return tuple(value) if isinstance(value, list) else value

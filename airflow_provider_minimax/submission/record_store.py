@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, Self
+
+import msgspec
 
 from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
 from airflow_provider_minimax.submission.record import Record, UnreadableRecord
@@ -14,6 +17,17 @@ if TYPE_CHECKING:
 KEY: Final = "minimax_create"
 #: The key of the time since which a rescheduled attempt has waited for capacity.
 _WAITING_KEY: Final = "minimax_waiting"
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """What is stored while a rescheduled attempt waits for capacity.
+
+    :param since: seconds since the epoch.
+    """
+
+    try_number: int
+    since: Annotated[float, msgspec.Meta(ge=0, le=10**11)]
 
 
 class TaskStateStore(Protocol):
@@ -73,19 +87,21 @@ class RecordStore:
             self._store.set(KEY, record.dump())
 
     def waiting_since(self, attempt: int) -> float | None:
-        """Return since when an attempt has waited for capacity, in seconds since the epoch; None if it has not.
+        """Return since when an attempt has waited for capacity, in seconds since the epoch.
 
+        :return: None if it has not, or if the entry is not one of ours: the wait then starts anew.
         :raises MiniMaxUpstreamError: the store cannot be read.
         """
-        found = self._get(_WAITING_KEY)
-        if isinstance(found, dict) and found.get("try_number") == attempt:
-            return float(found["since"])
-        return None
+        try:
+            waiting = msgspec.convert(self._get(_WAITING_KEY), _Waiting, strict=True)
+        except msgspec.ValidationError:
+            return None
+        return waiting.since if waiting.try_number == attempt else None
 
     def save_waiting_since(self, attempt: int, since: float) -> None:
         """Store since when an attempt has waited for capacity."""
         if self._store is not None:
-            self._store.set(_WAITING_KEY, {"try_number": attempt, "since": since})
+            self._store.set(_WAITING_KEY, asdict(_Waiting(attempt, since)))
 
     def _get(self, key: str) -> Any:
         if self._store is None:

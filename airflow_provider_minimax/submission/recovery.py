@@ -89,11 +89,6 @@ class Recovery:
             return None
         return RecoveredJobs(tuple(batches[0]), by_ref=bool(named))
 
-    @property
-    def is_conclusive(self) -> bool:
-        """Whether a job without a creation time that appears after this search is too late to be ours."""
-        return self.now > self.record.sent_before + CLOCK_SKEW
-
     def _matching_batches(self, lists: Iterable[JobList], excluded: set[str]) -> Iterator[list[str]]:
         """Yield the batches that can be ours, each in the order of creation."""
         record = self.record
@@ -112,8 +107,7 @@ class Recovery:
     def _is_in_time(self, job_list: JobList, job: Job) -> bool:
         created = created_at(job)
         if created is not None:
-            first, last = self.record.created_between()
-            return first <= created <= last
+            return any(first <= created <= last for first, last in self.record.created_between())
         # Without a time, only its place before all known jobs shows that it is new. Later jobs of others do too.
         if self.record.closed or not _shows_known_jobs(self.record, job_list):
             return False
@@ -122,7 +116,9 @@ class Recovery:
 
     def _matches_inputs(self, job: Job) -> bool:
         """Return whether nothing that a job shows contradicts the inputs."""
-        if match_prompt(job.get("desc"), self.record.prompt) is None:
+        match = match_prompt(job.get("desc"), self.record.prompt)
+        # A fan-out varies the end of one long prompt, and a truncated one hides it.
+        if match is None or (match == "truncated" and self.record.is_mapped):
             return False
         if not _matches_files(self.body, job):
             return False
@@ -159,7 +155,7 @@ def foreign_jobs(record: Record, running: Iterable[Job]) -> list[str]:
 
 def reaches_back(record: Record, account: str, page: Iterable[Job]) -> bool:
     """Return whether a page of a list reaches back to jobs from before the create."""
-    first, _ = record.created_between()
+    first = min(first for first, _ in record.created_between())
     known = record.known_ids.get(account, ())
     return any(_id(record, job) in known or (created_at(job) or first) < first for job in page)
 

@@ -42,6 +42,7 @@ class Submitter:
 
     :param max_tries: of the task; see ``Record``.
     :param attempt: the number of this attempt. Deferrals and reschedules do not change it.
+    :param is_mapped: see ``Record``.
     :param before_create: called right before a create is sent; may raise.
     :param search_interval: seconds between two searches for a lost job.
     :param repeat_at_capacity: let the client repeat a create that finds no capacity; otherwise it is sent once.
@@ -55,6 +56,7 @@ class Submitter:
         *,
         max_tries: int,
         attempt: int,
+        is_mapped: bool = False,
         retry_delays: RetryDelays,
         on_unknown_outcome: str,
         before_create: Callable[[], None],
@@ -67,6 +69,7 @@ class Submitter:
         self._lists = JobLists(client, request.kind)
         self._max_tries = max_tries
         self._attempt = attempt
+        self._is_mapped = is_mapped
         self._retry_delays = retry_delays
         self._resubmits = on_unknown_outcome == "resubmit"
         self._before_create = before_create
@@ -167,7 +170,12 @@ class Submitter:
             self._met_unknown = True
             accepted = str(error) if error.status is not None and 200 <= error.status < 300 else None
             record = self._store_outcome(
-                replace(record, sent_before=_now(), unknown_in=self._attempt, accepted=accepted)
+                replace(
+                    record,
+                    sent_before=min(_now(), record.sent_before),
+                    unknown_in=self._attempt,
+                    accepted=accepted,
+                )
             )
             return self._recover_job(record, str(error))
         except errors.MiniMaxError:
@@ -180,7 +188,8 @@ class Submitter:
     def _build_intent(self, former: Record | None, account: str | None) -> Record:
         """Return the record of a create that is about to be sent."""
         settings = self._client.settings
-        max_duration = CREATE_BUDGET + settings.connect_timeout + settings.total_timeout
+        # The client sends nothing later. How long the response takes says nothing about when the job was made.
+        latest = CREATE_BUDGET + settings.connect_timeout
         own_ref = self._request.fields.get("reply_ref")
         snapshot = self._lists.snapshot(account)
         now = _now()
@@ -195,9 +204,10 @@ class Submitter:
             account=account,
             quantity=self._request.quantity,
             sent_after=now,
-            sent_before=now + int(max_duration * 1000),
+            sent_before=now + int(latest * 1000),
             max_tries=self._max_tries,
             attempt=self._attempt,
+            is_mapped=self._is_mapped,
             known_ids=snapshot.known_ids,
             foreign_ids=(*former.foreign_ids, *former.ids)[-MAX_FOREIGN_IDS:] if former else (),
             clock_offset=clock.offset,
@@ -208,12 +218,16 @@ class Submitter:
         if former is None or not self._is_resubmit_of(former):
             return record
         # Whichever of the two creates has made a job, it is the task's own.
-        former_ids = {name: ids for name, ids in former.known_ids.items() if account in (None, name)}
+        # A list of videos shows no times, so after a closed search only the later jobs can be ours.
+        is_known = former.closed and record.kind == "video"
+        former_ids = (
+            {} if is_known else {name: ids for name, ids in former.known_ids.items() if account in (None, name)}
+        )
         return replace(
             record,
-            sent_after=min(former.sent_after, now),
             known_ids=snapshot.known_ids | former_ids,
             earlier_refs=(*former.earlier_refs, former.reply_ref),
+            earlier_sent=(*former.earlier_sent, (former.sent_after, former.sent_before)),
         )
 
     def _is_resubmit_of(self, former: Record) -> bool:
@@ -278,7 +292,7 @@ class Submitter:
         for search in range(1, MAX_SEARCHES + 1):
             failure, found = None, None
             try:
-                record, found = self._search_once(record)
+                record, found = self._search_once(record, is_last=search == MAX_SEARCHES)
             except EmptyListError as error:
                 # It may be empty only for a moment.
                 failure = error
@@ -325,9 +339,10 @@ class Submitter:
             "the task once with on_unknown_outcome='resubmit'."
         )
 
-    def _search_once(self, record: Record) -> tuple[Record, recovery.RecoveredJobs | None]:
+    def _search_once(self, record: Record, *, is_last: bool) -> tuple[Record, recovery.RecoveredJobs | None]:
         """Search for the jobs of a record once.
 
+        :param is_last: of this attempt. If it reads all new jobs and finds nothing, the record is closed.
         :return: the record, which also learns the jobs of others (the scheduler shows them only while they run), and
             the jobs.
         """
@@ -339,10 +354,9 @@ class Submitter:
         # Again: a job that started since the first time may stand in the lists.
         running += self._client.list_running()
         record = self._store_foreign_jobs(record, running)
-        search = self._recovery(record)
-        found = search.match(running, lists)
+        found = self._recovery(record).match(running, lists)
         is_complete = all(one.is_complete for one in lists)
-        if found is None and search.is_conclusive and is_complete and not record.closed:
+        if found is None and is_last and is_complete and not record.closed:
             record = self._store_outcome(replace(record, closed=True))
         return record, found
 
@@ -358,7 +372,8 @@ class Submitter:
 
 
 def _unknown_outcome(record: Record, what: str) -> errors.MiniMaxUnknownOutcomeError:
-    first, last = record.sent_after + record.clock_offset, record.sent_before + record.clock_offset
+    sent_after = min([record.sent_after, *(after for after, _ in record.earlier_sent)])
+    first, last = sent_after + record.clock_offset, record.sent_before + record.clock_offset
     return errors.MiniMaxUnknownOutcomeError(
         f"{what} Look for {_a(record.kind)} with the prompt {_shorten(record.prompt)} {_where(record.account)}, "
         f"created between {_iso(first)} and {_iso(last)} by the service's clock, sent with replyRef "

@@ -158,7 +158,7 @@ class MiniMaxJobTrigger(BaseEventTrigger):
     async def _to_event(self, payload: Payload | None) -> TriggerEvent:
         spec = self.spec
         if payload is None:
-            log.warning(
+            log.info(
                 "Connection %r is not defined in the triggerer (a test run of a DAG cannot read those of Airflow's "
                 "database there); the task continues to wait on a worker.",
                 spec.minimax_conn_id,

@@ -245,6 +245,34 @@ def test_a_malformed_id_of_a_video_that_may_be_paid_for_is_quoted(requests_mock:
     assert repr(found) in str(error)
 
 
+@pytest.mark.parametrize("create", ["create_image", "create_video"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"imageIds": IMAGE, "videoId": ""},
+        {"imageIds": {"id": IMAGE}},
+        {"ids": [IMAGE]},
+        {"imageIds": [], "videoId": None, "jobs": [IMAGE]},
+        [IMAGE],
+        IMAGE,
+        {},
+    ],
+)
+def test_what_a_create_answers_in_another_form_is_quoted(requests_mock: Mocker, create: str, answer: Any) -> None:
+    answer_all(requests_mock, json=answer)
+    error = fail(CREATES[create], client())
+    assert (type(error), error.status) == (errors.MiniMaxUnknownOutcomeError, 200)
+    assert f"accepted, but the response names no {create.removeprefix('create_')} id: {answer!r}" in str(error)
+    assert "paid for" in str(error)
+
+
+def test_what_is_quoted_of_an_answer_in_another_form_is_bounded_and_has_no_token(requests_mock: Mocker) -> None:
+    answer_all(requests_mock, json={"token": TOKEN, "imageIds": "x" * 10**6})
+    error = fail(CREATES["create_image"], client())
+    assert "{'token': '***', 'imageIds': 'xxx" in str(error)
+    assert len(str(error)) < 1000
+
+
 def test_what_is_quoted_of_malformed_ids_is_bounded_and_has_no_token(requests_mock: Mocker) -> None:
     answer_all(requests_mock, json={"imageIds": [TOKEN, "x" * 10**6]})
     error = fail(CREATES["create_image"], client())

@@ -70,10 +70,11 @@ class Task:
     max_tries: int = 3
     state: str | None = "running"
     try_number: int = 0
+    map_index: int = -1
 
     def context(self) -> dict[str, Any]:
         ti = SimpleNamespace(
-            dag_id="dag", task_id="task", run_id="run", map_index=-1,
+            dag_id="dag", task_id="task", run_id="run", map_index=self.map_index,
             max_tries=self.max_tries, try_number=self.try_number,
             get_task_states=lambda *_, **__: {"run": {"task": self.state}},
         )  # fmt: skip

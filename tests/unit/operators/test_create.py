@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -17,6 +18,7 @@ from airflow_provider_minimax.compat import (
     AirflowSensorTimeout,
 )
 from airflow_provider_minimax.sandbox import Sandbox
+from airflow_provider_minimax.submission.record_store import KEY
 from tests.conftest import ROOT
 from tests.unit.operators.creates import KINDS, image, jobs, made, make, posts, video
 from tests.unit.operators.support import CREATE, Task
@@ -76,6 +78,25 @@ def test_require_any_returns_what_is_completed(sandbox: Sandbox) -> None:
         Task().run(image(prompt="a boat [moderate:5:1] [fail:2]", quantity=3))
     with pytest.raises(errors.MiniMaxModeratedError):
         Task().run(image(prompt="a boat [moderate]", quantity=3, require="any"))
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_error_of_a_moderated_job_says_what_to_do(sandbox: Sandbox, kind: str, deferrable: bool) -> None:
+    operator, task = make(kind, prompt="a boat [moderate]", deferrable=deferrable), Task()
+
+    def wait() -> None:
+        if deferrable:
+            event = asyncio.run(anext(task.deferral(operator).trigger.run()))
+            operator.execute_complete(task.context(), event.payload)
+        task.run(operator)
+
+    with pytest.raises(errors.MiniMaxModeratedError) as caught:
+        wait()
+    message = str(caught.value)
+    assert message.startswith("Moderated (status ")
+    assert f": {task.store.get(KEY)['ids'][0]}, prompt 'a boat [moderate]'. " in message
+    assert message.endswith("Change the prompt and clear the task.")
 
 
 def test_fewer_images_than_requested(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,7 @@ def test_a_later_search_may_recover_it(sandbox: Sandbox, monkeypatch: pytest.Mon
     task = Task()
     sandbox.fail("accepted-504", CREATE[kind])
     with monkeypatch.context() as patch:
-        patch.setattr(submitter.Submitter, "_search_once", lambda _, record: (record, None))
+        patch.setattr(submitter.Submitter, "_search_once", lambda _, record, **__: (record, None))
         with pytest.raises(errors.MiniMaxUnknownOutcomeError):
             task.run(make(kind))
     assert jobs(task.run(make(kind)))

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api import backoff, errors
+from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.compat import AirflowRescheduleException
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
@@ -202,6 +203,7 @@ TABLE = [
       for skew in (-TEN_MINUTES, TEN_MINUTES)),
     Row("clock -30 s, without Date", ("lost",), (1, FIRST), (1, FIRST), clock(-30, None)),
     Row("ids that are none", ("garbled",), (1, FIRST), (1, FIRST)),
+    Row("ids under another key", ("elsewhere",), (1, FIRST), (1, FIRST)),
 ]  # fmt: skip
 
 
@@ -219,6 +221,16 @@ def test_one_attempt(service: FakeService, row: Row, kind: str, policy: str) -> 
     assert end == ([made[expected]] if isinstance(expected, int) else expected)
     # At most one create after an unknown outcome, whatever there is to it.
     assert service.maybe_paid <= (1 if policy == "fail" else 2)
+
+
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_the_first_job_of_an_account_alarms_nobody(
+    service: FakeService, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    assert run(Task(), kind) == [service.jobs[0].full]
+    assert [record.message for record in caplog.records if record.levelno > logging.INFO] == []
+    if kind == "video":
+        assert "is then recovered by its replyRef only" in caplog.text
 
 
 # Without any policy: what was there before is not known
@@ -285,6 +297,110 @@ def test_the_job_of_another_run_is_not_taken_by_a_clock_that_is_wrong(
     assert service.sent == 1
 
 
+# A worker that dies between the intent and the create
+
+
+def die_before_the_create(monkeypatch: pytest.MonkeyPatch, task: Task, kind: str, seconds: float) -> None:
+    """Run an attempt that dies once the intent is stored; let this be some seconds ago."""
+
+    def dying(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MiniMaxClient, "submit", dying)
+        with pytest.raises(KeyboardInterrupt):
+            task.run(make(kind))
+    record = task.store.get(KEY)
+    earlier = {name: record[name] - int(seconds * 1000) for name in ("sent_after", "sent_before")}
+    task.store.set(KEY, record | earlier)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ago", "age", "is_adopted"),
+    [
+        # A create leaves within 60 seconds and the time to connect, 10; two clocks that were compared differ by 15.
+        ("image", TEN_MINUTES, TEN_MINUTES - 60, True),
+        ("image", TEN_MINUTES, TEN_MINUTES - 80, True),
+        ("image", TEN_MINUTES, TEN_MINUTES - 90, False),
+        ("image", TEN_MINUTES, TEN_MINUTES - 240, False),
+        # Without times: the same, the task's own delay of 300 seconds and two minutes.
+        ("video", 480, 0, True),
+        ("video", 500, 0, False),
+    ],
+)
+def test_the_job_that_another_run_makes_after_a_dead_worker(
+    service: FakeService, monkeypatch: pytest.MonkeyPatch, kind: str, ago: float, age: float, is_adopted: bool
+) -> None:
+    service.stamped = int if kind == "image" else None
+    yesterdays(service, kind)
+    task = Task()
+    die_before_the_create(monkeypatch, task, kind, ago)
+    job = service.add(kind, "a paper boat", age=age)
+    assert run(task, kind) == ([job] if is_adopted else UNKNOWN)
+    assert service.sent == 0
+
+
+# After an attempt that has searched to its end
+
+
+@pytest.mark.parametrize("policy", ["fail", "resubmit"])
+def test_a_video_that_appears_after_the_searches_is_not_adopted(service: FakeService, policy: str) -> None:
+    without_times(service, "video")
+    service.script = deque(["void"] * 9)
+    task = Task()
+    assert run(task, "video", on_unknown_outcome=policy) == UNKNOWN
+    # The next run makes the same within the retry delay.
+    service.add("video", "a paper boat")
+    assert run(task, "video", on_unknown_outcome=policy) == UNKNOWN
+    assert service.sent == (1 if policy == "fail" else 3)
+
+
+@pytest.mark.parametrize(("age", "is_adopted"), [(TEN_MINUTES / 2, False), (TEN_MINUTES, True)])
+def test_an_image_that_was_made_between_two_creates_is_not_adopted(
+    service: FakeService, age: float, is_adopted: bool
+) -> None:
+    """Only while a create was on its way, whichever, the task's own job can have been made."""
+    yesterdays(service, "image")
+    service.script = deque(["void"] * 9)
+    task = Task()
+    assert run(task, "image") == UNKNOWN
+    record = task.store.get(KEY)
+    earlier = {name: record[name] - int(TEN_MINUTES * 1000) for name in ("sent_after", "sent_before")}
+    task.store.set(KEY, record | earlier)
+
+    def list_late() -> None:
+        if service.sent == 2 and len(service.jobs) == 2:
+            service.add("image", "a paper boat", age=age)
+
+    service.before_list = list_late
+    assert run(task, "image", on_unknown_outcome="resubmit") == ([service.jobs[0].full] if is_adopted else UNKNOWN)
+    assert service.sent == 2
+
+
+def test_a_video_that_runs_under_our_ref_is_found_after_the_searches(service: FakeService) -> None:
+    without_times(service, "video")
+    service.script = deque(["void"])
+    task = Task()
+    assert run(task, "video") == UNKNOWN
+    assert task.store.get(KEY)["closed"]
+    service.ends = None
+    late = service.add("video", "a paper boat", ref=task.store.get(KEY)["reply_ref"])
+    service.jobs[0].shown |= {"status": 2, "statusLabel": "completed", "statusFinal": True}
+    assert run(task, "video") == [late]
+
+
+def test_an_attempt_whose_last_search_fails_leaves_the_record_open(service: FakeService) -> None:
+    without_times(service, "video")
+    service.script = deque(["lost"])
+    service.before_list = lambda: setattr(service, "empty_lists", 1 if service.creates else 0)
+    task = Task()
+    assert run(task, "video") == UNKNOWN
+    service.before_list = lambda: None
+    service.empty_lists = 0
+    assert run(task, "video") == [service.jobs[0].full]
+    assert service.sent == 1
+
+
 # The prompt and the time, as the service may have stored them
 
 
@@ -318,6 +434,27 @@ def test_a_prompt_that_was_cut_is_not_told_from_its_like(service: FakeService, k
     service.add(kind, f"{LONG} at dawn", age=DAY)
     service.script = deque(["lost"])
     assert run(Task(), kind, prompt=f"{LONG} at noon") == UNKNOWN
+    assert service.sent == 1
+
+
+@pytest.mark.parametrize("map_index", [0, 7])
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_a_truncated_prompt_is_not_told_from_that_of_a_mapped_sibling(
+    service: FakeService, kind: str, map_index: int
+) -> None:
+    """A fan-out over the ends of one long prompt, and the first sibling's create made no job."""
+    service.stored = lambda text: text[:200]
+    yesterdays(service, kind)
+    service.script = deque(["void"])
+
+    def make_the_siblings_job() -> None:
+        if service.creates and len(service.jobs) == 2:
+            service.add(kind, f"{LONG} at dawn")
+
+    service.before_list = make_the_siblings_job
+    task = Task(map_index=map_index)
+    for _ in range(2):
+        assert run(task, kind, prompt=f"{LONG} at noon") == UNKNOWN
     assert service.sent == 1
 
 
@@ -416,6 +553,17 @@ def test_ids_outlive_any_error_of_the_store(service: FakeService, kind: str, sta
     assert service.sent == 1
 
 
+@pytest.mark.parametrize("phase", ["intent", "created"])
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_a_damaged_record_submits_nothing(service: FakeService, kind: str, phase: str) -> None:
+    task = Task()
+    run(task, kind)
+    task.store.set(KEY, task.store.get(KEY) | {"phase": phase, "ids": [], "foreign_ids": [1] * (phase == "intent")})
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError, match="is unreadable; it names replyRef"):
+        task.run(make(kind))
+    assert service.sent == 1
+
+
 @pytest.mark.parametrize("kind", ["image", "video"])
 def test_nothing_is_sent_without_a_record(service: FakeService, kind: str) -> None:
     with pytest.raises(errors.MiniMaxUpstreamError, match=r"the bucket is gone.*Nothing was submitted"):
@@ -437,13 +585,16 @@ def test_the_result_of_a_trigger_outlives_a_store_that_cannot_be_read(service: F
 # Ids, accounts, and Airflow before 3.3
 
 
+@pytest.mark.parametrize(("script", "quoted"), [("garbled", "'not an id'"), ("elsewhere", "'what came'")])
 @pytest.mark.parametrize("kind", ["image", "video"])
-def test_ids_that_are_none_are_quoted_in_each_attempt(service: FakeService, kind: str) -> None:
-    service.script = deque(["garbled"])
+def test_ids_that_are_none_are_quoted_in_each_attempt(
+    service: FakeService, kind: str, script: str, quoted: str
+) -> None:
+    service.script = deque([script])
     service.stored = lambda _: "what nobody asked for"
     task = Task()
     for _ in range(2):
-        with pytest.raises(errors.MiniMaxUnknownOutcomeError, match=r"'not an id'.*is paid for.*'a paper boat'"):
+        with pytest.raises(errors.MiniMaxUnknownOutcomeError, match=rf"{quoted}.*is paid for.*'a paper boat'"):
             task.run(make(kind, on_unknown_outcome="resubmit"))
     assert service.sent == 1
 

@@ -110,10 +110,12 @@ def test_a_final_job_is_not_requested_again() -> None:
 
 def test_the_error_names_the_status_of_each_failed_job_and_what_a_retry_finds() -> None:
     with pytest.raises(errors.MiniMaxJobFailedError) as caught:
-        poller(A, B, C).poll(Service(a={"status": 3, "message": "out of ideas"}, b=DONE, c=MODERATED))
+        poller(A, B, C).poll(
+            Service(a={"status": 3, "message": "out of ideas", "desc": "boat " * 99}, b=DONE, c=MODERATED)
+        )
     message = str(caught.value)
-    assert f"{A}: failed (status 3), out of ideas" in message
-    assert f"{C}: moderated (status 5)" in message
+    assert message.startswith(f"Failed (status 3), out of ideas: {A}, prompt {'boat ' * 12 + '...'!r}; ")
+    assert f"moderated (status 5): {C}" in message
     assert B not in message
     assert "a retry of the wait finds the same" in message
 

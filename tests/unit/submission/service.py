@@ -36,8 +36,8 @@ class FakeService:
     """What the service has, and how it behaves.
 
     :param script: what becomes of each create, in turn; ``"made"`` when it is used up. ``"lost"``: made, and answered
-        504; ``"void"``: answered 504, and nothing was made; ``"garbled"``: made, and the ids are none; a
-        number: that status, and nothing was made.
+        504; ``"void"``: answered 504, and nothing was made; ``"garbled"``: made, and the ids are none; ``"elsewhere"``:
+        made, and the ids stand under another key; a number: that status, and nothing was made.
     :param ends: the status in which each job that is made ends at once; None: it runs.
     :param skew: seconds by which the clock that stamps jobs is ahead.
     :param date_skew: seconds by which that of ``Date`` is; None: there is no ``Date``.
@@ -83,7 +83,7 @@ class FakeService:
     @property
     def maybe_paid(self) -> int:
         """How many of them may have been paid for, as far as a client can know."""
-        return sum(word in ("made", "lost", "void", "garbled") for word in self.creates)
+        return sum(word in ("made", "lost", "void", "garbled", "elsewhere") for word in self.creates)
 
     def add(self, kind: str, prompt: str, *, age: float = 0.0, ref: str | None = None, account: str = "") -> str:
         """Make a job, and return its id.
@@ -129,6 +129,8 @@ class FakeService:
         full = self.add(kind, body.get("prompt", ""), ref=body["replyRef"], account=body.get("account", ""))
         if word == "lost":
             return 504, {"error": "busy"}
+        if word == "elsewhere":
+            return 200, {"ids": ["what came"]}
         named = "not an id" if word == "garbled" else full
         return 200, {"imageIds": [named]} if kind == "image" else {"videoId": named}
 

@@ -14,6 +14,18 @@ from tests.unit.submission.support import RECORD
 
 CREATED = replace(RECORD, phase="created", ids=("id",))
 STORED = CREATED.dump()
+WRONG: list[tuple[str, Any]] = [
+    *((name, wrong) for name in ("sent_after", "sent_before") for wrong in ("abc", "1000", None, True, -1, 10**30)),
+    *(("clock_offset", wrong) for wrong in ("0", None, 10**30, -(10**30))),
+    ("clock_margin", "0"),
+    *(("earlier_sent", wrong) for wrong in ([1], [[1]], [["1", 2]], None)),
+    *(("phase", wrong) for wrong in ("lost", None, 1)),
+    *(("kind", wrong) for wrong in ("poem", "", None)),
+    *((name, wrong) for name in ("foreign_ids", "earlier_refs") for wrong in ([1], "id", None, {"id": 1})),
+    *(("known_ids", wrong) for wrong in ([1], {"2": [1]}, {"2": "id"}, {"2": None}, None)),
+    *((name, [wrong]) for name in ("prompt", "fingerprint", "account", "reply_ref", "accepted") for wrong in (1, "x")),
+    *((name, "1") for name in ("quantity", "attempt", "unknown_in", "resubmitted_in", "closed", "shared_ref")),
+]
 
 
 @pytest.mark.parametrize(
@@ -23,6 +35,7 @@ STORED = CREATED.dump()
         CREATED,
         replace(RECORD, known_ids={"2": ("a", "b"), "3": ()}, foreign_ids=("c",), earlier_refs=("d",)),
         replace(RECORD, account=None, attempt=2, unknown_in=2, resubmitted_in=2, closed=True),
+        replace(RECORD, is_mapped=True, earlier_sent=((1, 2), (3, 4))),
         replace(RECORD, clock_offset=-600_000, clock_margin=15_000),
     ],
 )
@@ -48,6 +61,12 @@ def test_an_unknown_field_of_a_stored_record_is_ignored() -> None:
         ({"version": 2}, UnreadableRecord(None, None)),
         ({**STORED, "version": 99}, UnreadableRecord("id", 3)),
         ({**STORED, "version": 99, "ids": [], "max_tries": "3"}, UnreadableRecord("replyRef ref", None)),
+        ({**STORED, "version": 99, "max_tries": True}, UnreadableRecord("id", None)),
+        # The right names, and what is not one of ours.
+        ({**STORED, "ids": []}, UnreadableRecord("replyRef ref", 3)),
+        ({**STORED, "ids": None}, UnreadableRecord("replyRef ref", 3)),
+        ({**STORED, "ids": [1]}, UnreadableRecord("1", 3)),
+        *(({**STORED, name: wrong}, UnreadableRecord("id", 3)) for name, wrong in WRONG),
     ],
 )
 def test_an_unreadable_record_is_not_a_missing_one(value: Any, expected: UnreadableRecord) -> None:
