@@ -152,6 +152,9 @@ class Transport:
         # take noticeable time.
         merged = session.merge_environment_settings(self._settings.base_url, {}, None, None, None)
         session.proxies, session.verify, session.cert = merged["proxies"], merged["verify"], merged["cert"]
+        if any(" " in str(proxy) for proxy in session.proxies.values()):
+            # Old releases of the library take it for the name of a host.
+            raise requests.exceptions.InvalidProxyURL
         session.trust_env = False
         return session
 

@@ -76,12 +76,12 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
         if "://" not in source and conn_id is None:
             yield Path(source)
             return
-        from airflow.sdk import ObjectStoragePath
+        from airflow_provider_minimax.storage.folders import storage_path
 
         with tempfile.TemporaryDirectory(prefix="minimax-") as folder:
             copy = Path(folder) / "upload"
             try:
-                with ObjectStoragePath(source, conn_id=conn_id).open("rb") as remote, copy.open("wb") as local:
+                with storage_path(source, conn_id).open("rb") as remote, copy.open("wb") as local:
                     while piece := remote.read(_CHUNK):
                         self._check_stopped()
                         local.write(piece)

@@ -21,16 +21,22 @@ def folder_at(output_path: object, storage_conn_id: str | None) -> ObjectStorage
     :param storage_conn_id: the Airflow connection of the storage; one in the path itself wins.
     :raises MiniMaxBadRequestError: a segment of it was rendered to nothing, or its storage is not installed.
     """
-    from airflow.sdk import ObjectStoragePath
-
     where = location("output_path", output_path)
     conn_id = given_text("storage_conn_id", storage_conn_id)
     try:
-        path = ObjectStoragePath(where, conn_id=conn_id)
+        path = storage_path(where, conn_id)
         _ = path.fs
     except (ValueError, ImportError) as error:
         raise MiniMaxBadRequestError(f"output_path {where}: {error}.") from None
     return path
+
+
+def storage_path(where: str, conn_id: str | None) -> ObjectStoragePath:
+    """Return a path on a storage, with this connection or the one that the path names."""
+    from airflow.sdk import ObjectStoragePath
+
+    # In Airflow 3.1 a `conn_id` of None would replace the one in the path.
+    return ObjectStoragePath(where) if conn_id is None else ObjectStoragePath(where, conn_id=conn_id)
 
 
 def storage_at(folder: ObjectStoragePath) -> Storage:

@@ -241,7 +241,7 @@ MALFORMED = {
     "user": ({"http_proxy": "http://me:hunter2\u20ac@127.0.0.1:1"}, "its proxy, is malformed"),
     "empty label": ({"http_proxy": "http://a..b:1"}, "its proxy, is malformed"),
     "long label": ({"http_proxy": f"http://{'a' * 70}:1"}, "its proxy, is malformed"),
-    "blank": ({"http_proxy": "no proxy at all"}, "its proxy, is malformed"),
+    "blank": ({"http_proxy": "no proxy at all"}, "the address of the proxy is malformed"),
 }
 
 
