@@ -116,6 +116,27 @@ class Ownership:
             if _digest(self._storage.read(MANIFEST)) != self._inspected[0]:
                 raise self._taken_over()
 
+    def check_files(self) -> Mapping[str, int]:
+        """Check that there are no foreign files with names of ours, and return the sizes of all files.
+
+        :raises MiniMaxBadRequestError: there are.
+        """
+        with storage_errors(self._storage.folder):
+            return self._check_foreign()
+
+    def remove_manifest(self) -> None:
+        """Remove the manifest of the older export.
+
+        :raises MiniMaxBadRequestError: a foreign one has appeared.
+        :raises TakenOverError: one of a rival has appeared.
+        """
+        with self.changing():
+            body = self._storage.read(MANIFEST)
+            if body is not None and _digest(body) != self._inspected[0]:
+                load_manifest(self._storage, body)
+                raise self._taken_over()
+            self._storage.remove(MANIFEST)
+
     def check(self) -> None:
         """Check that the task is not stopped and that the folder is still ours.
 
@@ -228,8 +249,15 @@ class Ownership:
             return
         # The error that ended the attempt is already raised, and a leftover checkpoint does no harm.
         with contextlib.suppress(MiniMaxError), storage_errors(self._storage.folder):
-            if not any(part.name in self._storage.sizes() for part in state.strays):
+            sizes, whole = self._storage.sizes(), self._older_parts()
+            if all(part in whole for part in state.strays if part.name in sizes):
                 self.release()
+
+    def _older_parts(self) -> list[Part]:
+        """Return the parts of the older export, which is whole as long as its manifest stands."""
+        body = self._storage.read(MANIFEST)
+        manifest = None if _digest(body) != self._inspected[0] else load_manifest(self._storage, body)
+        return [] if manifest is None else manifest.parts
 
     @property
     def _state(self) -> Checkpoint:
