@@ -6,8 +6,8 @@ happen under a lock that ends with its process, so that a dead attempt never blo
 lock. There a part never replaces another one, and the store itself copies manifest and checkpoint from a draft that a
 rival discards first.
 
-A file is ours when our manifest or our checkpoint knows its name and size. So the checkpoint announces each part before
-it appears. Any other file is never removed and never replaced.
+A file is ours when our manifest or our checkpoint knows its name and size, and on a local disk its hash. So the
+checkpoint announces each part before it appears. Any other file is never removed and never replaced.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import msgspec
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
 from airflow_provider_minimax.export.checkpoint import CHECKPOINT, Checkpoint, KnownFiles, load_checkpoint
 from airflow_provider_minimax.export.manifest import MANIFEST, StoredManifest, load_manifest
-from airflow_provider_minimax.export.parts import Part, foreign_parts
+from airflow_provider_minimax.export.parts import Part, edited_parts, foreign_parts
 from airflow_provider_minimax.storage.base import Draft, DraftGoneError, Storage
 from airflow_provider_minimax.storage.errors import storage_errors
 
@@ -75,11 +75,18 @@ class Ownership:
         known, checkpoint = (KnownFiles(), None) if stored is None else stored
         parts = [] if manifest is None else manifest.parts
         self._known = KnownFiles(parts, known.all_parts, None, known.owners)
-        return Inspection(manifest, checkpoint, self._check_foreign())
+        return Inspection(manifest, checkpoint, self._check_contents())
 
     def _check_foreign(self) -> Mapping[str, int]:
         sizes = self._storage.sizes()
         if names := foreign_parts(sizes, self._known.all_parts):
+            raise _foreign_error(self._storage, names)
+        return sizes
+
+    def _check_contents(self) -> Mapping[str, int]:
+        """Check hashes, too, where reading costs little. Not to be called under the lock, which others wait for."""
+        sizes = self._check_foreign()
+        if self._storage.is_local and (names := edited_parts(self._storage, sizes, self._known.all_parts)):
             raise _foreign_error(self._storage, names)
         return sizes
 
@@ -122,7 +129,7 @@ class Ownership:
         :raises MiniMaxBadRequestError: there are.
         """
         with storage_errors(self._storage.folder):
-            return self._check_foreign()
+            return self._check_contents()
 
     def remove_manifest(self) -> None:
         """Remove the manifest of the older export.
@@ -194,7 +201,7 @@ class Ownership:
         if existing == (part.bytes, part.sha256):
             # Sent twice: the response to the first request was lost.
             draft.discard()
-        elif (part.name, existing[0]) in {(one.name, one.bytes) for one in self._known.all_parts}:
+        elif (part.name, *existing) in {(one.name, one.bytes, one.sha256) for one in self._known.all_parts}:
             # A late request of an attempt from which we have taken the folder over.
             self._storage.remove(part.name)
             draft.commit(part.name, is_new=True)

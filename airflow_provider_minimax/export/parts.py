@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
@@ -59,6 +60,25 @@ def foreign_parts(sizes: Mapping[str, int], ours: Iterable[Part]) -> list[str]:
     """
     known = {(part.name, part.bytes) for part in ours}
     return sorted(name for name, size in sizes.items() if part_number(name) is not None and (name, size) not in known)
+
+
+def edited_parts(storage: Storage, sizes: Mapping[str, int], ours: Iterable[Part]) -> list[str]:
+    """Return those of our parts whose content has changed while their size has not.
+
+    :param sizes: of the files in the folder.
+    :param ours: all parts that our manifest and our checkpoint know.
+    """
+    hashes: dict[str, set[str]] = {}
+    for part in ours:
+        if sizes.get(part.name) == part.bytes:
+            hashes.setdefault(part.name, set()).add(part.sha256)
+    edited = []
+    for name, known in hashes.items():
+        # Another process may remove it meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            if storage.size_and_hash(name)[1] not in known:
+                edited.append(name)
+    return sorted(edited)
 
 
 def read_rows(

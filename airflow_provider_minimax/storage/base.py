@@ -15,7 +15,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from airflow_provider_minimax.storage.listing import NameIndex
 
@@ -107,6 +107,9 @@ class Draft:
 
 class Storage(ABC):
     """Reads and writes the files of one folder; names are relative to it."""
+
+    #: Whether to read files costs so little that their content may be checked at any time.
+    is_local: ClassVar[bool] = False
 
     def __init__(self, folder: ObjectStoragePath) -> None:
         self.folder = folder

@@ -107,6 +107,54 @@ def test_a_changed_or_added_part_beside_an_export_is_refused(
     assert files(tmp_path) == before
 
 
+AGAIN: list[dict[str, Any]] = [{}, {"part_rows": 20}, {"file_format": "csv"}, {"mode": "sync"}]
+
+
+def edit(file: Path) -> None:
+    """Change a file, and not its size."""
+    body = file.read_bytes()
+    file.write_bytes(body[:-3] + b"!" + body[-2:])
+
+
+@pytest.mark.parametrize("again", AGAIN, ids=str)
+@pytest.mark.parametrize("name", ["images-00000.jsonl", "images-00002.jsonl"])
+def test_a_part_that_was_edited_at_equal_size_is_refused(
+    sandbox: Sandbox, tmp_path: Path, name: str, again: dict[str, Any]
+) -> None:
+    export_to(str(tmp_path), part_rows=25, mode=again.get("mode", "snapshot"))
+    edit(tmp_path / name)
+    before = files(tmp_path)
+    sandbox.arrive(3)
+    with pytest.raises(MiniMaxBadRequestError, match=rf"{name}\. They stay as they are"):
+        export_to(str(tmp_path), **({"part_rows": 25} | again))
+    assert files(tmp_path) == before
+    assert sandbox.stats.requests[LIST] == 1, "it is refused before the walk"
+
+
+def test_an_edited_part_of_an_unfinished_export_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.reset(replace(sandbox.config, page_cap=10))
+    sandbox.fail("401", operation=LIST, skip=4)
+    with pytest.raises(MiniMaxAuthError):
+        export_to(str(tmp_path), part_rows=15)
+    edit(tmp_path / "images-00000.jsonl")
+    before = files(tmp_path)
+    with pytest.raises(MiniMaxBadRequestError, match=r"images-00000\.jsonl\. They stay"):
+        export_to(str(tmp_path), part_rows=15)
+    assert files(tmp_path) == before
+
+
+def test_a_part_that_is_edited_before_the_first_new_part_stays(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The older export is looked at again right before it is removed."""
+    export_to(str(tmp_path), part_rows=25)
+    sandbox.reset(replace(sandbox.config, page_cap=10))
+    client = Interrupted(Settings(sandbox.token, sandbox.base_url))
+    client.first_part = tmp_path / "checkpoint.json"
+    client.act = lambda: edit(tmp_path / "images-00001.jsonl")
+    with pytest.raises(MiniMaxBadRequestError, match=r"images-00001\.jsonl"):
+        export_images(client, plan=Plan(), folder=ObjectStoragePath(str(tmp_path)))
+    assert {"manifest.json", "images-00000.jsonl", "images-00001.jsonl"} <= files(tmp_path).keys()
+
+
 def test_a_foreign_part_beside_an_unfinished_export_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, page_cap=10))
     sandbox.fail("401", operation=LIST, skip=4)
