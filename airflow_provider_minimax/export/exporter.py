@@ -310,7 +310,7 @@ class _Export:
             existing = storage.sizes()
         for name in {part.name for part in state.strays if part.name in existing} - names:
             ownership.remove(name)
-        if self._base is None:
+        if self._base is None and state.had_media:
             # A sync leaves none, and does not list a large folder to find that out.
             with storage_errors(storage.folder):
                 remove_stray_media(storage, self._plan, manifest, ownership.remove)

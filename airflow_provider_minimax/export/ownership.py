@@ -74,7 +74,8 @@ class Ownership:
         stored = load_checkpoint(self._storage, checkpoint_body)
         known, checkpoint = (KnownFiles(), None) if stored is None else stored
         parts = [] if manifest is None else manifest.parts
-        self._known = KnownFiles(parts, known.all_parts, None, known.owners)
+        has_media = known.has_media or (manifest is not None and manifest.has_media)
+        self._known = KnownFiles(parts, known.all_parts, None, known.owners, has_media)
         return Inspection(manifest, checkpoint, self._check_contents())
 
     def _check_foreign(self) -> Mapping[str, int]:
@@ -102,6 +103,7 @@ class Ownership:
         checkpoint.strays = [part for part in self._known.all_parts if part.name not in kept]
         checkpoint.former_owners = [owner for owner in self._known.owners if owner != self._storage.token]
         checkpoint.owner = self._storage.token
+        checkpoint.had_media = self._known.has_media
         body = msgspec.json.encode(checkpoint)
         with storage_errors(self._storage.folder), self._storage.lock():
             self._check_stopped()
@@ -256,15 +258,18 @@ class Ownership:
             return
         # The error that ended the attempt is already raised, and a leftover checkpoint does no harm.
         with contextlib.suppress(MiniMaxError), storage_errors(self._storage.folder):
-            sizes, whole = self._storage.sizes(), self._older_parts()
-            if all(part in whole for part in state.strays if part.name in sizes):
+            if self._is_unused(state):
                 self.release()
 
-    def _older_parts(self) -> list[Part]:
-        """Return the parts of the older export, which is whole as long as its manifest stands."""
+    def _is_unused(self, state: Checkpoint) -> bool:
+        """Return whether the folder holds nothing that only this checkpoint makes ours."""
+        # The older export is whole as long as its manifest stands.
         body = self._storage.read(MANIFEST)
-        manifest = None if _digest(body) != self._inspected[0] else load_manifest(self._storage, body)
-        return [] if manifest is None else manifest.parts
+        older = load_manifest(self._storage, body) if _digest(body) == self._inspected[0] else None
+        if (state.had_media or state.plan.get("media") is True) and not (older is not None and older.has_media):
+            return False
+        sizes, parts = self._storage.sizes(), [] if older is None else older.parts
+        return all(part in parts for part in state.strays if part.name in sizes)
 
     @property
     def _state(self) -> Checkpoint:

@@ -174,6 +174,10 @@ class Storage(ABC):
         """Return what identifies the content of a file; empty where the storage has no such thing."""
         return ""
 
+    def is_link(self, name: str) -> bool:  # noqa: ARG002 - a store has none
+        """Return whether a name is a symbolic link."""
+        return False
+
     # Writing
 
     @abstractmethod

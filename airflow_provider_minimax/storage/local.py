@@ -74,6 +74,9 @@ class LocalStorage(Storage):
         except FileNotFoundError:
             return None
 
+    def is_link(self, name: str) -> bool:
+        return (self._root / name).is_symlink()
+
     # Writing
 
     def draft(self, folder: str = "") -> Draft:

@@ -252,6 +252,61 @@ def test_a_file_that_was_downloaded_into_the_folder_of_an_export_stays(sandbox: 
     assert sum(path.startswith("media/") for path in files(tmp_path)) == 1 + 5, "what the older export had is gone"
 
 
+def named_by_its_hash(stem: str, body: bytes = b"mine") -> str:
+    return f"{stem}-{hashlib.sha256(body).hexdigest()[:16]}.png"
+
+
+@pytest.mark.parametrize("first", [{}, {"download_media": True}], ids=["rows", "media"])
+def test_a_file_named_like_ours_stays_where_no_export_had_files(
+    sandbox: Sandbox, tmp_path: Path, first: dict[str, Any]
+) -> None:
+    sandbox.reset(replace(sandbox.config, images=8, media_pixels=8))
+    name = f"media/{named_by_its_hash('7')}"
+    put(tmp_path, name)
+    export_to(str(tmp_path), **first)
+    assert files(tmp_path)[name] == b"mine"
+    if not first:
+        export_to(str(tmp_path), max_images=5)
+        assert files(tmp_path)[name] == b"mine"
+
+
+@pytest.mark.parametrize("again", [{"download_media": True}, {}], ids=["media", "rows"])
+def test_nothing_is_removed_through_a_link(sandbox: Sandbox, tmp_path: Path, again: dict[str, Any]) -> None:
+    sandbox.reset(replace(sandbox.config, images=8, media_pixels=8))
+    (tmp_path / "x").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "x" / "media").symlink_to(tmp_path / "elsewhere")
+    put(tmp_path / "elsewhere", named_by_its_hash("7"))
+    export_to(str(tmp_path / "x"), download_media=True)
+    before = files(tmp_path / "elsewhere")
+    export_to(str(tmp_path / "x"), max_images=5, **again)
+    assert files(tmp_path / "elsewhere") == before
+    assert (tmp_path / "x" / "media").is_symlink()
+
+
+def test_a_link_in_the_folder_of_the_files_stays(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.reset(replace(sandbox.config, images=8, media_pixels=8))
+    export_to(str(tmp_path / "x"), download_media=True)
+    put(tmp_path, "mine.png")
+    link = tmp_path / "x" / "media" / named_by_its_hash("7")
+    link.symlink_to(tmp_path / "mine.png")
+    export_to(str(tmp_path / "x"))
+    assert list((tmp_path / "x" / "media").iterdir()) == [link]
+
+
+@pytest.mark.parametrize("skip", [1, 4], ids=["before its first part", "after it"])
+def test_the_files_of_an_export_that_broke_off_are_removed(sandbox: Sandbox, tmp_path: Path, skip: int) -> None:
+    """Also where another attempt without files has broken off meanwhile."""
+    sandbox.reset(replace(sandbox.config, page_cap=10, media_pixels=8))
+    for options in ({"download_media": True}, {}):
+        sandbox.fail("401", operation=LIST, skip=skip)
+        with pytest.raises(MiniMaxAuthError):
+            export_to(str(tmp_path), part_rows=15, **options)
+        assert (tmp_path / "media").exists()
+    export_to(str(tmp_path))
+    assert set(files(tmp_path)) == {"images-00000.jsonl", "manifest.json"}
+
+
 def test_an_edited_picture_stays(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, images=8, media_pixels=8))
     export_to(str(tmp_path), download_media=True)
