@@ -180,6 +180,11 @@ class Storage(ABC):
 
     # Writing
 
+    @property
+    def attempt_mark(self) -> str:
+        """What the name of a file has to hold so that no other attempt overwrites it; mostly empty."""
+        return ""
+
     @abstractmethod
     def draft(self, folder: str = "") -> Draft:
         """Begin a file that will be committed into this folder."""

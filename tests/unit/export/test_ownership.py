@@ -34,6 +34,7 @@ def put(folder: Path, name: str, body: bytes = b"mine") -> None:
 
 
 OURS = [Part("images-00000.jsonl", 1, 10, "a"), Part("images-00001.jsonl", 1, 20, "b")]
+OURS.append(Part("images-00002-0123abcd.jsonl", 1, 30, "c"))
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,10 @@ OURS = [Part("images-00000.jsonl", 1, 10, "a"), Part("images-00001.jsonl", 1, 20
         ({"images-00000.csv": 10, "images-00000.parquet": 20}, ["images-00000.csv", "images-00000.parquet"]),
         ({"images-123456.jsonl.gz": 10}, ["images-123456.jsonl.gz"]),
         ({"images-0000.jsonl": 1, "images.jsonl": 1, "my-images-00000.jsonl": 1, "images-00000.txt": 1}, []),
+        ({"images-00000-0123abcd.jsonl": 10, "images-00000-0123abcd.csv": 10}, []),
+        ({"images-00002-0123abcd.jsonl": 10}, ["images-00002-0123abcd.jsonl"]),
+        ({"images-00002-0123abcd.jsonl": 30}, []),
+        ({"images-00000-0123ABCD.jsonl": 10, "images-00000-0123abc.jsonl": 10}, []),
         ({"manifest.json": 1, "checkpoint.json": 1, "index.html": 1, "notes": 1}, []),
     ],
 )
