@@ -39,6 +39,7 @@ class Checkpoint(msgspec.Struct):
         removed unless the export contains them.
     :param former_owners: attempts whose drafts may still exist.
     :param etags: of the parts when they were committed, where the storage has such.
+    :param had_media: an earlier export in this folder may have left files in ``media/``.
     """
 
     version: int
@@ -56,6 +57,7 @@ class Checkpoint(msgspec.Struct):
     strays: list[Part] = []
     former_owners: list[str] = []
     etags: dict[str, str] = {}
+    had_media: bool = False
     kind: str = _KIND
 
     @classmethod
@@ -113,6 +115,13 @@ class KnownFiles(msgspec.Struct):
     strays: list[Part] = []
     owner: str | None = None
     former_owners: list[str] = []
+    had_media: bool = False
+    plan: dict[str, Any] = {}
+
+    @property
+    def has_media(self) -> bool:
+        """Whether files of ours may be in ``media/``."""
+        return self.had_media or self.plan.get("media") is True
 
     @property
     def all_parts(self) -> list[Part]:

@@ -2,7 +2,7 @@
 
 How it survives a kill at any moment: the checkpoint announces a part; the part appears under its name when it is
 complete; then the checkpoint says that it exists. The next attempt removes a part that was only announced. The manifest
-is written last, and an older one is removed first.
+is written last. An older export stays until the first part of the new one is complete; its manifest is removed first.
 
 Another thread reads the pages ahead, and others download files. All decisions, state, and changes of the folder are in
 the thread of the task.
@@ -27,14 +27,14 @@ from airflow_provider_minimax.export.media_rows import Entry, MediaSource, attac
 from airflow_provider_minimax.export.merge import merge
 from airflow_provider_minimax.export.options import Plan, source_of
 from airflow_provider_minimax.export.ownership import Ownership
-from airflow_provider_minimax.export.parts import PartWriter, next_number
+from airflow_provider_minimax.export.parts import Part, PartWriter, next_number
 from airflow_provider_minimax.export.progress import Progress
 from airflow_provider_minimax.export.publish import check_parts, summarize, write_contact_sheet
 from airflow_provider_minimax.export.read_ahead import read_ahead
 from airflow_provider_minimax.export.resume import PageSource, Start, start
 from airflow_provider_minimax.export.walk import Batch, walk
 from airflow_provider_minimax.media.filenames import MEDIA, stem_and_digits
-from airflow_provider_minimax.storage.base import Storage
+from airflow_provider_minimax.storage.base import Draft, Storage
 from airflow_provider_minimax.storage.errors import storage_errors
 from airflow_provider_minimax.storage.folders import storage_at
 
@@ -109,6 +109,8 @@ class _Export:
         self._replaces_images = False
         self._state = self._scratch()
         self._owns_folder = False
+        #: Whether what does not belong to this export was removed.
+        self._is_cleared = False
         #: Images that were dealt with when the checkpoint was saved.
         self._saved_at = 0
         #: Media files that survive a power loss.
@@ -151,7 +153,7 @@ class _Export:
             self._ownership.check()
             with storage_errors(self._storage.folder):
                 self._ownership.inspect()
-            self._owns_folder = False
+            self._owns_folder = self._is_cleared = False
 
     # The walk
 
@@ -162,7 +164,7 @@ class _Export:
         max_images = None if plan.max_images is None else plan.max_images - state.contents.images
         known = None if self._base is None or state.is_complete else self._base.head
         number = next_number([] if self._base is None else self._base.parts) + len(state.parts)
-        writer = PartWriter(self._storage, plan.format, plan.columns, number, self._ownership.commit_part)
+        writer = PartWriter(self._storage, plan.format, plan.columns, number, self._commit_part)
         progress = Progress(state.scanned)
         pages = read_ahead(walk(begin.pages, plan.selection, max_images, known), self._check_stopped)
         try:
@@ -179,7 +181,7 @@ class _Export:
             writer.abort()
 
     def _receive(self, batches: Iterable[Batch]) -> Iterator[list[Entry]]:
-        """Record what the list says of itself. The first page makes the folder ours; until then, an older export stays.
+        """Record what the list says of itself. The first page makes the folder ours; an older export stays for now.
 
         :raises MiniMaxShortListError: an empty list would replace images.
         """
@@ -253,7 +255,7 @@ class _Export:
     # The folder
 
     def _prepare_folder(self) -> None:
-        """Take the folder over, and remove what does not belong to this export, an older manifest first."""
+        """Take the folder over. What an older export has left stays until ``_clear_folder``."""
         if self._owns_folder:
             return
         storage, state, ownership = self._storage, self._state, self._ownership
@@ -261,24 +263,40 @@ class _Export:
             storage.prepare(*([MEDIA] if self._plan.download_media else []))
         ownership.take_over(state, [*state.parts, *([] if self._base is None else self._base.parts)])
         ownership.discard_rival_drafts(MEDIA)
-        if self._base is None and not state.is_complete:
-            with ownership.changing():
-                storage.remove(MANIFEST)
-                contact_sheet.remove(storage)
         uploads = {CHECKPOINT, *(part.name for part in state.strays)}
-        with storage_errors(storage.folder):
-            existing = storage.sizes()
-            if state.former_owners:
+        if state.former_owners:
+            with storage_errors(storage.folder):
                 storage.abort_uploads(lambda name: name in uploads or _is_media(name))
+        state.former_owners = []
+        self._owns_folder = True
+
+    def _clear_folder(self) -> None:
+        """Remove what does not belong to this export, an older manifest first.
+
+        As late as possible: until the first part is complete, the list may turn out to be too short.
+        """
+        if self._is_cleared:
+            return
+        storage, state, ownership = self._storage, self._state, self._ownership
+        existing = ownership.check_files()
+        if self._base is None and not state.is_complete:
+            ownership.remove_manifest()
+            with ownership.changing():
+                contact_sheet.remove(storage)
         for part in state.strays:
             if part.name in existing:
                 ownership.remove(part.name)
-        state.strays, state.former_owners = [], []
-        self._owns_folder = True
+        state.strays = []
+        self._is_cleared = True
+
+    def _commit_part(self, draft: Draft, part: Part) -> None:
+        self._clear_folder()
+        self._ownership.commit_part(draft, part)
 
     def _finish(self) -> dict[str, Any]:
         """Publish the parts as a complete export."""
         storage, state, ownership = self._storage, self._state, self._ownership
+        self._clear_folder()
         if state.parts and not state.is_complete:
             state.is_complete = True
             self._save_checkpoint()
@@ -292,7 +310,7 @@ class _Export:
             existing = storage.sizes()
         for name in {part.name for part in state.strays if part.name in existing} - names:
             ownership.remove(name)
-        if self._base is None:
+        if self._base is None and state.had_media:
             # A sync leaves none, and does not list a large folder to find that out.
             with storage_errors(storage.folder):
                 remove_stray_media(storage, self._plan, manifest, ownership.remove)
@@ -305,7 +323,7 @@ class _Export:
         base, state = self._base, self._state
         if base is None:
             return fresh
-        read, commit = self._client.get_image, self._ownership.commit_part
+        read, commit = self._client.get_image, self._commit_part
         manifest = merge(base, fresh, self._plan, self._storage, self._media, read, commit, self._check_stopped)
         state.strays += [part for part in base.parts if part not in manifest.parts]
         if state.strays:

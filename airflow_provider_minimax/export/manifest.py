@@ -110,12 +110,14 @@ class Manifest(msgspec.Struct):
 class StoredManifest(NamedTuple):
     """The manifest of a folder.
 
-    ``manifest`` is None where it is ours and a sync cannot add to it; ``parts`` are known nevertheless.
+    ``manifest`` is None where it is ours and a sync cannot add to it; ``parts`` are known nevertheless, and whether
+    it has files in ``media/``.
     """
 
     sha256: str
     manifest: Manifest | None
     parts: list[Part]
+    has_media: bool = False
 
 
 def load_manifest(storage: Storage, body: bytes | None) -> StoredManifest | None:
@@ -130,7 +132,8 @@ def load_manifest(storage: Storage, body: bytes | None) -> StoredManifest | None
         parts = msgspec.convert(document.get("parts", []), list[Part])
     except msgspec.ValidationError:
         parts = []
-    return StoredManifest(hashlib.sha256(body).hexdigest(), _manifest(document), parts)
+    has_media = document.get("media") is True
+    return StoredManifest(hashlib.sha256(body).hexdigest(), _manifest(document), parts, has_media)
 
 
 def _manifest(document: dict[str, Any]) -> Manifest | None:

@@ -97,10 +97,13 @@ def _is_done(download: Future[Saved] | None) -> bool:
 def remove_stray_media(storage: Storage, plan: Plan, manifest: Manifest, remove: Callable[[str], None]) -> None:
     """Remove the files that an older export has left.
 
-    A file is ours when its content matches the checksum in its name; any other one stays.
+    To be called only where an earlier export had files in this folder. A file is ours when its content matches the
+    checksum in its name; any other one stays, and so does what a link leads to.
 
     :param remove: removes a file of the folder.
     """
+    if storage.is_link(MEDIA):
+        return
     # Counted first: there may be more names than fit into memory, and mostly none is stray.
     if sum(is_export_name(file.name) for file in storage.files(MEDIA)) == manifest.contents.media_files:
         return
@@ -112,7 +115,7 @@ def remove_stray_media(storage: Storage, plan: Plan, manifest: Manifest, remove:
         path = f"{MEDIA}/{name}"
         with contextlib.suppress(FileNotFoundError):
             _, sha256 = storage.size_and_hash(path)
-            if digits_match(name, sha256):
+            if digits_match(name, sha256) and not storage.is_link(path):
                 remove(path)
     if not plan.download_media:
         storage.remove_folder(MEDIA)

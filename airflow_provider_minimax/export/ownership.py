@@ -6,8 +6,8 @@ happen under a lock that ends with its process, so that a dead attempt never blo
 lock. There a part never replaces another one, and the store itself copies manifest and checkpoint from a draft that a
 rival discards first.
 
-A file is ours when our manifest or our checkpoint knows its name and size. So the checkpoint announces each part before
-it appears. Any other file is never removed and never replaced.
+A file is ours when our manifest or our checkpoint knows its name and size, and on a local disk its hash. So the
+checkpoint announces each part before it appears. Any other file is never removed and never replaced.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import msgspec
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
 from airflow_provider_minimax.export.checkpoint import CHECKPOINT, Checkpoint, KnownFiles, load_checkpoint
 from airflow_provider_minimax.export.manifest import MANIFEST, StoredManifest, load_manifest
-from airflow_provider_minimax.export.parts import Part, foreign_parts
+from airflow_provider_minimax.export.parts import Part, edited_parts, foreign_parts
 from airflow_provider_minimax.storage.base import Draft, DraftGoneError, Storage
 from airflow_provider_minimax.storage.errors import storage_errors
 
@@ -74,12 +74,20 @@ class Ownership:
         stored = load_checkpoint(self._storage, checkpoint_body)
         known, checkpoint = (KnownFiles(), None) if stored is None else stored
         parts = [] if manifest is None else manifest.parts
-        self._known = KnownFiles(parts, known.all_parts, None, known.owners)
-        return Inspection(manifest, checkpoint, self._check_foreign())
+        has_media = known.has_media or (manifest is not None and manifest.has_media)
+        self._known = KnownFiles(parts, known.all_parts, None, known.owners, has_media)
+        return Inspection(manifest, checkpoint, self._check_contents())
 
     def _check_foreign(self) -> Mapping[str, int]:
         sizes = self._storage.sizes()
         if names := foreign_parts(sizes, self._known.all_parts):
+            raise _foreign_error(self._storage, names)
+        return sizes
+
+    def _check_contents(self) -> Mapping[str, int]:
+        """Check hashes, too, where reading costs little. Not to be called under the lock, which others wait for."""
+        sizes = self._check_foreign()
+        if self._storage.is_local and (names := edited_parts(self._storage, sizes, self._known.all_parts)):
             raise _foreign_error(self._storage, names)
         return sizes
 
@@ -95,6 +103,7 @@ class Ownership:
         checkpoint.strays = [part for part in self._known.all_parts if part.name not in kept]
         checkpoint.former_owners = [owner for owner in self._known.owners if owner != self._storage.token]
         checkpoint.owner = self._storage.token
+        checkpoint.had_media = self._known.has_media
         body = msgspec.json.encode(checkpoint)
         with storage_errors(self._storage.folder), self._storage.lock():
             self._check_stopped()
@@ -115,6 +124,27 @@ class Ownership:
             self._storage.discard_drafts(self._state.former_owners, *folders)
             if _digest(self._storage.read(MANIFEST)) != self._inspected[0]:
                 raise self._taken_over()
+
+    def check_files(self) -> Mapping[str, int]:
+        """Check that there are no foreign files with names of ours, and return the sizes of all files.
+
+        :raises MiniMaxBadRequestError: there are.
+        """
+        with storage_errors(self._storage.folder):
+            return self._check_contents()
+
+    def remove_manifest(self) -> None:
+        """Remove the manifest of the older export.
+
+        :raises MiniMaxBadRequestError: a foreign one has appeared.
+        :raises TakenOverError: one of a rival has appeared.
+        """
+        with self.changing():
+            body = self._storage.read(MANIFEST)
+            if body is not None and _digest(body) != self._inspected[0]:
+                load_manifest(self._storage, body)
+                raise self._taken_over()
+            self._storage.remove(MANIFEST)
 
     def check(self) -> None:
         """Check that the task is not stopped and that the folder is still ours.
@@ -173,7 +203,7 @@ class Ownership:
         if existing == (part.bytes, part.sha256):
             # Sent twice: the response to the first request was lost.
             draft.discard()
-        elif (part.name, existing[0]) in {(one.name, one.bytes) for one in self._known.all_parts}:
+        elif (part.name, *existing) in {(one.name, one.bytes, one.sha256) for one in self._known.all_parts}:
             # A late request of an attempt from which we have taken the folder over.
             self._storage.remove(part.name)
             draft.commit(part.name, is_new=True)
@@ -228,8 +258,18 @@ class Ownership:
             return
         # The error that ended the attempt is already raised, and a leftover checkpoint does no harm.
         with contextlib.suppress(MiniMaxError), storage_errors(self._storage.folder):
-            if not any(part.name in self._storage.sizes() for part in state.strays):
+            if self._is_unused(state):
                 self.release()
+
+    def _is_unused(self, state: Checkpoint) -> bool:
+        """Return whether the folder holds nothing that only this checkpoint makes ours."""
+        # The older export is whole as long as its manifest stands.
+        body = self._storage.read(MANIFEST)
+        older = load_manifest(self._storage, body) if _digest(body) == self._inspected[0] else None
+        if (state.had_media or state.plan.get("media") is True) and not (older is not None and older.has_media):
+            return False
+        sizes, parts = self._storage.sizes(), [] if older is None else older.parts
+        return all(part in parts for part in state.strays if part.name in sizes)
 
     @property
     def _state(self) -> Checkpoint:

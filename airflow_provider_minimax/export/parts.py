@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -15,7 +16,8 @@ from airflow_provider_minimax.media.filenames import MEDIA
 from airflow_provider_minimax.storage.base import Draft, Storage
 from airflow_provider_minimax.storage.errors import storage_errors
 
-_PART_NAME: Final = re.compile(rf"images-(\d{{5,}})\.({'|'.join(map(re.escape, FORMATS))})")
+#: ``images-00000.jsonl``, or with the beginning of the attempt's token ``images-00000-0123abcd.jsonl``.
+_PART_NAME: Final = re.compile(rf"images-(\d{{5,}})(-[0-9a-f]{{8}})?\.({'|'.join(map(re.escape, FORMATS))})")
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -27,9 +29,12 @@ class Part(msgspec.Struct, frozen=True):
     sha256: str
 
 
-def part_name(number: int, extension: str) -> str:
-    """Return the name of a part."""
-    return f"images-{number:05d}.{extension}"
+def part_name(number: int, extension: str, attempt: str = "") -> str:
+    """Return the name of a part.
+
+    :param attempt: what no other attempt has, where a part could be overwritten otherwise.
+    """
+    return f"images-{number:05d}{attempt and f'-{attempt}'}.{extension}"
 
 
 def part_number(name: str) -> int | None:
@@ -54,11 +59,41 @@ def first_damaged(parts: Iterable[Part], sizes: Mapping[str, int]) -> str | None
 def foreign_parts(sizes: Mapping[str, int], ours: Iterable[Part]) -> list[str]:
     """Return the files that have the name of a part and are not ours: unknown, or of another size.
 
+    An unknown name of one attempt is in nobody's way: that attempt has lost the folder, and its upload came late.
+
     :param sizes: of the files in the folder.
     :param ours: all parts that our manifest and our checkpoint know.
     """
-    known = {(part.name, part.bytes) for part in ours}
-    return sorted(name for name, size in sizes.items() if part_number(name) is not None and (name, size) not in known)
+    known: dict[str, set[int]] = {}
+    for part in ours:
+        known.setdefault(part.name, set()).add(part.bytes)
+    return sorted(
+        name for name, size in sizes.items() if _is_in_the_way(name, known) and size not in known.get(name, ())
+    )
+
+
+def _is_in_the_way(name: str, known: Container[str]) -> bool:
+    match = _PART_NAME.fullmatch(name)
+    return match is not None and (match[2] is None or name in known)
+
+
+def edited_parts(storage: Storage, sizes: Mapping[str, int], ours: Iterable[Part]) -> list[str]:
+    """Return those of our parts whose content has changed while their size has not.
+
+    :param sizes: of the files in the folder.
+    :param ours: all parts that our manifest and our checkpoint know.
+    """
+    hashes: dict[str, set[str]] = {}
+    for part in ours:
+        if sizes.get(part.name) == part.bytes:
+            hashes.setdefault(part.name, set()).add(part.sha256)
+    edited = []
+    for name, known in hashes.items():
+        # Another process may remove it meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            if storage.size_and_hash(name)[1] not in known:
+                edited.append(name)
+    return sorted(edited)
 
 
 def read_rows(
@@ -119,7 +154,7 @@ class PartWriter:
     @property
     def name(self) -> str:
         """The name of the current part."""
-        return part_name(self._number, self._format.extension)
+        return part_name(self._number, self._format.extension, self._storage.attempt_mark)
 
     def add(self, image: Image) -> None:
         """Buffer a row, to be written by the next ``flush``."""

@@ -15,7 +15,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from airflow_provider_minimax.storage.listing import NameIndex
 
@@ -108,6 +108,9 @@ class Draft:
 class Storage(ABC):
     """Reads and writes the files of one folder; names are relative to it."""
 
+    #: Whether to read files costs so little that their content may be checked at any time.
+    is_local: ClassVar[bool] = False
+
     def __init__(self, folder: ObjectStoragePath) -> None:
         self.folder = folder
         #: Identifies this attempt.
@@ -171,7 +174,16 @@ class Storage(ABC):
         """Return what identifies the content of a file; empty where the storage has no such thing."""
         return ""
 
+    def is_link(self, name: str) -> bool:  # noqa: ARG002 - a store has none
+        """Return whether a name is a symbolic link."""
+        return False
+
     # Writing
+
+    @property
+    def attempt_mark(self) -> str:
+        """What the name of a file has to hold so that no other attempt overwrites it; mostly empty."""
+        return ""
 
     @abstractmethod
     def draft(self, folder: str = "") -> Draft:

@@ -36,6 +36,8 @@ _NO_LOCKS: Final = frozenset({errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENO
 class LocalStorage(Storage):
     """A folder on a local disk."""
 
+    is_local = True
+
     def __init__(self, folder: ObjectStoragePath) -> None:
         super().__init__(folder)
         self._root = Path(folder.path)
@@ -71,6 +73,9 @@ class LocalStorage(Storage):
             return (self._root / name).stat().st_size
         except FileNotFoundError:
             return None
+
+    def is_link(self, name: str) -> bool:
+        return (self._root / name).is_symlink()
 
     # Writing
 

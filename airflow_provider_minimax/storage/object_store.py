@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.storage.base import DRAFT_NAME, Draft, DraftGoneError, File, Storage
-from airflow_provider_minimax.storage.errors import error_code, storage_faults
+from airflow_provider_minimax.storage.errors import error_code, storage_errors, storage_faults
 from airflow_provider_minimax.storage.listing import ListedNames, NameIndex
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Bytes of one piece of an upload; the smallest that S3 takes is 5 MiB.
 BLOCK_BYTES: Final = 8 * 2**20
+#: Digits of the token of an attempt in the name of a file.
+_MARK_DIGITS: Final = 8
 
 
 class ObjectStorage(Storage):
@@ -32,6 +34,8 @@ class ObjectStorage(Storage):
         super().__init__(folder)
         self._fs: Any = folder.fs
         self._root = folder.path.rstrip("/")
+        #: Whether the store can create a file only if there is none; None until that is known.
+        self._creates_new: bool | None = None
 
     def prepare(self, *folders: str) -> None:
         """Do nothing: keys need no folder, and on some stores creating one would create a bucket."""
@@ -76,8 +80,38 @@ class ObjectStorage(Storage):
 
     # Writing
 
+    @property
+    def attempt_mark(self) -> str:
+        """The beginning of our token, where the store cannot refuse to overwrite a file.
+
+        There a request may arrive when another attempt owns the folder. The claim of a new folder has shown what the
+        store can do; otherwise the library is asked, which costs no upload.
+        """
+        if self._creates_new is None:
+            with storage_errors(self.folder):
+                self._creates_new = self._knows_exclusive_mode()
+        return "" if self._creates_new else self.token[:_MARK_DIGITS]
+
+    def _knows_exclusive_mode(self) -> bool:
+        name = DRAFT_NAME.format(self.token)
+        try:
+            target = self._fs.open(f"{self._root}/{name}", "xb", block_size=BLOCK_BYTES)
+        except (NotImplementedError, ValueError):
+            return False
+        except FileExistsError:
+            return True
+        _abort(target)
+        # A store in memory creates the file at once.
+        self._fs.invalidate_cache()
+        if self._fs.exists(f"{self._root}/{name}"):
+            self.remove(name)
+        return True
+
     def draft(self, folder: str = "") -> Draft:  # noqa: ARG002 - it lies on the worker's disk
-        return _ObjectDraft(self._fs, self._root)
+        return _ObjectDraft(self._fs, self._root, self._learn)
+
+    def _learn(self, creates_new: bool) -> None:
+        self._creates_new = creates_new
 
     def replace(self, name: str, body: bytes, is_expected: Callable[[bytes | None], bool]) -> bool:
         # The tag first: the content that is read after it is at least as new.
@@ -112,6 +146,7 @@ class ObjectStorage(Storage):
             return False
         except OSError as error:
             if error.errno == errno.ENOSYS:
+                self._learn(False)
                 return False
             if error_code(error) == "PreconditionFailed" or isinstance(error, FileNotFoundError):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name) from None
@@ -188,10 +223,15 @@ class _PrefixSearch:
 
 
 class _ObjectDraft(Draft):
-    def __init__(self, fs: Any, root: str) -> None:
+    """A draft on the worker's disk.
+
+    :param learn: is told whether the store can create a file only if there is none.
+    """
+
+    def __init__(self, fs: Any, root: str, learn: Callable[[bool], None]) -> None:
         # Without a name on the disk, so that it ends with its process.
         super().__init__(tempfile.TemporaryFile())  # noqa: SIM115 - closed by commit or discard
-        self._fs, self._root = fs, root
+        self._fs, self._root, self._learn = fs, root, learn
 
     def commit(self, name: str, *, durable: bool = True, is_new: bool = False) -> None:  # noqa: ARG002 - a store keeps it
         path = f"{self._root}/{name}"
@@ -208,12 +248,15 @@ class _ObjectDraft(Draft):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         try:
             self._upload(path, "xb")
+            self._learn(True)
         except (NotImplementedError, ValueError):
             # The library of the store knows no such mode.
+            self._learn(False)
             self._upload(path, "wb")
         except OSError as error:
             if error.errno == errno.ENOSYS:
                 # The store knows no such condition.
+                self._learn(False)
                 self._upload(path, "wb")
             elif error_code(error) == "PreconditionFailed":
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
@@ -236,7 +279,9 @@ def _abort(upload: Any) -> None:
     """End an upload without completing it, which closing it, and so the garbage collector, would do."""
     with contextlib.suppress(NotImplementedError, *storage_faults()):
         upload.discard()
-    upload.closed = True
+    # A file in memory has nothing that closing it would complete, and does not take this.
+    with contextlib.suppress(AttributeError):
+        upload.closed = True
 
 
 def _etag(entry: dict[str, Any]) -> str:

@@ -238,8 +238,9 @@ def test_no_manifest_stands_beside_the_parts_of_another_export(tmp_path: Path, m
     finish = PartWriter.finish
 
     def watched(writer: PartWriter) -> Part:
+        part = finish(writer)
         seen.append((tmp_path / "manifest.json").exists())
-        return finish(writer)
+        return part
 
     export(tmp_path, pages(images(3)))
     monkeypatch.setattr(PartWriter, "finish", watched)

@@ -34,6 +34,7 @@ def put(folder: Path, name: str, body: bytes = b"mine") -> None:
 
 
 OURS = [Part("images-00000.jsonl", 1, 10, "a"), Part("images-00001.jsonl", 1, 20, "b")]
+OURS.append(Part("images-00002-0123abcd.jsonl", 1, 30, "c"))
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,10 @@ OURS = [Part("images-00000.jsonl", 1, 10, "a"), Part("images-00001.jsonl", 1, 20
         ({"images-00000.csv": 10, "images-00000.parquet": 20}, ["images-00000.csv", "images-00000.parquet"]),
         ({"images-123456.jsonl.gz": 10}, ["images-123456.jsonl.gz"]),
         ({"images-0000.jsonl": 1, "images.jsonl": 1, "my-images-00000.jsonl": 1, "images-00000.txt": 1}, []),
+        ({"images-00000-0123abcd.jsonl": 10, "images-00000-0123abcd.csv": 10}, []),
+        ({"images-00002-0123abcd.jsonl": 10}, ["images-00002-0123abcd.jsonl"]),
+        ({"images-00002-0123abcd.jsonl": 30}, []),
+        ({"images-00000-0123ABCD.jsonl": 10, "images-00000-0123abc.jsonl": 10}, []),
         ({"manifest.json": 1, "checkpoint.json": 1, "index.html": 1, "notes": 1}, []),
     ],
 )
@@ -105,6 +110,54 @@ def test_a_changed_or_added_part_beside_an_export_is_refused(
     with pytest.raises(MiniMaxBadRequestError, match=name):
         export_to(str(tmp_path), part_rows=25, mode=mode)
     assert files(tmp_path) == before
+
+
+AGAIN: list[dict[str, Any]] = [{}, {"part_rows": 20}, {"file_format": "csv"}, {"mode": "sync"}]
+
+
+def edit(file: Path) -> None:
+    """Change a file, and not its size."""
+    body = file.read_bytes()
+    file.write_bytes(body[:-3] + b"!" + body[-2:])
+
+
+@pytest.mark.parametrize("again", AGAIN, ids=str)
+@pytest.mark.parametrize("name", ["images-00000.jsonl", "images-00002.jsonl"])
+def test_a_part_that_was_edited_at_equal_size_is_refused(
+    sandbox: Sandbox, tmp_path: Path, name: str, again: dict[str, Any]
+) -> None:
+    export_to(str(tmp_path), part_rows=25, mode=again.get("mode", "snapshot"))
+    edit(tmp_path / name)
+    before = files(tmp_path)
+    sandbox.arrive(3)
+    with pytest.raises(MiniMaxBadRequestError, match=rf"{name}\. They stay as they are"):
+        export_to(str(tmp_path), **({"part_rows": 25} | again))
+    assert files(tmp_path) == before
+    assert sandbox.stats.requests[LIST] == 1, "it is refused before the walk"
+
+
+def test_an_edited_part_of_an_unfinished_export_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.reset(replace(sandbox.config, page_cap=10))
+    sandbox.fail("401", operation=LIST, skip=4)
+    with pytest.raises(MiniMaxAuthError):
+        export_to(str(tmp_path), part_rows=15)
+    edit(tmp_path / "images-00000.jsonl")
+    before = files(tmp_path)
+    with pytest.raises(MiniMaxBadRequestError, match=r"images-00000\.jsonl\. They stay"):
+        export_to(str(tmp_path), part_rows=15)
+    assert files(tmp_path) == before
+
+
+def test_a_part_that_is_edited_before_the_first_new_part_stays(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The older export is looked at again right before it is removed."""
+    export_to(str(tmp_path), part_rows=25)
+    sandbox.reset(replace(sandbox.config, page_cap=10))
+    client = Interrupted(Settings(sandbox.token, sandbox.base_url))
+    client.first_part = tmp_path / "checkpoint.json"
+    client.act = lambda: edit(tmp_path / "images-00001.jsonl")
+    with pytest.raises(MiniMaxBadRequestError, match=r"images-00001\.jsonl"):
+        export_images(client, plan=Plan(), folder=ObjectStoragePath(str(tmp_path)))
+    assert {"manifest.json", "images-00000.jsonl", "images-00001.jsonl"} <= files(tmp_path).keys()
 
 
 def test_a_foreign_part_beside_an_unfinished_export_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -202,6 +255,61 @@ def test_a_file_that_was_downloaded_into_the_folder_of_an_export_stays(sandbox: 
     export_to(str(tmp_path), download_media=True, max_images=5)
     assert files(tmp_path)[name] == b"mine"
     assert sum(path.startswith("media/") for path in files(tmp_path)) == 1 + 5, "what the older export had is gone"
+
+
+def named_by_its_hash(stem: str, body: bytes = b"mine") -> str:
+    return f"{stem}-{hashlib.sha256(body).hexdigest()[:16]}.png"
+
+
+@pytest.mark.parametrize("first", [{}, {"download_media": True}], ids=["rows", "media"])
+def test_a_file_named_like_ours_stays_where_no_export_had_files(
+    sandbox: Sandbox, tmp_path: Path, first: dict[str, Any]
+) -> None:
+    sandbox.reset(replace(sandbox.config, images=8, media_pixels=8))
+    name = f"media/{named_by_its_hash('7')}"
+    put(tmp_path, name)
+    export_to(str(tmp_path), **first)
+    assert files(tmp_path)[name] == b"mine"
+    if not first:
+        export_to(str(tmp_path), max_images=5)
+        assert files(tmp_path)[name] == b"mine"
+
+
+@pytest.mark.parametrize("again", [{"download_media": True}, {}], ids=["media", "rows"])
+def test_nothing_is_removed_through_a_link(sandbox: Sandbox, tmp_path: Path, again: dict[str, Any]) -> None:
+    sandbox.reset(replace(sandbox.config, images=8, media_pixels=8))
+    (tmp_path / "x").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "x" / "media").symlink_to(tmp_path / "elsewhere")
+    put(tmp_path / "elsewhere", named_by_its_hash("7"))
+    export_to(str(tmp_path / "x"), download_media=True)
+    before = files(tmp_path / "elsewhere")
+    export_to(str(tmp_path / "x"), max_images=5, **again)
+    assert files(tmp_path / "elsewhere") == before
+    assert (tmp_path / "x" / "media").is_symlink()
+
+
+def test_a_link_in_the_folder_of_the_files_stays(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.reset(replace(sandbox.config, images=8, media_pixels=8))
+    export_to(str(tmp_path / "x"), download_media=True)
+    put(tmp_path, "mine.png")
+    link = tmp_path / "x" / "media" / named_by_its_hash("7")
+    link.symlink_to(tmp_path / "mine.png")
+    export_to(str(tmp_path / "x"))
+    assert list((tmp_path / "x" / "media").iterdir()) == [link]
+
+
+@pytest.mark.parametrize("skip", [1, 4], ids=["before its first part", "after it"])
+def test_the_files_of_an_export_that_broke_off_are_removed(sandbox: Sandbox, tmp_path: Path, skip: int) -> None:
+    """Also where another attempt without files has broken off meanwhile."""
+    sandbox.reset(replace(sandbox.config, page_cap=10, media_pixels=8))
+    for options in ({"download_media": True}, {}):
+        sandbox.fail("401", operation=LIST, skip=skip)
+        with pytest.raises(MiniMaxAuthError):
+            export_to(str(tmp_path), part_rows=15, **options)
+        assert (tmp_path / "media").exists()
+    export_to(str(tmp_path))
+    assert set(files(tmp_path)) == {"images-00000.jsonl", "manifest.json"}
 
 
 def test_an_edited_picture_stays(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_minimax.api.client import MiniMaxClient
+from airflow_provider_minimax.api.errors import MiniMaxAuthError
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.options import Plan
@@ -187,3 +189,71 @@ def test_a_late_upload_of_a_part_replaces_no_other_one(sandbox: Sandbox, gates: 
         if is_last:
             break
     assert number > 6
+
+
+@pytest.fixture
+def _no_exclusive_mode(gates: tuple[Gate, Gate], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the libraries of most stores."""
+    opens = MemoryFileSystem.open
+
+    def refusing(fs: MemoryFileSystem, path: str, mode: str = "rb", **options: Any) -> Any:
+        if mode == "xb":
+            raise NotImplementedError("mode xb")
+        return opens(fs, path, mode=mode, **options)
+
+    monkeypatch.setattr(MemoryFileSystem, "open", refusing)
+
+
+@pytest.mark.usefixtures("_no_exclusive_mode")
+@pytest.mark.parametrize("part", ["images-00000", "images-00001"])
+@pytest.mark.parametrize("is_older", [False, True], ids=["new folder", "older export"])
+def test_where_the_store_creates_nothing_exclusively_a_late_upload_replaces_no_part(
+    sandbox: Sandbox, gates: tuple[Gate, Gate], part: str, is_older: bool
+) -> None:
+    """It has the size of the part that the other export has written meanwhile."""
+    folder = "memory://exports/x"
+    if is_older:
+        export(sandbox, folder, "zero", part_rows=30)
+    gates[0].close(0, part)
+    with paused(gates[0], sandbox, folder, "one", part_rows=20) as early:
+        assert not early.done()
+        sandbox.arrive(7)
+        assert export(sandbox, folder, "two", part_rows=20)["images"] == 67
+        after = check_complete(folder)
+        assert after is not None
+    with pytest.raises(TakenOverError):
+        early.result()
+    assert check_complete(folder) == after
+    names = [one["name"] for one in after["parts"]]
+    assert all(re.fullmatch(r"images-0000\d-[0-9a-f]{8}\.jsonl", name) for name in names)
+    assert names == sorted(names)
+    sandbox.arrive(1)
+    assert export(sandbox, folder, "three", part_rows=20)["images"] == 68
+    check_complete(folder)
+
+
+@pytest.mark.usefixtures("_no_exclusive_mode")
+@pytest.mark.parametrize("plan", [SNAPSHOT, SYNC], ids=["snapshot", "sync"])
+def test_an_attempt_on_such_a_store_adds_to_the_parts_of_another_one(sandbox: Sandbox, plan: dict[str, Any]) -> None:
+    folder = "memory://exports/x"
+    if plan.get("sync"):
+        export(sandbox, folder, "zero", **plan)
+        sandbox.arrive(33)
+    sandbox.fail("401", operation="GET /images/", skip=1 if plan.get("sync") else 2)
+    with pytest.raises(MiniMaxAuthError):
+        export(sandbox, folder, "one", **plan)
+    images = export(sandbox, folder, "one", **plan)["images"]
+    after = check_complete(folder)
+    assert after is not None
+    assert after["images"] == images == len(sandbox.all_images())
+    assert len({one["name"].split("-")[2] for one in after["parts"]}) > 1
+
+
+@pytest.mark.parametrize("is_older", [False, True], ids=["new folder", "older export"])
+@pytest.mark.usefixtures("gates")
+def test_where_the_store_can_refuse_to_overwrite_names_are_plain(sandbox: Sandbox, is_older: bool) -> None:
+    folder = "memory://exports/x"
+    for part_rows in (30, 20) if is_older else (20,):
+        export(sandbox, folder, "one", part_rows=part_rows)
+    found = sorted(path.rpartition("/")[2] for path in MemoryFileSystem.store)
+    assert found == ["images-00000.jsonl", "images-00001.jsonl", "images-00002.jsonl", "manifest.json"]
