@@ -104,7 +104,7 @@ def walk(first: dict[str, Any], fetch: Fetch, end: EndCheck | None = None) -> It
         first = _refetch_empty_list(first, end)
     if not first["images"] and first.get("hasNext") is True and (end is None or not end.allow_empty):
         raise MiniMaxUpstreamError(
-            "The list of images begins with an empty page that has a next one. A retry asks again."  # noqa-split
+            "The list of images begins with an empty page that has a next one. A retry asks again."
         )
     walker = _Walker(first, fetch, end=end)
     page: list[Image] | None = first["images"]
