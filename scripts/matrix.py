@@ -193,6 +193,8 @@ def _find_python(version: str) -> str:
 
 def _uv(arguments: Sequence[str]) -> None:
     environment = {
+        # As pip does: the certificates of the machine count.
+        "UV_SYSTEM_CERTS": "1",
         **os.environ,
         # In the clone, where hard links to it save the room of a copy for each environment.
         "UV_CACHE_DIR": str(HOME / "cache"),

@@ -11,7 +11,11 @@ from airflow_provider_minimax.api.ids import Kind
 #: A task's value for "any account with room".
 AUTO: Final = "auto"
 #: Refusals after which another account may take the job; the one that passes soonest comes first.
-PASSED_OVER: Final = (errors.MiniMaxCapacityError, errors.MiniMaxAccountOnHoldError, errors.MiniMaxOutOfCreditsError)
+TRY_NEXT_ACCOUNT: Final = (
+    errors.MiniMaxCapacityError,
+    errors.MiniMaxAccountOnHoldError,
+    errors.MiniMaxOutOfCreditsError,
+)
 
 
 class Candidates(NamedTuple):
@@ -25,7 +29,7 @@ class Candidates(NamedTuple):
     full: list[str]
 
 
-def without_error(accounts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def healthy_accounts(accounts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return the accounts of GET /accounts that useapi.net can work with."""
     return [name for name, config in accounts.items() if not config.get("error")]
 
@@ -46,7 +50,7 @@ def candidates(
     :raises MiniMaxAccountOnHoldError: all accounts are in error.
     :raises MiniMaxBadRequestError: no account can create this kind.
     """
-    usable = without_error(accounts)
+    usable = healthy_accounts(accounts)
     if kind == "video":
         usable = [name for name in usable if accounts[name].get("supportVideo") is not False]
     if not usable:
@@ -60,15 +64,15 @@ def candidates(
     return Candidates(with_room + rest, [])
 
 
-def why_none(met: Sequence[errors.MiniMaxError], full: Sequence[str]) -> errors.MiniMaxError:
+def no_account_error(met: Sequence[errors.MiniMaxError], full: Sequence[str]) -> errors.MiniMaxError:
     """Return one error for all accounts: of the refusal that passes soonest, when a retry makes sense.
 
-    :param met: the refusals of the accounts that were asked; of ``PASSED_OVER``.
+    :param met: the refusals of the accounts that were asked; of ``TRY_NEXT_ACCOUNT``.
     :param full: accounts that were not asked, for lack of room.
     """
     if full and not any(isinstance(error, errors.MiniMaxCapacityError) for error in met):
         return errors.MiniMaxCapacityError(f"No room at the moment on {', '.join(full)}. Nothing was created.")
-    return min(met, key=lambda error: PASSED_OVER.index(type(error)))
+    return min(met, key=lambda error: TRY_NEXT_ACCOUNT.index(type(error)))
 
 
 def _none_usable(kind: Kind, accounts: Mapping[str, Mapping[str, Any]]) -> errors.MiniMaxError:

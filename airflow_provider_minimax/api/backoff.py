@@ -10,11 +10,11 @@ from typing import Final
 READ_BUDGET: Final = 180.0
 CREATE_BUDGET: Final = 60.0
 #: The longest delay between two attempts, whatever ``Retry-After`` says.
-LONGEST_PAUSE: Final = 60.0
+MAX_DELAY: Final = 60.0
 #: The first delay is drawn from 0 to this many seconds; each further one from twice as many.
-FIRST_PAUSE: Final = 1.0
+FIRST_DELAY: Final = 1.0
 #: A full queue takes longer to move than a transient fault (the vendor's scripts wait 20 s and more).
-FIRST_PAUSE_AT_CAPACITY: Final = 5.0
+FIRST_DELAY_AT_CAPACITY: Final = 5.0
 #: The longest delay without ``Retry-After``.
 _MAX_OWN_DELAY: Final = 30.0
 #: The longest plausible ``Retry-After``: a week. Anything longer is a time since 1970, or garbage.
@@ -37,7 +37,7 @@ def plausible_retry_after(seconds: object) -> float | None:
     return float(seconds) if 0 <= seconds <= _MAX_RETRY_AFTER else None
 
 
-def may_repeat(*, status: int | None, sent: bool, paid: bool) -> bool:
+def may_retry(*, status: int | None, sent: bool, paid: bool) -> bool:
     """Return whether a failed request may be sent again.
 
     :param status: the HTTP status; None without a complete response.
@@ -58,16 +58,16 @@ def pause(failures: int, *, status: int | None, retry_after: float | None, unifo
     """Return the seconds to wait before the next attempt.
 
     :param failures: failed attempts so far, from 1.
-    :param retry_after: seconds that the service asked for; honoured up to ``LONGEST_PAUSE``, with up to a tenth of
+    :param retry_after: seconds that the service asked for; honoured up to ``MAX_DELAY``, with up to a tenth of
         jitter on top so that many tasks do not return at once.
     """
     if retry_after is not None:
-        return min(retry_after * uniform(1.0, 1.1), LONGEST_PAUSE)
-    first = FIRST_PAUSE_AT_CAPACITY if status == _CAPACITY else FIRST_PAUSE
+        return min(retry_after * uniform(1.0, 1.1), MAX_DELAY)
+    first = FIRST_DELAY_AT_CAPACITY if status == _CAPACITY else FIRST_DELAY
     return uniform(0.0, min(first * 2.0 ** (failures - 1), _MAX_OWN_DELAY))
 
 
-def upload_patience(size: int, read_timeout: float) -> float:
+def upload_timeout(size: int, read_timeout: float) -> float:
     """Return the read timeout of an upload, in seconds.
 
     :param size: of the file, in bytes.

@@ -28,7 +28,7 @@ _MAX_QUOTED: Final = 500
 class MiniMaxClient:
     """Speaks with the service on behalf of one token.
 
-    A request that fails in passing is sent again (see ``backoff``); a create only where no job can have been
+    A request that fails for a moment is retried (see ``backoff``); a create only where no job can have been
     made. Every failure is a ``MiniMaxError``. Not safe for concurrent use by several threads.
 
     :param settings: token, address, account and timeouts.
@@ -49,11 +49,11 @@ class MiniMaxClient:
         """Seconds by which the service's clock is ahead of ours, by its latest response; None until one tells."""
         return self._transport.clock_offset
 
-    def without_repeats(self) -> Self:
+    def without_retries(self) -> Self:
         """Return a client that sends each request once, for callers that pace themselves."""
         return self._with(max_attempts=1)
 
-    def in_a_hurry(self, connect_timeout: float, read_timeout: float) -> Self:
+    def with_short_timeouts(self, connect_timeout: float, read_timeout: float) -> Self:
         """Return a client that sends each request once and with short timeouts, for a task that is being killed."""
         return self._with(max_attempts=1, connect_timeout=connect_timeout, read_timeout=read_timeout)
 
@@ -102,7 +102,7 @@ class MiniMaxClient:
 
         :param page_size: images asked for at a time. Where the service refuses that many, the documented
             default of 30 is used.
-        :param after: the place where an earlier walk ended, to go on from there.
+        :param after: the place where an earlier walk ended, to resume from.
         :param check_end: compare the end with the service's count, and look twice at an empty list. Not for a caller
             that looks for some images: a count that is wrong must not end its search.
         :raises MiniMaxUpstreamError: the service does not move on.
@@ -120,7 +120,7 @@ class MiniMaxClient:
                 check_total=self._check_total,
                 allow_empty=self._allow_empty,
             )
-        return pagination.walk(fetch(None), fetch, end) if after is None else pagination.walk_on(after, fetch, end)
+        return pagination.walk(fetch(None), fetch, end) if after is None else pagination.resume_walk(after, fetch, end)
 
     def iter_images(
         self, account: str | None = None, page_size: int = PAGE_SIZE, max_images: int | None = None
@@ -251,7 +251,7 @@ class MiniMaxClient:
             kind = media_types.upload_type(head)
             if kind is None:
                 raise MiniMaxBadRequestError(f"{source}: {media_types.why_not_uploaded(head)}.")
-            timeout = backoff.upload_patience(source.stat().st_size, self.settings.read_timeout)
+            timeout = backoff.upload_timeout(source.stat().st_size, self.settings.read_timeout)
             call = Call("POST", "/files/", params=self._params(account), upload=file, content_type=kind)
             return _ids(call, [self._with(read_timeout=timeout)._object(call).get("fileID")], "file")[0]
 

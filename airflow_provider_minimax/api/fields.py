@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.ids import Kind, ids_given
-from airflow_provider_minimax.api.validation import given_text, rendered_to_nothing
+from airflow_provider_minimax.api.ids import Kind, parse_id_list
+from airflow_provider_minimax.api.validation import optional_text, rendered_to_nothing
 
 _FLAGS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
 
 def _read_int(parameter: str, value: object) -> int | None:
-    text = given_text(parameter, value) if not isinstance(value, bool) else str(value)
+    text = optional_text(parameter, value) if not isinstance(value, bool) else str(value)
     if text is None:
         return None
     try:
@@ -34,7 +34,7 @@ def _read_int(parameter: str, value: object) -> int | None:
 def _read_bool(parameter: str, value: object) -> bool | None:
     if isinstance(value, bool):
         return value
-    text = given_text(parameter, value)
+    text = optional_text(parameter, value)
     if text is None:
         return None
     word = text.strip().lower()
@@ -46,10 +46,10 @@ def _read_bool(parameter: str, value: object) -> bool | None:
 def _read_file_ids(parameter: str, value: object) -> list[str] | None:
     if value is None:
         return None
-    given, is_single = ids_given(value, parameter)
+    given, is_single = parse_id_list(value, parameter)
     if is_single:
         raise MiniMaxBadRequestError(f"{parameter} takes a list of file ids, not {value!r}. Nothing was sent.")
-    ids = [given_text(parameter, one) for one in given]
+    ids = [optional_text(parameter, one) for one in given]
     if None in ids:
         raise rendered_to_nothing(parameter, value)
     return [one for one in ids if one is not None]
@@ -68,7 +68,7 @@ class CreateField:
 
     parameter: str
     api_name: str
-    read: Callable[[str, object], Any] = given_text
+    read: Callable[[str, object], Any] = optional_text
     is_file: bool = False
     first: int | None = None
 

@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, Self
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxScanLimitError
-from airflow_provider_minimax.api.jobs import KNOWN_LABELS, Job, check_labels, counts_as, created_at
+from airflow_provider_minimax.api.jobs import KNOWN_LABELS, Job, check_labels, created_at, selection_label
 from airflow_provider_minimax.api.pagination import Image, Page
 from airflow_provider_minimax.api.timestamps import epoch_milliseconds
-from airflow_provider_minimax.api.validation import given_text
+from airflow_provider_minimax.api.validation import optional_text
 
 #: A point in time as a parameter gives it.
 Moment = datetime | str | float | None
@@ -76,7 +76,7 @@ class Selection:
 
     def accepts(self, image: Job) -> bool:
         """Return whether an image matches. One without a creation time lies in no window."""
-        return (self.statuses is None or counts_as(image) in self.statuses) and self.covers(image)
+        return (self.statuses is None or selection_label(image) in self.statuses) and self.covers(image)
 
     def covers(self, image: Job) -> bool:
         """Return whether an image was created within the window, whatever its status."""
@@ -90,7 +90,7 @@ class Selection:
             or (self.created_to is not None and created >= _milliseconds(self.created_to))
         )
 
-    def lies_behind(self, page: Sequence[Job]) -> bool:
+    def is_past(self, page: Sequence[Job]) -> bool:
         """Return whether a walk has passed the window with this page, and may stop.
 
         The order of the list is not documented, only observed (newest first): so the complete page has to be
@@ -127,7 +127,7 @@ def _read_moment(parameter: str, value: object) -> datetime:
     text = str(value).strip()
     if text == "None":
         raise MiniMaxBadRequestError(f"{parameter}: {value!r} is not an ISO time (this run has no data interval).")
-    given_text(parameter, value)
+    optional_text(parameter, value)
     try:
         if _DIGITS.fullmatch(text) and not _BASIC_DATE.fullmatch(text):
             # The standard library would read the digits of a number as a date of the year 1768.
@@ -167,7 +167,7 @@ def choose(
         scanned += len(seen)
         chosen += len(images)
         yield Chosen(images, scanned, page.total)
-        if chosen == limit or selection.lies_behind(seen):
+        if chosen == limit or selection.is_past(seen):
             return
         if len(seen) < len(page.images):
             raise MiniMaxScanLimitError(

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, cast
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.validation import given_text
+from airflow_provider_minimax.api.validation import optional_text
 
 Kind = Literal["image", "video", "file"]
 
@@ -54,7 +54,7 @@ def parse_id(value: object, kind: Kind, *, account: str | None = None) -> Resour
     found = ResourceId(text, match["account"], match["kind"], match["bare"])
     if found.kind != kind:
         raise MiniMaxBadRequestError(f"{text} is an id of kind {found.kind}; expected {wanted}.")
-    account = given_text("account", account)
+    account = optional_text("account", account)
     if account is not None and found.account != account:
         raise MiniMaxBadRequestError(
             f"{text} belongs to account {found.account}, but this task works on account {account}. "
@@ -63,7 +63,7 @@ def parse_id(value: object, kind: Kind, *, account: str | None = None) -> Resour
     return found
 
 
-def ids_given(value: object, parameter: str) -> tuple[list[str], bool]:
+def parse_id_list(value: object, parameter: str) -> tuple[list[str], bool]:
     """Return the ids of a parameter, unchecked, and whether it is a single id instead of a list.
 
     :param value: an id, a list of ids, or the text of such a list, as a template renders it.

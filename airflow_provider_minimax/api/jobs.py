@@ -105,7 +105,7 @@ def is_known_failure(job: Job) -> bool:
     return is_final(job) and _named_end(job) in (FAILED, MODERATED)
 
 
-def counts_as(job: Job) -> str:
+def selection_label(job: Job) -> str:
     """Return the label by which a job is selected: its outcome, or its status while it runs."""
     return outcome(job) or status_label(job)
 

@@ -47,8 +47,8 @@ __all__ = [
     "PositionLostError",
     "count_of",
     "image_key",
+    "resume_walk",
     "walk",
-    "walk_on",
 ]
 
 #: Fetches the page after a cursor.
@@ -113,7 +113,7 @@ def walk(first: dict[str, Any], fetch: Fetch, end: EndCheck | None = None) -> It
         page = walker.next_page()
 
 
-def walk_on(position: Position, fetch: Fetch, end: EndCheck | None = None) -> Iterator[Page]:
+def resume_walk(position: Position, fetch: Fetch, end: EndCheck | None = None) -> Iterator[Page]:
     """Resume an earlier walk: yield the pages after its position.
 
     :param end: how to check the end; None if the list may be incomplete.

@@ -243,7 +243,7 @@ class Transport:
                 unreadable=response.unreadable,
                 mask=self._mask.hide_in_document,
             )
-            repeatable = backoff.may_repeat(status=response.status, sent=True, paid=call.paid)
+            repeatable = backoff.may_retry(status=response.status, sent=True, paid=call.paid)
             raise _FailedAttemptError(error, repeatable=repeatable)
         if not call.body_matters:
             return None
@@ -270,7 +270,7 @@ class Transport:
             return _FailedAttemptError(meaning, repeatable=False)
         what = fault.words if fault.sent else f"{self._mask.hide_in_text(fault.words)}; nothing was sent"
         meaning = responses.not_the_contract(call.operation, None, what, paid=call.paid and fault.sent)
-        return _FailedAttemptError(meaning, repeatable=backoff.may_repeat(status=None, sent=fault.sent, paid=call.paid))
+        return _FailedAttemptError(meaning, repeatable=backoff.may_retry(status=None, sent=fault.sent, paid=call.paid))
 
 
 def _is_success(status: int) -> bool:

@@ -37,7 +37,7 @@ def one_of(parameter: str, value: object, allowed: Collection[str]) -> None:
         raise MiniMaxBadRequestError(f"{parameter} must be one of {', '.join(allowed)}, not {value!r}.")
 
 
-def given_text(parameter: str, value: object) -> str | None:
+def optional_text(parameter: str, value: object) -> str | None:
     """Return the text of a parameter; None if it was not given.
 
     :param value: text, or a number, as a template rendered to a native object gives it.
@@ -58,7 +58,7 @@ def required_text(parameter: str, value: object) -> str:
 
     :raises MiniMaxBadRequestError: it was not given, rendered to nothing, or is not text.
     """
-    text = given_text(parameter, value)
+    text = optional_text(parameter, value)
     if text is None:
         raise rendered_to_nothing(parameter, value)
     return text.strip()

@@ -78,9 +78,9 @@ def export_images(
         media: MediaSource | None = None
         if plan.download_media:
             # Here, so that parsing a DAG file does not import the HTTP stack.
-            from airflow_provider_minimax.media.downloader import MediaFetcher
+            from airflow_provider_minimax.media.downloader import MediaDownloader
 
-            media = stack.enter_context(MediaFetcher(client.settings, storage, check_stopped=check_stopped))
+            media = stack.enter_context(MediaDownloader(client.settings, storage, check_stopped=check_stopped))
         return _Export(client, plan, storage, run, media, check_stopped).run()
 
 

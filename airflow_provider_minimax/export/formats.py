@@ -163,7 +163,7 @@ FORMATS: Final[Mapping[str, Format]] = {
 SAFE_CSV: Final = Format("csv", _SafeCsvWriter, _read_safe_csv)
 
 
-def check_name(name: str) -> None:
+def check_format_name(name: str) -> None:
     """Check the name of a format.
 
     :raises MiniMaxBadRequestError: it is unknown.
@@ -177,7 +177,7 @@ def format_named(name: str) -> Format:
 
     :raises MiniMaxBadRequestError: it is unknown, or its library is not installed where the task runs.
     """
-    check_name(name)
+    check_format_name(name)
     if name == "parquet" and find_spec("pyarrow") is None:
         raise MiniMaxBadRequestError(
             "file_format='parquet' needs pyarrow: pip install 'airflow-provider-minimax[parquet]'."

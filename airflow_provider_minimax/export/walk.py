@@ -42,5 +42,5 @@ def walk(pages: Iterator[Page], selection: Selection, max_images: int | None, kn
             if not left:
                 break
         yield Batch(page, entries)
-        if selection.lies_behind(images):
+        if selection.is_past(images):
             return

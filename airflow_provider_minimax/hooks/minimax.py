@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
 from airflow_provider_minimax.api.settings import Settings, base_url, check_token
-from airflow_provider_minimax.api.validation import PAGE_SIZE, SAFE_PAGE_SIZE, given_text, required_text
+from airflow_provider_minimax.api.validation import PAGE_SIZE, SAFE_PAGE_SIZE, optional_text, required_text
 from airflow_provider_minimax.compat import AirflowNotFoundException, BaseHook, get_async_connection
 from airflow_provider_minimax.provider_info import CONNECTION_FIELDS, FIELD_BEHAVIOUR
 
@@ -49,7 +49,7 @@ class MiniMaxHook(BaseHook):
     def __init__(self, minimax_conn_id: str = default_conn_name, account: str | None = None) -> None:
         super().__init__()
         self.minimax_conn_id = required_text("minimax_conn_id", minimax_conn_id)
-        self.account = given_text("account", account)
+        self.account = optional_text("account", account)
 
     @staticmethod
     def get_ui_field_behaviour() -> dict[str, Any]:
@@ -96,7 +96,7 @@ class MiniMaxHook(BaseHook):
         :return: whether it is usable, and a message.
         """
         try:
-            accounts = self.get_conn().without_repeats().list_accounts()
+            accounts = self.get_conn().without_retries().list_accounts()
         except (MiniMaxError, AirflowNotFoundException) as error:
             return False, str(error)
         return _check_accounts(accounts, self._client.settings.account)
@@ -234,13 +234,13 @@ def _number(where: str, name: str, value: object) -> Any:
 
 
 def _check_accounts(accounts: Mapping[str, Mapping[str, Any]], wanted: str | None) -> tuple[bool, str]:
-    from airflow_provider_minimax.api.accounts import without_error
+    from airflow_provider_minimax.api.accounts import healthy_accounts
 
     if not accounts:
         return False, "The API token is valid, but no Hailuo account is configured at useapi.net."
     if wanted is not None and wanted not in accounts:
         return False, f"The API token is valid, but account {wanted} is not configured at useapi.net."
-    usable = without_error(accounts)
+    usable = healthy_accounts(accounts)
     if wanted is not None and wanted not in usable:
         return False, f"Account {wanted} is in error: {accounts[wanted]['error']}"
     if not usable:

@@ -56,7 +56,7 @@ class _AttemptError(Exception):
         self.retry_after = retry_after
 
 
-class MediaFetcher:
+class MediaDownloader:
     """Downloads files into a folder; a context manager.
 
     A file that exists already and matches the checksum in its name is not downloaded again.
@@ -227,7 +227,7 @@ class MediaFetcher:
         if status == 200:
             # It would end with the connection, and so would half of it.
             raise _AttemptError("the response does not say how long it is")
-        if not backoff.may_repeat(status=status, sent=True, paid=False):
+        if not backoff.may_retry(status=status, sent=True, paid=False):
             raise MediaError(f"status code {status}")
         retry_after = responses.retry_after(response.headers, None, datetime.now(UTC))
         raise _AttemptError(f"status code {status}", status=status, retry_after=retry_after)

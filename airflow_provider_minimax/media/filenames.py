@@ -13,7 +13,7 @@ _MAX_STEM: Final = 80
 #: Digits of the checksum in a name, by which each file can be checked on its own.
 _DIGITS: Final = 16
 _NAME = re.compile(rf"([A-Za-z0-9_-]+)-([0-9a-f]{{{_DIGITS}}})\.[a-z0-9]{{3,4}}")
-#: Part of the name of a file that was downloaded by its id, and not exported; see ``stem_with_owner``.
+#: Part of the name of a file that was downloaded by its id, and not exported; see ``download_stem``.
 _DOWNLOADED = re.compile(r"-(image|video)-")
 
 
@@ -41,7 +41,7 @@ def stem_of(key: str) -> str:
     return f"{safe or 'image'}-{hashlib.sha256(key.encode(errors='backslashreplace')).hexdigest()[:8]}"
 
 
-def stem_with_owner(key: str) -> str:
+def download_stem(key: str) -> str:
     """Return the name of a file before the checksum where files of all kinds and accounts share a folder.
 
     :param key: its full id, of which the bare part is unique only within a kind and an account.

@@ -62,7 +62,7 @@ class SubmittedJobs:
         elif not cancel_on_kill:
             log.warning("Not cancelled: %s (cancel_on_kill is off). It continues and is billed.", self)
         else:
-            client = self.hook.get_conn().in_a_hurry(_CONNECT_TIMEOUT, _READ_TIMEOUT)
+            client = self.hook.get_conn().with_short_timeouts(_CONNECT_TIMEOUT, _READ_TIMEOUT)
             try:
                 client.cancel_video(self.ids[0])
             except MiniMaxError as error:

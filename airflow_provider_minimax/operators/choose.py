@@ -67,6 +67,8 @@ class MiniMaxChooseOperator(HITLBranchOperator):
     template_fields: Sequence[str] = ("media", *HITLOperator.template_fields)
     operator_extra_links = (MiniMaxMediaLink(),)
     ui_color = "#f2e6ff"
+    #: Of the first chosen image or video, for the link.
+    media_url: str | None = None
 
     def __init__(
         self,
@@ -114,6 +116,7 @@ class MiniMaxChooseOperator(HITLBranchOperator):
         response = HITLOperator.execute_complete(self, context, event)
         labels = response["chosen_options"]
         chosen = [item for item, option in zip(media, choice_page.options(media), strict=True) if option in labels]
+        self.media_url = chosen[0].get("url") if chosen else None
         user = response["responded_by_user"]
         who = user["name"] if user else "Nobody responded in time; the default"
         self.log.info("%s chose %s.", who, "; ".join(labels))

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind
-from airflow_provider_minimax.api.validation import given_text, one_of
+from airflow_provider_minimax.api.validation import one_of, optional_text
 from airflow_provider_minimax.compat import (
     AirflowFailException,
     AirflowRescheduleException,
@@ -260,7 +260,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         from airflow_provider_minimax.submission.request import CreateRequest
 
         fields = read_fields(self.kind, {name: getattr(self, name) for name in parameters(self.kind)})
-        prompt, account = given_text("prompt", self.prompt), given_text("account", self.account)
+        prompt, account = optional_text("prompt", self.prompt), optional_text("account", self.account)
         return CreateRequest(self.kind, prompt, account, fields)
 
     def _submitter(self, context: Context, store: RecordStore, *, repeat_at_capacity: bool) -> Submitter:

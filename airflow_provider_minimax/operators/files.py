@@ -1,4 +1,4 @@
-"""Operators for files: give the service one, fetch what it has made."""
+"""Operators for files: upload one to the service, download those of jobs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
-from airflow_provider_minimax.api.ids import Kind, ids_given, parse_id
+from airflow_provider_minimax.api.ids import Kind, parse_id, parse_id_list
 from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, outcome, status_label
-from airflow_provider_minimax.api.validation import given_text, location, required_text
+from airflow_provider_minimax.api.validation import location, optional_text, required_text
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
 
     @contextmanager
     def _local_copy(self) -> Iterator[Path]:
-        """Give the file as one on this machine: a request that is repeated reads it again."""
+        """Yield the file as a local one: a retried request reads it again."""
         source = location("source_path", self.source_path)
-        conn_id = given_text("storage_conn_id", self.storage_conn_id)
+        conn_id = optional_text("storage_conn_id", self.storage_conn_id)
         if "://" not in source and conn_id is None:
             yield Path(source)
             return
@@ -130,12 +130,12 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
         """Fetch, several at a time."""
         # Here, so that reading a DAG file does not import what only a running download needs.
         from airflow_provider_minimax.export.read_ahead import result_of
-        from airflow_provider_minimax.media.downloader import MediaFetcher
-        from airflow_provider_minimax.media.filenames import MediaError, stem_with_owner
+        from airflow_provider_minimax.media.downloader import MediaDownloader
+        from airflow_provider_minimax.media.filenames import MediaError, download_stem
         from airflow_provider_minimax.storage.errors import storage_errors
         from airflow_provider_minimax.storage.folders import folder_at, storage_at
 
-        ids, _ = ids_given(self.ids, "ids")
+        ids, _ = parse_id_list(self.ids, "ids")
         if not ids:
             raise errors.MiniMaxBadRequestError("ids is an empty list: there is nothing to download.")
         kinds = [self._kind(required_text("ids", job_id)) for job_id in ids]
@@ -149,8 +149,8 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
         for job_id, job in zip(ids, jobs, strict=True):
             _check_finished(job_id, job)
         found = []
-        with MediaFetcher(
-            client.settings, storage, below="", stem=stem_with_owner, check_stopped=self._check_stopped
+        with MediaDownloader(
+            client.settings, storage, below="", stem=download_stem, check_stopped=self._check_stopped
         ) as fetcher:
             for job_id, coming in zip(ids, [fetcher.submit(job) for job in jobs], strict=True):
                 try:

@@ -193,9 +193,9 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        from airflow_provider_minimax.export.formats import check_name
+        from airflow_provider_minimax.export.formats import check_format_name
 
-        check_name(file_format)
+        check_format_name(file_format)
         at_least_one("part_rows", part_rows)
         if max_images is not None:
             at_least_one("max_images", max_images)

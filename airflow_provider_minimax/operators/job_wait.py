@@ -15,7 +15,8 @@ from airflow_provider_minimax.compat import AirflowFailException, AirflowSensorT
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling.events import timeout_error
 from airflow_provider_minimax.polling.poller import Poller
-from airflow_provider_minimax.polling.reader import Answers, Found, Reader
+from airflow_provider_minimax.polling.reader import Reader
+from airflow_provider_minimax.polling.results import JobResult, RoundResult
 from airflow_provider_minimax.polling.wait_spec import WaitSpec
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class JobWait:
         ).checked()
         self._hook = hook
         self._poller = Poller(self._spec)
-        self._latest: dict[str, Found] = {}
+        self._latest: dict[str, JobResult] = {}
 
     @cached_property
     def _reader(self) -> Reader:
@@ -70,10 +71,10 @@ class JobWait:
         """
         read = self._reader.read_last if is_last else self._reader.read
 
-        def read_and_remember(ids: Collection[str]) -> Answers:
-            answers = read(ids)
-            self._latest |= answers.jobs
-            return answers
+        def read_and_remember(ids: Collection[str]) -> RoundResult:
+            result = read(ids)
+            self._latest |= result.jobs
+            return result
 
         return self._poller.poll(read_and_remember)
 
@@ -142,7 +143,7 @@ def explain_moderation(error: MiniMaxModeratedError) -> MiniMaxModeratedError:
     return MiniMaxModeratedError(f"{error} Change the prompt and clear the task.", status=error.status)
 
 
-def _is_unknown(found: Found) -> bool:
+def _is_unknown(found: JobResult) -> bool:
     """Return whether a job is final, and neither completed nor known to have failed."""
     if isinstance(found, MiniMaxError):
         # An error that is never retried says nothing about the job; any other may pass, so the job is not final.
@@ -150,5 +151,5 @@ def _is_unknown(found: Found) -> bool:
     return is_final(found) and outcome(found) != COMPLETED and not is_known_failure(found)
 
 
-def _status_of(found: Found) -> str:
+def _status_of(found: JobResult) -> str:
     return str(found) if isinstance(found, MiniMaxError) else f"status {found.get('status')}, {status_label(found)!r}"

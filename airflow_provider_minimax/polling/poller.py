@@ -128,9 +128,9 @@ class Poller:
         self.failures += 1
         self.retry_after = error.retry_after if isinstance(error, MiniMaxError) else None
         self.last_failure = f"{type(error).__name__}: {error}"
-        if not silent and self.failures >= timing.MOST_FAILURES:
+        if not silent and self.failures >= timing.MAX_FAILURES:
             raise error
-        limit = "" if silent else f" of {timing.MOST_FAILURES}"
+        limit = "" if silent else f" of {timing.MAX_FAILURES}"
         log.warning("Round %d%s in a row failed; the wait continues. %s", self.failures, limit, self.last_failure)
 
     def _reset_failures(self) -> None:

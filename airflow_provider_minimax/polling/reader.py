@@ -40,9 +40,6 @@ GetJob = Callable[[str], Job]
 IterPages = Callable[[str], Iterable[Sequence[Job]]]
 #: Called before each request; may raise, to stop a round whose result nobody needs any more.
 BeforeRequest = Callable[[], None]
-# The names by which the operators know them.
-Found = JobResult
-Answers = RoundResult
 
 #: Seconds after which a shared reader returns with what it has; the next call continues the round.
 _MAX_SECONDS: Final = 2.5
@@ -406,4 +403,4 @@ class Reader:
 
 
 def _polling_client(client: MiniMaxClient) -> MiniMaxClient:
-    return type(client)(replace(client.settings, account=None)).without_repeats()
+    return type(client)(replace(client.settings, account=None)).without_retries()

@@ -10,10 +10,10 @@ from typing import Final, NamedTuple
 from airflow_provider_minimax.api.ids import Kind
 
 #: Seconds; no wait polls the service more often.
-SHORTEST_INTERVAL: Final = 1.0
+MIN_INTERVAL: Final = 1.0
 #: Rounds in a row that may fail before a wait fails. With the backoff below that is about eight minutes at the default
 #: interval: a deployment or a short outage of the service ends no wait.
-MOST_FAILURES: Final = 10
+MAX_FAILURES: Final = 10
 #: Seconds between two rounds after failures at most (or the interval, where that is longer).
 MAX_BACKOFF: Final = 60.0
 #: Seconds after its deadline within which a wait polls a last time, so that a job that was final by then is not lost.
@@ -53,7 +53,7 @@ Uniform = Callable[[float, float], float]
 
 def floor(interval: float) -> float:
     """Return the interval that is used for a requested one; seconds."""
-    return max(float(interval), SHORTEST_INTERVAL)
+    return max(float(interval), MIN_INTERVAL)
 
 
 def next_delay(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
-from airflow_provider_minimax.api.ids import Kind, ids_given
+from airflow_provider_minimax.api.ids import Kind, parse_id_list
 from airflow_provider_minimax.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -262,7 +262,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
 
     def _spec(self) -> WaitSpec:
         return WaitSpec.from_kwargs(
-            ids_given(self._given_ids, f"{self.kind}_id")[0],
+            parse_id_list(self._given_ids, f"{self.kind}_id")[0],
             kind=self.kind,
             require=self.require,
             accept_statuses=self.accept_statuses,
@@ -278,7 +278,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
 
     @property
     def _is_single(self) -> bool:
-        return ids_given(self._given_ids, f"{self.kind}_id")[1]
+        return parse_id_list(self._given_ids, f"{self.kind}_id")[1]
 
     def _to_xcom(self, jobs: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
         return jobs[0] if self._is_single else jobs

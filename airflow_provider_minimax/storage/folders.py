@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.validation import given_text, location
+from airflow_provider_minimax.api.validation import location, optional_text
 from airflow_provider_minimax.storage.base import Storage
 from airflow_provider_minimax.storage.local import LocalStorage
 from airflow_provider_minimax.storage.object_store import ObjectStorage
@@ -22,7 +22,7 @@ def folder_at(output_path: object, storage_conn_id: str | None) -> ObjectStorage
     :raises MiniMaxBadRequestError: a segment of it was rendered to nothing, or its storage is not installed.
     """
     where = location("output_path", output_path)
-    conn_id = given_text("storage_conn_id", storage_conn_id)
+    conn_id = optional_text("storage_conn_id", storage_conn_id)
     try:
         path = storage_path(where, conn_id)
         _ = path.fs

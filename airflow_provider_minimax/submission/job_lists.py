@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from airflow_provider_minimax.api.accounts import without_error
+from airflow_provider_minimax.api.accounts import healthy_accounts
 from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxError, MiniMaxUpstreamError
 from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.jobs import created_at
@@ -102,7 +102,7 @@ class JobLists:
         return f"{self._kind}Id"
 
     def _accounts(self, account: str | None) -> list[str]:
-        return [account] if account is not None else without_error(self._client.list_accounts())
+        return [account] if account is not None else healthy_accounts(self._client.list_accounts())
 
     def _accounts_for_snapshot(self, account: str | None) -> list[str]:
         try:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.api import errors, models
-from airflow_provider_minimax.api.accounts import AUTO, PASSED_OVER, candidates, why_none
+from airflow_provider_minimax.api.accounts import AUTO, TRY_NEXT_ACCOUNT, candidates, no_account_error
 from airflow_provider_minimax.api.backoff import CREATE_BUDGET
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.submission import decision, recovery
@@ -145,10 +145,10 @@ class Submitter:
         for account in accounts:
             try:
                 return self._submit_to(account, repeat=repeat)
-            except PASSED_OVER as error:
+            except TRY_NEXT_ACCOUNT as error:
                 log.warning("Account %s refused the job; the next account follows. %s", account, error)
                 refusals.append(error)
-        raise why_none(refusals, found.full)
+        raise no_account_error(refusals, found.full)
 
     def _submit_to(self, account: str | None, *, repeat: bool) -> Record:
         if self._met_unknown and self._has_resubmitted:
@@ -162,7 +162,7 @@ class Submitter:
         self._store_intent(record)
         self._has_resubmitted = self._met_unknown
         self._log_submit(record)
-        client = self._client if repeat else self._client.without_repeats()
+        client = self._client if repeat else self._client.without_retries()
         chosen = {"account": account} if account else {}
         try:
             ids = client.submit(record.kind, self._body | chosen | {"replyRef": record.reply_ref})

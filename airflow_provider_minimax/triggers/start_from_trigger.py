@@ -18,7 +18,7 @@ from airflow.sdk.definitions.mappedoperator import MappedOperator, OperatorParti
 from airflow.triggers.base import StartTriggerArgs, TriggerEvent
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.ids import Kind, ids_given
+from airflow_provider_minimax.api.ids import Kind, parse_id_list
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.polling.events import resume_on_worker
@@ -176,7 +176,7 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
                 resolved[name] = await self._resolve_value(value)
         id_name = f"{self.spec.kind}_id"
         try:
-            ids, single = ids_given(resolved[id_name], id_name)
+            ids, single = parse_id_list(resolved[id_name], id_name)
             self.spec = replace(
                 self.spec,
                 ids=tuple(ids),

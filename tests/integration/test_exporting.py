@@ -30,8 +30,8 @@ def test_a_thousand_images_through_a_bad_night(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cursor: Any
 ) -> None:
     """A 429, an HTML 502, a broken response and new images meanwhile: each image of the start once."""
-    monkeypatch.setattr(backoff, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(backoff, "FIRST_PAUSE_AT_CAPACITY", 0.01)
+    monkeypatch.setattr(backoff, "FIRST_DELAY", 0.01)
+    monkeypatch.setattr(backoff, "FIRST_DELAY_AT_CAPACITY", 0.01)
     sandbox.reset(replace(sandbox.config, images=1000, cursor=cursor, surrogate_at=500))
     before = sandbox.all_images()
     # One of these a page, so that each page but the first has its trouble.

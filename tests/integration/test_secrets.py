@@ -65,7 +65,7 @@ def test_no_task_shows_the_token(
 def test_no_error_shows_the_token(sandbox: Sandbox, fault: str, caplog: pytest.LogCaptureFixture) -> None:
     """Not even with the variables of every frame, which some log settings print."""
     caplog.set_level(logging.DEBUG)
-    client = MiniMaxHook().get_conn().without_repeats()
+    client = MiniMaxHook().get_conn().without_retries()
     sandbox.fail(fault, operation=READ)
     with pytest.raises(MiniMaxError) as raised:
         client.get_image(sandbox.all_images()[0]["imageId"])

@@ -21,7 +21,7 @@ MODES: dict[str, dict[str, Any]] = {
 
 
 def test_airflow_sees_the_same_end_in_every_mode(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.1)
+    monkeypatch.setattr(timing, "MIN_INTERVAL", 0.1)
     (good,) = sandbox.create_image("a lamp")
     (moderated,) = sandbox.create_image("a lamp [moderate]")
     (stuck,) = sandbox.create_image("a lamp [stuck]")

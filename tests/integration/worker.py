@@ -111,7 +111,7 @@ def _run(order: dict[str, Any]) -> None:
     from tests.unit.operators.support import FileStore
 
     os.environ["AIRFLOW_CONN_MINIMAX_DEFAULT"] = order["connection"]
-    timing.SHORTEST_INTERVAL = 0.05  # type: ignore[misc]
+    timing.MIN_INTERVAL = 0.05  # type: ignore[misc]
     if order.get("die"):
         _die_at(order["die"])
     kind = {"image": MiniMaxCreateImageOperator, "video": MiniMaxCreateVideoOperator}[order["kind"]]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api import errors
-from airflow_provider_minimax.api.accounts import candidates, why_none
+from airflow_provider_minimax.api.accounts import candidates, no_account_error
 
 FINE: dict[str, Any] = {"supportVideo": True}
 THREE = {"1": FINE, "2": FINE, "3": FINE}
@@ -71,12 +71,12 @@ FULL, HELD, BROKE = (
     ],
 )
 def test_what_passes_soonest_speaks_for_all(met: list[errors.MiniMaxError], found: errors.MiniMaxError) -> None:
-    assert why_none(met, []) is found
+    assert no_account_error(met, []) is found
 
 
 @pytest.mark.parametrize("met", [[], [BROKE], [HELD, BROKE]])
 def test_an_account_that_is_only_busy_is_waited_for(met: list[errors.MiniMaxError]) -> None:
-    found = why_none(met, ["1", "2"])
+    found = no_account_error(met, ["1", "2"])
     assert isinstance(found, errors.MiniMaxCapacityError)
     assert "No room at the moment on 1, 2" in str(found)
-    assert why_none([*met, FULL], ["1"]) is FULL
+    assert no_account_error([*met, FULL], ["1"]) is FULL

@@ -349,7 +349,7 @@ def test_a_scheduler_that_answers_something_else(requests_mock: Mocker, answer: 
 def test_a_client_in_a_hurry_tries_once_and_briefly(requests_mock: Mocker) -> None:
     answer_all(requests_mock, status_code=500)
     with pytest.raises(errors.MiniMaxUpstreamError):
-        client().in_a_hurry(1.0, 1.5).list_running()
+        client().with_short_timeouts(1.0, 1.5).list_running()
     assert last(requests_mock).timeout == (1.0, 1.5)
     assert requests_mock.call_count == 1
 

@@ -120,7 +120,7 @@ def test_an_upload_costs_nothing_and_is_repeated_like_a_read(requests_mock: Mock
 def test_a_client_without_repeats_tries_once(requests_mock: Mocker) -> None:
     answer_all(requests_mock, status_code=429)
     sleeps = Sleeps()
-    fail(READS["get_image"], client(sleeps, account="42").without_repeats())
+    fail(READS["get_image"], client(sleeps, account="42").without_retries())
     assert (requests_mock.call_count, sleeps) == (1, [])
 
 

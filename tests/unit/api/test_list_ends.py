@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxShortListError, MiniMaxUpstreamError
-from airflow_provider_minimax.api.pagination import EndCheck, Page, Place, Position, image_key, walk, walk_on
+from airflow_provider_minimax.api.pagination import EndCheck, Page, Place, Position, image_key, resume_walk, walk
 from airflow_provider_minimax.compat import AirflowFailException
 from tests.unit.api.test_paging import NEWEST, Service, history, image
 
@@ -141,7 +141,7 @@ def test_images_that_come_and_go_meanwhile_are_no_contradiction(
 def test_a_walk_that_is_resumed_does_not_take_what_came_meanwhile_for_missing(met: int, arrivals: int) -> None:
     service = Service([image(1_000 + number) for number in range(arrivals, 0, -1)] + history(30), 5)
     looks = Looks(service)
-    found = keys(walk_on(position(met), service.fetch, looks.check()))
+    found = keys(resume_walk(position(met), service.fetch, looks.check()))
     assert found == [each["imageId"] for each in history(30)[met:]]
 
 
@@ -150,7 +150,7 @@ def test_a_walk_that_is_resumed_checks_the_end_too(arrivals: int) -> None:
     listed = [image(1_000 + number) for number in range(arrivals, 0, -1)] + history(30)[:25]
     service = Counting(listed, 5, hidden=5)
     with pytest.raises(MiniMaxShortListError):
-        keys(walk_on(position(9), service.fetch, Looks(service).check()))
+        keys(resume_walk(position(9), service.fetch, Looks(service).check()))
 
 
 def position(met: int) -> Position:

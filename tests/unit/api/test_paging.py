@@ -24,8 +24,8 @@ from airflow_provider_minimax.api.pagination import (
     PositionLostError,
     count_of,
     image_key,
+    resume_walk,
     walk,
-    walk_on,
 )
 
 Image = dict[str, Any]
@@ -215,7 +215,7 @@ def test_a_cursor_whose_image_was_deleted_meanwhile(answer: str, goes_on: bool) 
     found: list[str | None] = []
     with pytest.raises(MiniMaxUpstreamError) if answer == "first page" else contextlib.nullcontext():
         if goes_on:
-            collect(walk_on(place(4, before=5), fetch), found)
+            collect(resume_walk(place(4, before=5), fetch), found)
         else:
             collect(walk({"images": history(12)[:9], "hasNext": True}, fetch), found)
     numbers = range(3 if goes_on else 12, 3 if answer == "first page" else 0, -1)
@@ -257,7 +257,7 @@ def test_a_walk_goes_on_from_each_place(forms: str, inclusive: bool, flag: bool)
         for last in range(1, 13):
             service = Service(history(12), 5, inclusive, accepted, wrong_form, arrivals, flag)
             before = last + 1 if last < 12 else None
-            found = keys(walk_on(place(last, before=before, count=13 - last), service.fetch))
+            found = keys(resume_walk(place(last, before=before, count=13 - last), service.fetch))
             assert found == [image_key(image(number)) for number in range(last - 1, 0, -1)], f"{last}, {arrivals}"
 
 
@@ -273,14 +273,14 @@ def test_a_place_that_the_service_has_forgotten_is_lost_and_not_the_end(
         # All of the first page is known.
         position = replace(position, head=tuple(str(image_key(each)) for each in history(12)[:6]))
     with pytest.raises(PositionLostError):
-        list(walk_on(position, service.fetch))
+        list(resume_walk(position, service.fetch))
 
 
 def test_new_images_are_not_taken_for_what_comes_after_a_place_within_the_first_page() -> None:
     """The service has forgotten the cursor and sends its head, of which a part was not dealt with before."""
     service = Service(history(12), 17, forms=frozenset(), wrong_form="first page", arrivals=5)
     with pytest.raises(PositionLostError):
-        list(walk_on(place(4, before=5), service.fetch))
+        list(resume_walk(place(4, before=5), service.fetch))
 
 
 def collect(pages: Iterator[Page], into: list[str | None]) -> None:

@@ -13,23 +13,23 @@ FAULTS = [None, 408, 500, 501, 502, 503, 504, 520, 522, 524, 529, 595, 597, 599]
 @pytest.mark.parametrize("paid", [False, True], ids=["read", "create"])
 @pytest.mark.parametrize("status", NEVER)
 def test_a_refusal_is_never_repeated(status: int, paid: bool) -> None:
-    assert not backoff.may_repeat(status=status, sent=True, paid=paid)
+    assert not backoff.may_retry(status=status, sent=True, paid=paid)
 
 
 @pytest.mark.parametrize("status", FAULTS)
 def test_a_read_is_repeated_after_a_fault_and_a_create_is_not(status: int | None) -> None:
-    assert backoff.may_repeat(status=status, sent=True, paid=False)
-    assert not backoff.may_repeat(status=status, sent=True, paid=True)
+    assert backoff.may_retry(status=status, sent=True, paid=False)
+    assert not backoff.may_retry(status=status, sent=True, paid=True)
 
 
 @pytest.mark.parametrize("paid", [False, True], ids=["read", "create"])
 def test_a_full_queue_made_no_job_and_is_asked_again(paid: bool) -> None:
-    assert backoff.may_repeat(status=429, sent=True, paid=paid)
+    assert backoff.may_retry(status=429, sent=True, paid=paid)
 
 
 @pytest.mark.parametrize("paid", [False, True], ids=["read", "create"])
 def test_what_never_left_is_sent_again(paid: bool) -> None:
-    assert backoff.may_repeat(status=None, sent=False, paid=paid)
+    assert backoff.may_retry(status=None, sent=False, paid=paid)
 
 
 def test_a_create_is_given_up_after_a_minute_and_a_read_after_three() -> None:
@@ -70,5 +70,5 @@ def test_a_real_pause_stays_within_its_bounds() -> None:
 
 
 def test_a_large_upload_may_take_long() -> None:
-    assert backoff.upload_patience(0, 60.0) == 60.0
-    assert backoff.upload_patience(5_000_000_000, 60.0) == 960.0
+    assert backoff.upload_timeout(0, 60.0) == 60.0
+    assert backoff.upload_timeout(5_000_000_000, 60.0) == 960.0

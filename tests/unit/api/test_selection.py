@@ -234,11 +234,11 @@ def test_status_and_window_have_to_agree_both() -> None:
     ],
 )
 def test_a_walk_stops_only_when_a_page_lies_behind_the_window(page: list[dict[str, Any]], is_behind: bool) -> None:
-    assert Selection.parse(None, AT).lies_behind(page) is is_behind
+    assert Selection.parse(None, AT).is_past(page) is is_behind
 
 
 def test_without_a_lower_bound_no_page_lies_behind() -> None:
-    assert not Selection.parse(["completed"], None, AT).lies_behind(at(1))
+    assert not Selection.parse(["completed"], None, AT).is_past(at(1))
 
 
 def test_a_selection_is_described_in_plain_json() -> None:

@@ -20,8 +20,8 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(backoff, "FIRST_PAUSE_AT_CAPACITY", 0.001)
+    monkeypatch.setattr(backoff, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(backoff, "FIRST_DELAY_AT_CAPACITY", 0.001)
 
 
 def export(folder: Path, **options: Any) -> dict[str, Any]:

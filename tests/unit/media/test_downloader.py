@@ -16,7 +16,7 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_minimax.api import backoff
 from airflow_provider_minimax.api.settings import Settings
-from airflow_provider_minimax.media.downloader import MediaFetcher
+from airflow_provider_minimax.media.downloader import MediaDownloader
 from airflow_provider_minimax.media.filenames import MediaError, Saved
 from airflow_provider_minimax.storage.folders import storage_at
 
@@ -25,8 +25,8 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(backoff, "FIRST_PAUSE_AT_CAPACITY", 0.001)
+    monkeypatch.setattr(backoff, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(backoff, "FIRST_DELAY_AT_CAPACITY", 0.001)
 
 
 class Cdn(BaseHTTPRequestHandler):
@@ -74,7 +74,7 @@ def fetch(tmp_path: Path) -> Iterator[Callable[..., Saved]]:
         url: object, image_id: str = "user:1-minimax:2-image:7", base_url: str = "http://api", **options: Any
     ) -> Saved:
         settings = Settings("user:1-secret", base_url, connect_timeout=2, read_timeout=2, max_attempts=2)
-        with MediaFetcher(settings, storage, **options) as fetcher:
+        with MediaDownloader(settings, storage, **options) as fetcher:
             return fetcher.submit({"imageId": image_id, "downloadURL": url}).result()
 
     return one  # type: ignore[return-value]
@@ -218,7 +218,7 @@ def test_a_download_that_trickles_ends(trickle: str, fetch: Any, tmp_path: Path)
 def test_the_end_of_the_context_does_not_wait_for_a_download_that_trickles(trickle: str, tmp_path: Path) -> None:
     storage = storage_at(ObjectStoragePath(str(tmp_path)))
     storage.prepare("media")
-    with MediaFetcher(Settings("user:1-secret", "http://api"), storage) as fetcher:
+    with MediaDownloader(Settings("user:1-secret", "http://api"), storage) as fetcher:
         coming = fetcher.submit({"imageId": "user:1-minimax:2-image:7", "downloadURL": trickle})
         while not left(tmp_path):
             time.sleep(0.01)

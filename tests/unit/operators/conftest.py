@@ -17,6 +17,6 @@ def fast_creates(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pyte
     """Poll and repeat fast, on an account that has made a video before."""
     add_earlier_videos(sandbox)
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.02)
-    monkeypatch.setattr(backoff, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(backoff, "FIRST_PAUSE_AT_CAPACITY", 0.01)
+    monkeypatch.setattr(timing, "MIN_INTERVAL", 0.02)
+    monkeypatch.setattr(backoff, "FIRST_DELAY", 0.01)
+    monkeypatch.setattr(backoff, "FIRST_DELAY_AT_CAPACITY", 0.01)

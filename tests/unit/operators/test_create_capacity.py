@@ -89,7 +89,7 @@ def moment_of(raised: Any) -> float:
 
 
 def test_a_pause_that_the_service_asks_for_is_kept(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(backoff, "MAX_DELAY", 0.0)
     sandbox.fail("429", VIDEOS, times=5, retry_after=600)
     begun = time.time()
     with pytest.raises(AirflowRescheduleException) as raised:

@@ -112,7 +112,7 @@ def test_without_a_store_a_lost_create_is_still_found(sandbox: Sandbox, kind: st
 
 
 def test_without_a_store_a_wait_that_breaks_off_is_final(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "MOST_FAILURES", 2)
+    monkeypatch.setattr(timing, "MAX_FAILURES", 2)
     sandbox.fail("500", "GET /images/*", times=0)
     with pytest.raises(errors.MiniMaxUpstreamError) as raised:
         Task(store=None).run(image())

@@ -38,8 +38,8 @@ def _served() -> Iterator[FakeService]:
 @pytest.fixture
 def service(_served: FakeService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> FakeService:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.02)
-    monkeypatch.setattr(backoff, "FIRST_PAUSE_AT_CAPACITY", 0.01)
+    monkeypatch.setattr(timing, "MIN_INTERVAL", 0.02)
+    monkeypatch.setattr(backoff, "FIRST_DELAY_AT_CAPACITY", 0.01)
     url = _served.url
     _served.__init__()  # type: ignore[misc]
     _served.url = url

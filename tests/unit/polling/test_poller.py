@@ -131,24 +131,24 @@ def test_a_single_missing_job_keeps_the_error_of_the_service() -> None:
 
 def test_a_wait_tolerates_a_number_of_failures_in_a_row() -> None:
     waiting, service = poller(A), Service(a=[DOWN])
-    for failures in range(1, timing.MOST_FAILURES):
+    for failures in range(1, timing.MAX_FAILURES):
         assert waiting.poll(service) is None
         assert waiting.failures == failures
     with pytest.raises(errors.MiniMaxUpstreamError) as caught:
         waiting.poll(service)
     assert caught.value is DOWN
-    assert len(service.requested) == timing.MOST_FAILURES
+    assert len(service.requested) == timing.MAX_FAILURES
 
 
 def test_a_good_round_resets_the_failures() -> None:
     waiting = poller(A)
-    almost = [DOWN] * (timing.MOST_FAILURES - 1)
+    almost = [DOWN] * (timing.MAX_FAILURES - 1)
     assert finish(waiting, Service(a=[*almost, RUNS, *almost, DONE]), rounds=50) == [A]
     assert (waiting.failures, waiting.retry_after, waiting.last_failure) == (0, None, None)
 
 
 def test_failures_before_a_restart_count() -> None:
-    waiting = Poller(WaitSpec((A,), failures=timing.MOST_FAILURES - 1))
+    waiting = Poller(WaitSpec((A,), failures=timing.MAX_FAILURES - 1))
     with pytest.raises(errors.MiniMaxUpstreamError):
         waiting.poll(Service(a=[DOWN]))
 
@@ -242,11 +242,11 @@ def test_a_round_counts_as_failed_when_it_brings_a_failure_and_no_job(
 
 def test_an_id_that_always_fails_ends_its_wait_when_it_is_the_only_one_left() -> None:
     waiting = poller(A, B)
-    for _ in range(5 * timing.MOST_FAILURES):
+    for _ in range(5 * timing.MAX_FAILURES):
         assert waiting.take({A: DOWN, B: RUNNING}) is None
     assert waiting.take({A: DOWN, B: {"status": DONE}}) is None
-    assert [end_of(waiting, {A: DOWN}) for _ in range(timing.MOST_FAILURES)][-2:] == [
-        f"{timing.MOST_FAILURES - 1} failed",
+    assert [end_of(waiting, {A: DOWN}) for _ in range(timing.MAX_FAILURES)][-2:] == [
+        f"{timing.MAX_FAILURES - 1} failed",
         "MiniMaxUpstreamError",
     ]
 
@@ -268,7 +268,7 @@ def test_the_error_of_one_id_is_logged_once_and_described(caplog: pytest.LogCapt
 )
 def test_a_silent_wait_tolerates_any_number_of_failures_that_a_retry_could_mend(error: Exception) -> None:
     waiting = poller(A, silent=True)
-    responses = [*[error] * 5 * timing.MOST_FAILURES, DONE]
+    responses = [*[error] * 5 * timing.MAX_FAILURES, DONE]
     assert finish(waiting, Service(a=responses), rounds=len(responses)) == [A]
 
 

@@ -40,7 +40,7 @@ READ = "GET /images/{id}"
 
 @pytest.fixture(autouse=True)
 def _quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.001)
+    monkeypatch.setattr(timing, "MIN_INTERVAL", 0.001)
     monkeypatch.setattr(timing, "MAX_BACKOFF", 0.01)
 
 
@@ -139,7 +139,7 @@ class Ways:
 
     @staticmethod
     def blip(sandbox: Sandbox) -> str:
-        sandbox.fail("502-html", operation=READ, skip=1, times=timing.MOST_FAILURES - 1)
+        sandbox.fail("502-html", operation=READ, skip=1, times=timing.MAX_FAILURES - 1)
         return sandbox.create_image("a lamp")[0]
 
     @staticmethod
@@ -307,7 +307,7 @@ def test_constants_are_checked_when_the_dag_is_read(options: dict[str, Any], wor
 
 
 def test_the_interval_has_a_floor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 1.0)
+    monkeypatch.setattr(timing, "MIN_INTERVAL", 1.0)
     assert sensor("x", poke_interval=0.01)().poke_interval == 1.0
 
 
@@ -315,13 +315,13 @@ def test_a_rescheduled_sensor_counts_failures_over_its_processes(sandbox: Sandbo
     image_id = Ways.broken(sandbox)
     with pytest.raises(errors.MiniMaxUpstreamError):
         run(sensor(image_id), "reschedule")
-    assert sandbox.stats.count(READ) == 1 + timing.MOST_FAILURES
+    assert sandbox.stats.count(READ) == 1 + timing.MAX_FAILURES
 
 
 def test_a_retry_does_not_inherit_the_failures_of_the_attempt_before(sandbox: Sandbox) -> None:
     image_id = Ways.completed(sandbox)
-    sandbox.fail("502-html", operation=READ, times=timing.MOST_FAILURES - 1)
-    store = Store(minimax_failures={"try_number": 0, "failures": timing.MOST_FAILURES - 1})
+    sandbox.fail("502-html", operation=READ, times=timing.MAX_FAILURES - 1)
+    store = Store(minimax_failures={"try_number": 0, "failures": timing.MAX_FAILURES - 1})
     assert run(sensor(image_id), "reschedule", store=store)["imageId"] == image_id
 
 

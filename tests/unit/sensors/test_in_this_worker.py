@@ -27,7 +27,7 @@ READ = "GET /images/{id}"
 
 @pytest.fixture
 def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.01)
+    monkeypatch.setattr(timing, "MIN_INTERVAL", 0.01)
     monkeypatch.setattr(timing, "MAX_BACKOFF", 0.01)
 
 

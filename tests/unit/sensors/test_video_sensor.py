@@ -15,7 +15,7 @@ from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
 
 @pytest.fixture(autouse=True)
 def _quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.001)
+    monkeypatch.setattr(timing, "MIN_INTERVAL", 0.001)
 
 
 def wait_for(video_id: object, **options: Any) -> Any:

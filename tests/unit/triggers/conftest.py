@@ -10,7 +10,7 @@ from tests.unit.triggers.support import Triggerer
 
 @pytest.fixture
 def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.001)
+    monkeypatch.setattr(timing, "MIN_INTERVAL", 0.001)
     monkeypatch.setattr(timing, "MAX_BACKOFF", 0.01)
 
 

@@ -112,7 +112,7 @@ def test_if_every_id_is_refused_only_requested_ids_end_as_final_and_few_requests
     passing = sum(event["error"] == "MiniMaxUpstreamError" for event in events)
     assert (final + passing, final <= sandbox.stats.count(READ)) == (100, True)
     # Three in the first round, the list among them, and one in each of the others.
-    assert len(sandbox.calls) <= 3 + timing.MOST_FAILURES - 1
+    assert len(sandbox.calls) <= 3 + timing.MAX_FAILURES - 1
 
 
 class Refused(MiniMaxClient):
