@@ -48,8 +48,8 @@ class Runs:
     def ids(self, prompt: str) -> list[str]:
         """Return the videos of a prompt, in the order of their creation."""
         return [
-            account.renderer.full("video", number)
-            for account in self._sandbox._world.state.accounts
+            account.renderer.full_id("video", number)
+            for account in self._sandbox._context.state.accounts
             for number, video in enumerate(account.videos)
             if video.prompt == prompt
         ]
@@ -63,7 +63,7 @@ class Runs:
         return len(self.ids(prompt))
 
     def is_running(self, video_id: str) -> bool:
-        state = self._sandbox._world.state
+        state = self._sandbox._context.state
         job = state.find_job(video_id)
         return job is not None and job.running(state.now)
 
