@@ -15,6 +15,10 @@ from airflow_provider_minimax.compat import BaseOperator
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 
 
+class _Interrupt(BaseException):
+    """A kill, on its way out of whatever it interrupts. No ``Exception``: logging, for one, swallows those."""
+
+
 class MiniMaxBaseOperator(BaseOperator):
     """An operator with a MiniMax connection.
 
@@ -69,7 +73,7 @@ class MiniMaxBaseOperator(BaseOperator):
         self._killed = True
         if self._is_interruptible and threading.current_thread() is threading.main_thread():
             # A request that hangs would otherwise outlive the seconds that Airflow gives.
-            self._check_stopped()
+            raise _Interrupt
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -77,6 +81,8 @@ class MiniMaxBaseOperator(BaseOperator):
         self._is_interruptible = True
         try:
             yield
+        except _Interrupt:
+            self._check_stopped()
         finally:
             self._is_interruptible = False
 
