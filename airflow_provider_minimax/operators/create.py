@@ -153,7 +153,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout:
-            # Of the wait: a deferral for want of capacity has no timeout.
+            # Of the wait: a deferral without capacity has no timeout.
             error = timeout_error(self.timeout, "the trigger gave no answer.")
         except TaskDeferralError as failure:
             # Airflow does not say which trigger failed; without a store, it may have waited for a job.

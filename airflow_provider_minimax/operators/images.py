@@ -12,7 +12,7 @@ from airflow_provider_minimax.api.validation import PAGE_SIZE, at_least_one, one
 from airflow_provider_minimax.compat import AirflowSkipException
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.operators.create import MiniMaxCreateOperator
-from airflow_provider_minimax.polling.poller import check_require
+from airflow_provider_minimax.polling.wait_spec import check_require
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -89,7 +89,7 @@ class RecordStore:
     def waiting_since(self, attempt: int) -> float | None:
         """Return since when an attempt has waited for capacity, in seconds since the epoch.
 
-        :return: None if it has not, or if the entry is not one of ours: the wait then starts anew.
+        :return: None if it has not, or if the entry is not one of ours: the wait then starts from scratch.
         :raises MiniMaxUpstreamError: the store cannot be read.
         """
         try:
