@@ -20,7 +20,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
-from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.options import ExportPlan
 from bench._measuring import Row, median, ratio, show, times
 from bench._sandbox import Service, sandbox
 
@@ -39,7 +39,7 @@ def export(service: Service, folder: Path, **plan: Any) -> dict[str, Any]:
     """Export into a new folder."""
     shutil.rmtree(folder, ignore_errors=True)
     client = MiniMaxClient(Settings(service.token, service.base_url))
-    return export_images(client, plan=Plan(**plan), folder=ObjectStoragePath(str(folder)))
+    return export_images(client, plan=ExportPlan(**plan), folder=ObjectStoragePath(str(folder)))
 
 
 def bare_loop(service: Service) -> int:
@@ -115,7 +115,7 @@ def mirror(folder: Path) -> Row:
         path = ObjectStoragePath(str(folder / "s"))
 
         def sync() -> int:
-            images: int = export_images(client, plan=Plan(sync=True), folder=path)["images"]
+            images: int = export_images(client, plan=ExportPlan(sync=True), folder=path)["images"]
             return images
 
         sync()

@@ -37,24 +37,24 @@ def plausible_retry_after(seconds: object) -> float | None:
     return float(seconds) if 0 <= seconds <= _MAX_RETRY_AFTER else None
 
 
-def may_retry(*, status: int | None, sent: bool, paid: bool) -> bool:
+def may_retry(*, status: int | None, sent: bool, billable: bool) -> bool:
     """Return whether a failed request may be sent again.
 
     :param status: the HTTP status; None without a complete response.
     :param sent: False only if the request certainly never left this machine.
-    :param paid: the request creates a job that costs credits. There is no idempotency key, so it is
+    :param billable: the request creates a job that costs credits. There is no idempotency key, so it is
         repeated only if the service cannot have created one.
     """
     if not sent:
         return True
     if status == _CAPACITY:
         return True
-    if paid or status == _ACCOUNT_ON_HOLD:
+    if billable or status == _ACCOUNT_ON_HOLD:
         return False
     return status is None or status == 408 or status >= 500
 
 
-def pause(failures: int, *, status: int | None, retry_after: float | None, uniform: Uniform = random.uniform) -> float:
+def delay(failures: int, *, status: int | None, retry_after: float | None, uniform: Uniform = random.uniform) -> float:
     """Return the seconds to wait before the next attempt.
 
     :param failures: failed attempts so far, from 1.

@@ -161,7 +161,7 @@ class MiniMaxClient:
         :param body: see ``payloads.create_body``.
         :raises MiniMaxUnknownOutcomeError: the response was lost; the jobs may have been created.
         """
-        call = Call("POST", f"/{kind}s/create", json=dict(body), paid=True)
+        call = Call("POST", f"/{kind}s/create", json=dict(body), billable=True)
         response = self._transport.send(call)
         found = response if isinstance(response, dict) else {}
         ids = found.get("imageIds") if kind == "image" else [found.get("videoId")]

@@ -7,7 +7,7 @@ fix derive from it; the others do not.
 from __future__ import annotations
 
 from airflow_provider_minimax.api.backoff import plausible_retry_after
-from airflow_provider_minimax.api.sendable import sendable
+from airflow_provider_minimax.api.serialization import to_plain_json
 from airflow_provider_minimax.compat import AirflowException, AirflowFailException
 
 
@@ -22,7 +22,7 @@ class MiniMaxError(AirflowException):
 
     def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
         # It may quote the service, and is logged and stored.
-        super().__init__(sendable(message))
+        super().__init__(to_plain_json(message))
         self.status = status
         self.retry_after = plausible_retry_after(retry_after)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind, parse_id_list
-from airflow_provider_minimax.api.validation import optional_text, rendered_to_nothing
+from airflow_provider_minimax.api.validation import missing_value_error, optional_text
 
 _FLAGS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
@@ -51,7 +51,7 @@ def _read_file_ids(parameter: str, value: object) -> list[str] | None:
         raise MiniMaxBadRequestError(f"{parameter} takes a list of file ids, not {value!r}. Nothing was sent.")
     ids = [optional_text(parameter, one) for one in given]
     if None in ids:
-        raise rendered_to_nothing(parameter, value)
+        raise missing_value_error(parameter, value)
     return [one for one in ids if one is not None]
 
 

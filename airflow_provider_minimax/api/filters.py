@@ -18,7 +18,7 @@ from airflow_provider_minimax.api.timestamps import epoch_milliseconds
 from airflow_provider_minimax.api.validation import optional_text
 
 #: A point in time as a parameter gives it.
-Moment = datetime | str | float | None
+PointInTime = datetime | str | float | None
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Nothing was created before; a time outside of this range is in another unit.
@@ -44,7 +44,7 @@ class Selection:
 
     @classmethod
     def parse(
-        cls, statuses: Collection[str] | None = None, created_from: Moment = None, created_to: Moment = None
+        cls, statuses: Collection[str] | None = None, created_from: PointInTime = None, created_to: PointInTime = None
     ) -> Self:
         """Parse the rendered parameters of a task.
 
@@ -140,7 +140,7 @@ def _read_moment(parameter: str, value: object) -> datetime:
         raise MiniMaxBadRequestError(f"{parameter}: {value!r} is not an ISO time.") from None
 
 
-class Chosen(NamedTuple):
+class SelectedPage(NamedTuple):
     """The matching images of a page, the images scanned so far, and the service's count of all."""
 
     images: list[Image]
@@ -148,9 +148,9 @@ class Chosen(NamedTuple):
     total: int | None = None
 
 
-def choose(
+def select_pages(
     pages: Iterable[Page], selection: Selection, limit: int | None = None, max_scanned: int | None = None
-) -> Iterator[Chosen]:
+) -> Iterator[SelectedPage]:
     """Yield the matching images page by page, until no more can match.
 
     :param limit: stop after so many matching images; None for all.
@@ -166,7 +166,7 @@ def choose(
             images = images[: limit - chosen]
         scanned += len(seen)
         chosen += len(images)
-        yield Chosen(images, scanned, page.total)
+        yield SelectedPage(images, scanned, page.total)
         if chosen == limit or selection.is_past(seen):
             return
         if len(seen) < len(page.images):

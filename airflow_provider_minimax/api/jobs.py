@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind
-from airflow_provider_minimax.api.sendable import sendable
+from airflow_provider_minimax.api.serialization import to_plain_json
 from airflow_provider_minimax.api.timestamps import epoch_milliseconds
 
 #: An image or a video as the API sends it. Every field is optional in practice.
@@ -141,12 +141,12 @@ def media_url(job: Job) -> str | None:
 
 
 def compact(job: Job, kind: Kind = "image") -> dict[str, Any]:
-    """Return the part of a job that goes into an XCom: an allow-list of keys, all present, all values sendable."""
+    """Return the part of a job that goes into an XCom: an allow-list of keys, all present, all values plain JSON."""
     row = {field: job.get(field) for field in _COMPACT_FIELDS[kind]}
     row["statusLabel"] = status_label(job)
     row["statusFinal"] = is_final(job)
     row["url"] = media_url(job)
-    return {field: sendable(value) for field, value in row.items()}
+    return {field: to_plain_json(value) for field, value in row.items()}
 
 
 def check_labels(parameter: str, labels: Collection[str], known: Collection[str]) -> frozenset[str]:

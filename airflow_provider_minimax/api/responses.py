@@ -66,13 +66,13 @@ _REDIRECTED_CREATE: Final = Meaning(
 )
 
 
-def meaning_of(status: int, *, paid: bool) -> Meaning:
+def meaning_of(status: int, *, billable: bool) -> Meaning:
     """Return what an unsuccessful HTTP status stands for.
 
-    :param paid: the request was a create; only the documented statuses prove that no job was created.
+    :param billable: the request was a create; only the documented statuses prove that no job was created.
     """
     is_redirect = 300 <= status < 400
-    if paid and status not in _NO_JOB:
+    if billable and status not in _NO_JOB:
         return _REDIRECTED_CREATE if is_redirect else _LOST_CREATE
     if status in _MEANINGS:
         return _MEANINGS[status]
@@ -87,7 +87,7 @@ def error_for(
     headers: Mapping[str, str],
     body: bytes,
     *,
-    paid: bool,
+    billable: bool,
     now: datetime,
     unreadable: str = "",
     mask: Callable[[Any], Any] = lambda document: document,
@@ -99,7 +99,7 @@ def error_for(
     :param unreadable: why the body could not be read, in a few words.
     :param mask: hides the token in the decoded body.
     """
-    meaning = meaning_of(status, paid=paid)
+    meaning = meaning_of(status, billable=billable)
     document = mask(_document(body))
     message = f"a body that is {unreadable}" if unreadable else message_of(document, body)
     return meaning.error(
@@ -109,12 +109,12 @@ def error_for(
     )
 
 
-def not_the_contract(operation: str, status: int | None, found: str, *, paid: bool) -> errors.MiniMaxError:
+def not_the_contract(operation: str, status: int | None, found: str, *, billable: bool) -> errors.MiniMaxError:
     """Return the error for a response that breaks the service's contract, or broke off.
 
     :param found: what came instead, in a few words.
     """
-    meaning = _LOST_CREATE if paid else _FAULT
+    meaning = _LOST_CREATE if billable else _FAULT
     return meaning.error(f"{operation}: {found}. {meaning.advice}", status=status)
 
 

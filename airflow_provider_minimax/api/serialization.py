@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import chain
@@ -146,3 +147,29 @@ def dump_lines(values: Sequence[object]) -> bytes:
         return _ENCODER.encode_lines(values)
     except UnicodeEncodeError:
         return b"".join([dumps(value) + b"\n" for value in values])
+
+
+#: The integers of msgpack, in which Airflow's processes talk to each other.
+_MIN_INTEGER: Final = -(2**63)
+_MAX_INTEGER: Final = 2**64 - 1
+
+
+def to_plain_json(value: Any) -> Any:
+    """Return a JSON value in which everything is replaced that Airflow cannot send between its processes or store.
+
+    JSON allows more than msgpack and a database column can hold. One such value in an event would end Airflow's
+    triggerer with all of its triggers. A lone surrogate or a NUL becomes ``?``, a too large integer its text, and a
+    number that is not finite None.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode().replace("\0", "?")
+    if isinstance(value, dict):
+        return {to_plain_json(name): to_plain_json(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [to_plain_json(member) for member in value]
+    if isinstance(value, int):
+        return value if _MIN_INTEGER <= value <= _MAX_INTEGER else str(value)
+    if isinstance(value, float):
+        # A plain float: a `SentNumber` is a subclass that msgpack does not know.
+        return float(value) if math.isfinite(value) else None
+    return value

@@ -37,7 +37,7 @@ class Call(NamedTuple):
 
     :param path: below the base URL.
     :param upload: a raw body, of ``content_type``.
-    :param paid: it creates a job that costs credits, and is repeated only if no job can have been created.
+    :param billable: it creates a job that costs credits, and is repeated only if no job can have been created.
     :param body_matters: False if any body of a successful response will do.
     """
 
@@ -47,7 +47,7 @@ class Call(NamedTuple):
     json: Mapping[str, Any] | None = None
     upload: IO[bytes] | None = None
     content_type: str | None = None
-    paid: bool = False
+    billable: bool = False
     body_matters: bool = True
 
     @property
@@ -60,7 +60,7 @@ class Call(NamedTuple):
 
         :param found: what came instead, in a few words.
         """
-        return responses.not_the_contract(self.operation, status, found, paid=self.paid)
+        return responses.not_the_contract(self.operation, status, found, billable=self.billable)
 
 
 class _BearerToken(AuthBase):
@@ -117,7 +117,7 @@ class Transport:
 
         :raises MiniMaxError: anything else, after the last attempt.
         """
-        budget = backoff.CREATE_BUDGET if call.paid else backoff.READ_BUDGET
+        budget = backoff.CREATE_BUDGET if call.billable else backoff.READ_BUDGET
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_repeatable),
             wait=self._delay,
@@ -161,7 +161,7 @@ class Transport:
     @staticmethod
     def _delay(state: tenacity.RetryCallState) -> float:
         failed = _failure_of(state)
-        return backoff.pause(state.attempt_number, status=failed.error.status, retry_after=failed.error.retry_after)
+        return backoff.delay(state.attempt_number, status=failed.error.status, retry_after=failed.error.retry_after)
 
     def _log_retry(self, state: tenacity.RetryCallState) -> None:
         log.warning(
@@ -238,12 +238,12 @@ class Transport:
                 response.status,
                 response.headers,
                 response.body,
-                paid=call.paid,
+                billable=call.billable,
                 now=datetime.now(UTC),
                 unreadable=response.unreadable,
                 mask=self._mask.hide_in_document,
             )
-            repeatable = backoff.may_retry(status=response.status, sent=True, paid=call.paid)
+            repeatable = backoff.may_retry(status=response.status, sent=True, billable=call.billable)
             raise _FailedAttemptError(error, repeatable=repeatable)
         if not call.body_matters:
             return None
@@ -257,7 +257,7 @@ class Transport:
             except ValueError:
                 found = responses.message_of(None, self._mask.hide(response.body[:_MAX_ERROR_BYTES]))
         raise _FailedAttemptError(
-            call.not_the_contract(f"the response is {found}", response.status), repeatable=not call.paid
+            call.not_the_contract(f"the response is {found}", response.status), repeatable=not call.billable
         )
 
     def _no_response(self, call: Call, error: Exception) -> _FailedAttemptError:
@@ -269,8 +269,10 @@ class Transport:
             meaning = responses.cannot_be_sent(call.operation, self._mask.hide_in_text(fault.words), fault.advice)
             return _FailedAttemptError(meaning, repeatable=False)
         what = fault.words if fault.sent else f"{self._mask.hide_in_text(fault.words)}; nothing was sent"
-        meaning = responses.not_the_contract(call.operation, None, what, paid=call.paid and fault.sent)
-        return _FailedAttemptError(meaning, repeatable=backoff.may_retry(status=None, sent=fault.sent, paid=call.paid))
+        meaning = responses.not_the_contract(call.operation, None, what, billable=call.billable and fault.sent)
+        return _FailedAttemptError(
+            meaning, repeatable=backoff.may_retry(status=None, sent=fault.sent, billable=call.billable)
+        )
 
 
 def _is_success(status: int) -> bool:

@@ -18,7 +18,7 @@ from airflow_provider_minimax.api.jobs import created_at, status_label
 from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.api.serialization import dumps
 from airflow_provider_minimax.export.manifest import Manifest
-from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.parts import read_rows
 from airflow_provider_minimax.media.filenames import MEDIA, stem_and_digits
 from airflow_provider_minimax.storage.base import Storage
@@ -57,7 +57,7 @@ def check(storage: Storage) -> None:
         )
 
 
-def write(storage: Storage, plan: Plan, manifest: Manifest) -> None:
+def write(storage: Storage, plan: ExportPlan, manifest: Manifest) -> None:
     """Write the page of an export whose parts all exist."""
     rows = islice(read_rows(storage, plan.format, manifest.parts, _names(plan)), MAX_IMAGES)
     draft = storage.draft()
@@ -139,7 +139,7 @@ def _safe_json(value: object) -> bytes:
     return text
 
 
-def _names(plan: Plan) -> tuple[str, ...]:
+def _names(plan: ExportPlan) -> tuple[str, ...]:
     return tuple(name for name in _FIELDS if name in plan.columns)
 
 

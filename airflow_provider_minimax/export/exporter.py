@@ -25,10 +25,10 @@ from airflow_provider_minimax.export.checkpoint import CHECKPOINT, Checkpoint
 from airflow_provider_minimax.export.manifest import MANIFEST, Head, Manifest, Unfinished
 from airflow_provider_minimax.export.media_rows import Entry, MediaSource, attach_media, remove_stray_media
 from airflow_provider_minimax.export.merge import merge
-from airflow_provider_minimax.export.options import Plan, source_of
+from airflow_provider_minimax.export.options import ExportPlan, source_of
 from airflow_provider_minimax.export.ownership import Ownership
 from airflow_provider_minimax.export.parts import Part, PartWriter, next_number
-from airflow_provider_minimax.export.progress import Progress
+from airflow_provider_minimax.export.progress import WalkProgress
 from airflow_provider_minimax.export.publish import check_parts, summarize, write_contact_sheet
 from airflow_provider_minimax.export.read_ahead import read_ahead
 from airflow_provider_minimax.export.resume import PageSource, Start, start
@@ -58,7 +58,7 @@ class Client(PageSource, Protocol):
 def export_images(
     client: Client,
     *,
-    plan: Plan,
+    plan: ExportPlan,
     folder: ObjectStoragePath,
     run: str | None = None,
     check_stopped: Callable[[], None] = lambda: None,
@@ -88,7 +88,7 @@ class _Export:
     def __init__(
         self,
         client: Client,
-        plan: Plan,
+        plan: ExportPlan,
         storage: Storage,
         run: str | None,
         media: MediaSource | None,
@@ -165,7 +165,7 @@ class _Export:
         known = None if self._base is None or state.is_complete else self._base.head
         number = next_number([] if self._base is None else self._base.parts) + len(state.parts)
         writer = PartWriter(self._storage, plan.format, plan.columns, number, self._commit_part)
-        progress = Progress(state.scanned)
+        progress = WalkProgress(state.scanned)
         pages = read_ahead(walk(begin.pages, plan.selection, max_images, known), self._check_stopped)
         try:
             with contextlib.closing(pages):

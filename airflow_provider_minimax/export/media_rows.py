@@ -12,9 +12,9 @@ from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
 from airflow_provider_minimax.api.jobs import is_final, media_url
 from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.export.manifest import Manifest, MediaFailure
-from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.parts import read_rows
-from airflow_provider_minimax.export.read_ahead import result_of
+from airflow_provider_minimax.export.read_ahead import wait_for_result
 from airflow_provider_minimax.export.rows import MEDIA_FIELDS
 from airflow_provider_minimax.media.filenames import MEDIA, MediaError, Saved, digits_match, is_export_name
 from airflow_provider_minimax.storage.base import Storage
@@ -78,7 +78,7 @@ def finish_download(entry: Entry, download: Future[Saved] | None, *, skip: bool,
     saved: Saved | None = None
     failure: MediaFailure | None = None
     try:
-        saved = result_of(download, check) if download is not None else None
+        saved = wait_for_result(download, check) if download is not None else None
     except MediaError as error:
         failure = MediaFailure(image_key(image) or "", str(error))
     if failure is not None and not skip:
@@ -94,7 +94,7 @@ def _is_done(download: Future[Saved] | None) -> bool:
     return download is None or download.done()
 
 
-def remove_stray_media(storage: Storage, plan: Plan, manifest: Manifest, remove: Callable[[str], None]) -> None:
+def remove_stray_media(storage: Storage, plan: ExportPlan, manifest: Manifest, remove: Callable[[str], None]) -> None:
     """Remove the files that an older export has left.
 
     To be called only where an earlier export had files in this folder. A file is ours when its content matches the

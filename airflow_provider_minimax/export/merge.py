@@ -16,7 +16,7 @@ from airflow_provider_minimax.api.jobs import is_final
 from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.export.manifest import Contents, Manifest, Unfinished, fingerprint
 from airflow_provider_minimax.export.media_rows import Entry, MediaSource, finish_download, start_download
-from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.parts import Part, PartWriter, next_number, read_rows
 from airflow_provider_minimax.storage.base import Draft, Storage
 from airflow_provider_minimax.storage.errors import storage_errors
@@ -29,7 +29,7 @@ _BATCH: Final = 500
 def merge(
     base: Manifest,
     fresh: Manifest,
-    plan: Plan,
+    plan: ExportPlan,
     storage: Storage,
     media: MediaSource | None,
     read_image: Callable[[str], Image],
@@ -66,7 +66,7 @@ def merge(
     return Manifest(base.plan, contents, fresh.head, parts)
 
 
-def _newest_id(parts: list[Part], base: Manifest, fresh: Manifest, plan: Plan, storage: Storage) -> str | None:
+def _newest_id(parts: list[Part], base: Manifest, fresh: Manifest, plan: ExportPlan, storage: Storage) -> str | None:
     """Return the id in the first row, which is read where its part was rewritten."""
     for manifest in (fresh, base):
         if parts[:1] == manifest.parts[:1]:
@@ -75,7 +75,7 @@ def _newest_id(parts: list[Part], base: Manifest, fresh: Manifest, plan: Plan, s
         return image_key(next(read_rows(storage, plan.format, parts[:1], None)))
 
 
-def _oldest_id(parts: list[Part], base: Manifest, fresh: Manifest, plan: Plan, storage: Storage) -> str | None:
+def _oldest_id(parts: list[Part], base: Manifest, fresh: Manifest, plan: ExportPlan, storage: Storage) -> str | None:
     """Return the id in the last row, likewise."""
     for manifest in (base, fresh):
         if parts[-1:] == manifest.parts[-1:]:
@@ -90,7 +90,7 @@ class _Refresh:
     ``contents`` counts what they change, and holds those that the next sync reads again.
     """
 
-    def __init__(self, base: Manifest, plan: Plan, media: MediaSource | None, check: Callable[[], None]) -> None:
+    def __init__(self, base: Manifest, plan: ExportPlan, media: MediaSource | None, check: Callable[[], None]) -> None:
         self._check = check
         self._pending = base.contents.unfinished
         self._failures = {failure.image_id: failure for failure in base.contents.media_failed}

@@ -17,7 +17,7 @@ _USER: Final = re.compile(r"user:(\d+)-")
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExportPlan:
     """The parameters of an export, after their templates are rendered.
 
     :param selection: which images are exported.

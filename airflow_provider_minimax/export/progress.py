@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 _LOG_INTERVAL: Final = 5.0
 
 
-class Progress:
+class WalkProgress:
     """Logs how far a walk has come, every few seconds and no more often.
 
     :param before: images that an earlier attempt has read.

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.export import contact_sheet
 from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, load_manifest
-from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.parts import first_damaged
 from airflow_provider_minimax.storage.base import Storage
 
@@ -35,7 +35,7 @@ def check_parts(storage: Storage, manifest: Manifest, etags: Mapping[str, str]) 
         )
 
 
-def write_contact_sheet(storage: Storage, plan: Plan, manifest: Manifest) -> None:
+def write_contact_sheet(storage: Storage, plan: ExportPlan, manifest: Manifest) -> None:
     """Write the contact sheet, or remove that of an older export."""
     if plan.contact_sheet:
         contact_sheet.check(storage)

@@ -16,7 +16,7 @@ _AHEAD: Final = 4
 _CHECK_INTERVAL: Final = 0.25
 
 
-def result_of(future: Future[T], check: Callable[[], None]) -> T:
+def wait_for_result(future: Future[T], check: Callable[[], None]) -> T:
     """Wait for a result.
 
     :param check: called every now and then while waiting; if it raises, the wait ends.
@@ -42,7 +42,7 @@ def read_ahead(items: Iterator[T], check: Callable[[], None] = lambda: None) -> 
     reader = ThreadPoolExecutor(1, "minimax-pages")
     try:
         coming = deque(reader.submit(read_next) for _ in range(_AHEAD))
-        while (item := result_of(coming.popleft(), check)) is not None:
+        while (item := wait_for_result(coming.popleft(), check)) is not None:
             coming.append(reader.submit(read_next))
             yield item
     finally:

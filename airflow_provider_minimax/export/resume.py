@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from airflow_provider_minimax.api.pagination import Page, Position
 from airflow_provider_minimax.export.checkpoint import Checkpoint
-from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.parts import first_damaged_media
 from airflow_provider_minimax.storage.base import Storage
 
@@ -34,7 +34,7 @@ def start(
     checkpoint: Checkpoint | None,
     scratch: Checkpoint,
     source: PageSource,
-    plan: Plan,
+    plan: ExportPlan,
     storage: Storage,
     sizes: Mapping[str, int],
 ) -> Start:
@@ -67,7 +67,7 @@ def start(
 
 
 def _mismatch(
-    checkpoint: Checkpoint, scratch: Checkpoint, plan: Plan, storage: Storage, sizes: Mapping[str, int]
+    checkpoint: Checkpoint, scratch: Checkpoint, plan: ExportPlan, storage: Storage, sizes: Mapping[str, int]
 ) -> str | None:
     """Return why the export cannot resume from a checkpoint."""
     reason = checkpoint.mismatch(scratch.plan, scratch.base, sizes, skip_bad_media=plan.skip_bad_media)

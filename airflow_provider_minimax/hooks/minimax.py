@@ -75,7 +75,9 @@ class MiniMaxHook(BaseHook):
         # Imported here: parsing a DAG file must not load the HTTP stack.
         from airflow_provider_minimax.api.client import MiniMaxClient
 
-        return MiniMaxClient(settings_of(self.get_connection(self.minimax_conn_id), self.minimax_conn_id, self.account))
+        return MiniMaxClient(
+            read_settings(self.get_connection(self.minimax_conn_id), self.minimax_conn_id, self.account)
+        )
 
     def get_conn(self) -> MiniMaxClient:
         """Return the client.
@@ -88,7 +90,7 @@ class MiniMaxHook(BaseHook):
     async def aget_settings(self) -> Settings:
         """Return the client's settings, without blocking the event loop."""
         connection = await get_async_connection(self.minimax_conn_id, self)
-        return settings_of(connection, self.minimax_conn_id, self.account)
+        return read_settings(connection, self.minimax_conn_id, self.account)
 
     def test_connection(self) -> tuple[bool, str]:
         """Test the connection without creating anything (GET /accounts).
@@ -186,7 +188,7 @@ class MiniMaxHook(BaseHook):
         return self.get_conn().get_features(account)
 
 
-def settings_of(connection: Connection, conn_id: str, account: str | None = None) -> Settings:
+def read_settings(connection: Connection, conn_id: str, account: str | None = None) -> Settings:
     """Return the settings of a connection. Do not keep the connection itself: its ``repr`` shows the password.
 
     :param account: overrides the connection's own.

@@ -227,7 +227,7 @@ class MediaDownloader:
         if status == 200:
             # It would end with the connection, and so would half of it.
             raise _AttemptError("the response does not say how long it is")
-        if not backoff.may_retry(status=status, sent=True, paid=False):
+        if not backoff.may_retry(status=status, sent=True, billable=False):
             raise MediaError(f"status code {status}")
         retry_after = responses.retry_after(response.headers, None, datetime.now(UTC))
         raise _AttemptError(f"status code {status}", status=status, retry_after=retry_after)
@@ -280,7 +280,7 @@ class MediaDownloader:
 def _backoff(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     status, retry_after = (error.status, error.retry_after) if isinstance(error, _AttemptError) else (None, None)
-    return backoff.pause(state.attempt_number, status=status, retry_after=retry_after)
+    return backoff.delay(state.attempt_number, status=status, retry_after=retry_after)
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from airflow_provider_minimax.api.errors import MiniMaxError
-from airflow_provider_minimax.api.validation import rendered_to_nothing
+from airflow_provider_minimax.api.validation import missing_value_error
 from airflow_provider_minimax.compat import BaseOperator
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 
@@ -66,7 +66,7 @@ class MiniMaxBaseOperator(BaseOperator):
         super()._do_render_template_fields(parent, fields, *args, **kwargs)
         for name in fields:
             if name in given and getattr(parent, name, None) is None:
-                raise rendered_to_nothing(name, None)
+                raise missing_value_error(name, None)
 
     def on_kill(self) -> None:
         """Stop at once, or at the next page or piece. Airflow calls this on SIGTERM, and the task runs on."""

@@ -13,7 +13,7 @@ from airflow.providers.standard.operators.hitl import HITLBranchOperator, HITLOp
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.jobs import FAILED, MODERATED, status_label
-from airflow_provider_minimax.api.sendable import sendable
+from airflow_provider_minimax.api.serialization import to_plain_json
 from airflow_provider_minimax.api.validation import one_of
 from airflow_provider_minimax.compat import AirflowSkipException, DownstreamTasksSkipped
 from airflow_provider_minimax.links import MiniMaxMediaLink
@@ -188,7 +188,7 @@ def media_given(value: object) -> list[dict[str, Any]]:
     if isinstance(value, Mapping):
         if not (value.get("imageId") or value.get("videoId")):
             raise MiniMaxBadRequestError(f"media: {_shortened(value)} has neither an imageId nor a videoId.")
-        return [sendable(dict(value))]
+        return [to_plain_json(dict(value))]
     if isinstance(value, Iterable) and not isinstance(value, str | bytes):
         return [item for member in value for item in media_given(member)]
     raise MiniMaxBadRequestError(

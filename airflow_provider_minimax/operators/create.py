@@ -29,7 +29,7 @@ from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.operators.cancellation import SubmittedJobs, is_killed_by_user, run_within_kill_timeout
 from airflow_provider_minimax.polling import timing
-from airflow_provider_minimax.polling.events import is_left_to_this_worker, result_of, timeout_error
+from airflow_provider_minimax.polling.events import is_back_on_worker, jobs_of, timeout_error
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -105,7 +105,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         self.on_unknown_outcome = on_unknown_outcome
         self.deferrable = deferrable
         defaults = timing.DEFAULTS[self.kind]
-        self.poke_interval = timing.floor(_seconds("poke_interval", poke_interval, defaults.interval))
+        self.poke_interval = timing.at_least_minimum(_seconds("poke_interval", poke_interval, defaults.interval))
         self.timeout = _seconds("timeout", timeout, defaults.timeout)
         self._context: Context | None = None
         self._jobs: SubmittedJobs | None = None
@@ -135,10 +135,10 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         """Return the jobs that the trigger read, or raise its error."""
         store = self._record_store(context)
         with self._final_without_store(store, is_billable=True):
-            if is_left_to_this_worker(event):
+            if is_back_on_worker(event):
                 return self._finish(self._wait_on_this_worker(context, event))
             try:
-                jobs = result_of(event, self.timeout)
+                jobs = jobs_of(event, self.timeout)
             except errors.MiniMaxModeratedError as error:
                 from airflow_provider_minimax.operators.job_wait import explain_moderation
 
@@ -332,7 +332,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         self.defer(
             trigger=wait.trigger(deadline, cancel_on_kill=self.cancel_on_kill),
             method_name="execute_complete",
-            timeout=timing.backstop(deadline - time.time(), self.poke_interval),
+            timeout=timing.deferral_timeout(deadline - time.time(), self.poke_interval),
         )
 
     def _finish(self, jobs: list[dict[str, Any]]) -> Any:

@@ -12,8 +12,9 @@ from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind, parse_id, parse_id_list
 from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, outcome, status_label
-from airflow_provider_minimax.api.validation import location, optional_text, required_text
+from airflow_provider_minimax.api.validation import optional_text, required_text
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
+from airflow_provider_minimax.storage.location import required_location
 
 if TYPE_CHECKING:
     from typing import Any
@@ -71,7 +72,7 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
     @contextmanager
     def _local_copy(self) -> Iterator[Path]:
         """Yield the file as a local one: a retried request reads it again."""
-        source = location("source_path", self.source_path)
+        source = required_location("source_path", self.source_path)
         conn_id = optional_text("storage_conn_id", self.storage_conn_id)
         if "://" not in source and conn_id is None:
             yield Path(source)
@@ -129,7 +130,7 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
         """Fetch, several at a time."""
         # Here, so that reading a DAG file does not import what only a running download needs.
-        from airflow_provider_minimax.export.read_ahead import result_of
+        from airflow_provider_minimax.export.read_ahead import wait_for_result
         from airflow_provider_minimax.media.downloader import MediaDownloader
         from airflow_provider_minimax.media.filenames import MediaError, download_stem
         from airflow_provider_minimax.storage.errors import storage_errors
@@ -154,7 +155,7 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
         ) as fetcher:
             for job_id, coming in zip(ids, [fetcher.submit(job) for job in jobs], strict=True):
                 try:
-                    saved = result_of(coming, self._check_stopped)
+                    saved = wait_for_result(coming, self._check_stopped)
                 except MediaError as error:
                     raise errors.MiniMaxUpstreamError(
                         f"The file of {job_id} was not fetched: {error}. A retry fetches what is missing."

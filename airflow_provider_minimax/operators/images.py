@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_minimax.api.filters import Moment
+    from airflow_provider_minimax.api.filters import PointInTime
     from airflow_provider_minimax.api.pagination import Page
 
 log = logging.getLogger(__name__)
@@ -66,8 +66,8 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
         *,
         limit: int = 30,
         statuses: Collection[str] | None = None,
-        created_from: Moment = None,
-        created_to: Moment = None,
+        created_from: PointInTime = None,
+        created_to: PointInTime = None,
         max_scanned: int | None = None,
         check_total: bool = True,
         on_empty: str = "return",
@@ -88,20 +88,20 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
         """Walk the list and return the matching images."""
-        from airflow_provider_minimax.api.filters import Selection, choose
+        from airflow_provider_minimax.api.filters import Selection, select_pages
         from airflow_provider_minimax.api.jobs import compact
-        from airflow_provider_minimax.export.progress import Progress
+        from airflow_provider_minimax.export.progress import WalkProgress
 
         selection = Selection.parse(self.statuses, self.created_from, self.created_to)
         page_size = PAGE_SIZE if selection != Selection() else min(self.limit, PAGE_SIZE)
         client = self.hook.get_conn().with_list_checks(check_total=self.check_total)
         found: list[dict[str, Any]] = []
         scanned = 0
-        progress = Progress(verb="matching")
+        progress = WalkProgress(verb="matching")
         self._check_stopped()
         with self._interruptible():
             pages = self._until_killed(client.iter_pages(page_size=page_size))
-            for chosen in choose(pages, selection, self.limit, self.max_scanned):
+            for chosen in select_pages(pages, selection, self.limit, self.max_scanned):
                 found += [compact(image) for image in chosen.images]
                 scanned = chosen.scanned
                 progress.update(scanned, len(found), chosen.total)
@@ -179,8 +179,8 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         file_format: str = "jsonl",
         storage_conn_id: str | None = None,
         statuses: Collection[str] | None = None,
-        created_from: Moment = None,
-        created_to: Moment = None,
+        created_from: PointInTime = None,
+        created_to: PointInTime = None,
         max_images: int | None = None,
         part_rows: int = 10_000,
         download_media: bool = False,
@@ -225,7 +225,7 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         from airflow_provider_minimax.api.filters import Selection
         from airflow_provider_minimax.export.exporter import export_images
         from airflow_provider_minimax.export.formats import format_named
-        from airflow_provider_minimax.export.options import Plan
+        from airflow_provider_minimax.export.options import ExportPlan
         from airflow_provider_minimax.storage.folders import folder_at
 
         # A DAG file is also read where the libraries of its tasks are not installed.
@@ -235,7 +235,7 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         selection = Selection.parse(self.statuses, self.created_from, self.created_to)
         folder = folder_at(self.output_path, self.storage_conn_id)
         client = self.hook.get_conn().with_list_checks(check_total=self.check_total, allow_empty=self.allow_empty)
-        plan = Plan(
+        plan = ExportPlan(
             selection=selection,
             file_format=self.file_format,
             part_rows=self.part_rows,

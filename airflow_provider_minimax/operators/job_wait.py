@@ -51,7 +51,7 @@ class JobWait:
 
     @cached_property
     def _reader(self) -> Reader:
-        return Reader.of(self._hook.get_conn(), self._spec.kind)
+        return Reader.for_client(self._hook.get_conn(), self._spec.kind)
 
     @property
     def has_missing_jobs(self) -> bool:
@@ -69,7 +69,7 @@ class JobWait:
         :param is_last: no poll follows: read each job by its id, since a list may be stale.
         :raises MiniMaxError: it ended without success.
         """
-        read = self._reader.read_last if is_last else self._reader.read
+        read = self._reader.read_for_last_time if is_last else self._reader.read
 
         def read_and_remember(ids: Collection[str]) -> RoundResult:
             result = read(ids)
@@ -98,7 +98,7 @@ class JobWait:
                 return jobs
             if is_last:
                 raise explain_timeout(timeout_error(timeout, self._poller.describe_pending()))
-            _sleep(min(self._poller.pause(self._spec.poke_interval), deadline - time.time()), check)
+            _sleep(min(self._poller.next_delay(self._spec.poke_interval), deadline - time.time()), check)
 
     def trigger(self, deadline: float, *, cancel_on_kill: bool) -> MiniMaxJobTrigger:
         """Return the trigger that waits instead.

@@ -13,7 +13,7 @@ from airflow_provider_minimax.api.errors import (
     MiniMaxNotFoundError,
 )
 from airflow_provider_minimax.api.jobs import MODERATED, Job, outcome, status_label
-from airflow_provider_minimax.api.sendable import sendable
+from airflow_provider_minimax.api.serialization import to_plain_json
 from airflow_provider_minimax.polling.results import JobResult
 
 #: Ids that a text names, and characters that it quotes of the service's message to one of them and of its prompt.
@@ -27,7 +27,7 @@ def describe_state(job: Job) -> str:
     percent, message = job.get("percent"), _message(job)
     shows_percent = isinstance(percent, int) and outcome(job) is None and f"{percent}%" not in message.replace(" ", "")
     progress = f", {percent} %" if shows_percent else ""
-    return str(sendable(f"{status_label(job)}{progress}{message}"))
+    return str(to_plain_json(f"{status_label(job)}{progress}{message}"))
 
 
 def failure_error(failed: Mapping[str, JobResult]) -> MiniMaxError:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final, TypeGuard
 
 from airflow_provider_minimax.api import errors
-from airflow_provider_minimax.api.sendable import sendable
+from airflow_provider_minimax.api.serialization import to_plain_json
 from airflow_provider_minimax.compat import AirflowSensorTimeout
 
 Payload = dict[str, Any]
@@ -19,12 +19,12 @@ Payload = dict[str, Any]
 _MAX_JOBS: Final = 100
 
 
-def ended_well(jobs: list[dict[str, Any]]) -> Payload:
+def success_event(jobs: list[dict[str, Any]]) -> Payload:
     """Return the payload of a wait that has succeeded."""
     return _payload("completed", jobs=jobs)
 
 
-def ended_badly(error: errors.MiniMaxError) -> Payload:
+def failure_event(error: errors.MiniMaxError) -> Payload:
     """Return the payload of a wait that has failed."""
     return _payload(
         "failed", error=type(error).__name__, message=str(error), status=error.status, retry_after=error.retry_after
@@ -41,7 +41,7 @@ def resume_on_worker() -> Payload:
     return _payload("left to a worker")
 
 
-def left_to_this_worker(ids: Sequence[str], deadline: float, fresh_until: float) -> Payload:
+def back_on_worker_event(ids: Sequence[str], deadline: float, fresh_until: float) -> Payload:
     """Return the payload of a wait that the triggerer cannot run: the worker continues it and does not defer again.
 
     :param ids: full ids. A test run of a DAG passes nothing but the event to the task, and a paid job must not be lost.
@@ -62,7 +62,7 @@ def resumes_on_worker(event: Any) -> bool:
     return isinstance(event, dict) and event.get("end") == "left to a worker"
 
 
-def is_left_to_this_worker(event: Any) -> TypeGuard[Payload]:
+def is_back_on_worker(event: Any) -> TypeGuard[Payload]:
     """Return whether the worker that reads the event has to wait itself, and must not defer again."""
     return isinstance(event, dict) and event.get("end") == "left to this worker"
 
@@ -72,7 +72,7 @@ def has_ended_task(event: Any) -> bool:
     return isinstance(event, str) and event == "success"
 
 
-def result_of(event: Any, timeout: float, next_step: str = "") -> list[dict[str, Any]]:
+def jobs_of(event: Any, timeout: float, next_step: str = "") -> list[dict[str, Any]]:
     """Return the compact jobs of an event.
 
     :param timeout: seconds that the wait had, for the message.
@@ -103,4 +103,4 @@ def timeout_error(timeout: float, pending: str, next_step: str = "") -> AirflowS
 
 
 def _payload(end: str, **carried: Any) -> Payload:
-    return {"end": end, **sendable(carried)}
+    return {"end": end, **to_plain_json(carried)}

@@ -58,7 +58,7 @@ class Poller:
         return [job_id for job_id in dict.fromkeys(self.spec.ids) if job_id not in self._final]
 
     def poll(self, read: Read) -> list[dict[str, Any]] | None:
-        """Request the jobs without a final result once; see ``take``.
+        """Request the jobs without a final result once; see ``process_round``.
 
         :raises Exception: a bug of the provider, or a connection that is not defined.
         """
@@ -68,10 +68,12 @@ class Poller:
             # No response, nor the lack of one: the connection cannot be read, say.
             if not self._may_pass(error):
                 raise
-            return self.take({}, error)
-        return self.take(result.jobs, result.failure)
+            return self.process_round({}, error)
+        return self.process_round(result.jobs, result.failure)
 
-    def take(self, jobs: Mapping[str, JobResult], failure: Exception | None = None) -> list[dict[str, Any]] | None:
+    def process_round(
+        self, jobs: Mapping[str, JobResult], failure: Exception | None = None
+    ) -> list[dict[str, Any]] | None:
         """Process the results of a round, or a late response of an earlier one.
 
         :param jobs: results by id; ids of other waits are ignored.
@@ -93,7 +95,7 @@ class Poller:
             self._reset_failures()
         return completed
 
-    def pause(self, interval: float) -> float:
+    def next_delay(self, interval: float) -> float:
         """Return the seconds until the next round."""
         return timing.next_delay(interval, self.failures, self.retry_after)
 
@@ -122,7 +124,7 @@ class Poller:
 
     def _count_failure(self, error: Exception) -> None:
         """Count a failure that may pass; raise one that may not, or one too many."""
-        silent = self.spec.silent
+        silent = self.spec.silent_fail
         if isinstance(error, AirflowFailException) or (isinstance(error, MiniMaxAccountOnHoldError) and not silent):
             raise error
         self.failures += 1
@@ -140,7 +142,7 @@ class Poller:
         """Return whether an error outside a response counts as a failed round; ``take`` decides on the service's."""
         if isinstance(error, MiniMaxError):
             return True
-        return not failures.is_bug(error) and (self.spec.silent or not isinstance(error, AirflowException))
+        return not failures.is_bug(error) and (self.spec.silent_fail or not isinstance(error, AirflowException))
 
     # Results
 

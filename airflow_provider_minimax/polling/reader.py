@@ -89,7 +89,7 @@ class Reader:
     :param iter_pages: walks through the list of an account.
     :param before_request: called before each request; may raise.
     :param sender: sends the requests.
-    :param max_seconds: after which ``read`` returns, even in the middle of a round; the same for ``read_last``.
+    :param max_seconds: after which a read returns, even in the middle of a round.
     :param age: seconds for which other processes have polled these jobs before.
     :param clock: returns seconds.
     """
@@ -125,7 +125,7 @@ class Reader:
         self._walked_accounts: set[str] = set()
 
     @classmethod
-    def of(
+    def for_client(
         cls, client: MiniMaxClient, kind: Kind, before_request: BeforeRequest = lambda: None, *, age: float = 0.0
     ) -> Self:
         """Return a reader for one wait. Its client retries nothing, since a wait has its own interval.
@@ -185,7 +185,7 @@ class Reader:
             self._carried_errors = errors_to_carry(call.refused_in_a_row, failure)
         return call.result(failure)
 
-    def read_last(self, ids: Collection[str]) -> RoundResult:
+    def read_for_last_time(self, ids: Collection[str]) -> RoundResult:
         """Poll jobs whose deadline has passed a last time: by id, as far as that fits into one call.
 
         :param ids: as for ``read``. The current round is left as it is.

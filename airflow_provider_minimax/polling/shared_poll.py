@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.compat import AirflowException, AirflowNotFoundException
 from airflow_provider_minimax.polling import failures, timing
-from airflow_provider_minimax.polling.events import Payload, ended_badly
+from airflow_provider_minimax.polling.events import Payload, failure_event
 from airflow_provider_minimax.polling.reader import Reader
 from airflow_provider_minimax.polling.results import RoundResult
 from airflow_provider_minimax.polling.shared_wait import SharedWait, decided_waits
@@ -64,7 +64,7 @@ class Stream:
         last_round_within: float | None = None,
     ) -> None:
         self._kind = kind
-        self._interval = timing.floor(interval)
+        self._interval = timing.at_least_minimum(interval)
         self._get_settings = get_settings
         self._first_delay = first_delay or timing.first_delay
         self._last_round_within = timing.LAST_ROUND_WITHIN if last_round_within is None else last_round_within
@@ -182,7 +182,7 @@ class Stream:
             wait_error = failures.to_wait_error(error)
             result = RoundResult({}, wait_error)
             if failures.is_bug(error):
-                await self._finish([(wait, ended_badly(wait_error)) for wait in waits])
+                await self._finish([(wait, failure_event(wait_error)) for wait in waits])
                 return wait_error
         await self._deliver(waits, result)
         return result.failure
@@ -276,7 +276,7 @@ class Stream:
             self._reader.forget(self._to_forget.popleft())
         ids = dict.fromkeys(job_id for wait in waits for job_id in wait.poller.pending)
         is_last_round = any(wait.is_in_last_round for wait in waits)
-        return self._reader.read_last(ids) if is_last_round else self._reader.read(ids)
+        return self._reader.read_for_last_time(ids) if is_last_round else self._reader.read(ids)
 
     def _wake_driver(self) -> None:
         """Wake the driver, from another thread."""

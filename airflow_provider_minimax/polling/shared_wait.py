@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.polling import failures
-from airflow_provider_minimax.polling.events import Payload, ended_badly, ended_well, timed_out
+from airflow_provider_minimax.polling.events import Payload, failure_event, success_event, timed_out
 from airflow_provider_minimax.polling.poller import Poller
 from airflow_provider_minimax.polling.results import RoundResult
 
@@ -65,20 +65,20 @@ class SharedWait:
     def fail(self, error: BaseException) -> None:
         """End it at once because the poll itself has ended."""
         if not self.end.done():
-            payload = self._held_back[0] if self._held_back else ended_badly(failures.to_wait_error(error))
+            payload = self._held_back[0] if self._held_back else failure_event(failures.to_wait_error(error))
             self.end.set_result(payload)
 
-    def take(self, result: RoundResult) -> Payload | None:
+    def process_round(self, result: RoundResult) -> Payload | None:
         """Return the payload when a round ends the wait."""
         try:
-            completed = self.context.run(self.poller.take, result.jobs, result.failure)
+            completed = self.context.run(self.poller.process_round, result.jobs, result.failure)
         except MiniMaxError as error:
-            return ended_badly(error)
+            return failure_event(error)
         except Exception as error:  # noqa: BLE001 - a bug in one wait must not end the others
             self.context.run(log.exception, "A bug of this provider, not of the service, ends the wait.")
-            return ended_badly(failures.to_wait_error(error))
+            return failure_event(failures.to_wait_error(error))
         if completed is not None:
-            return ended_well(completed)
+            return success_event(completed)
         return self.time_out() if self.is_in_last_round else None
 
     def time_out(self) -> Payload:
@@ -99,6 +99,6 @@ def decided_waits(
 
     def payloads() -> Iterator[tuple[SharedWait, Payload | None]]:
         for waits, share in ((polled, result), (concerned, late)):
-            yield from ((wait, wait.take(share)) for wait in waits if not wait.is_decided)
+            yield from ((wait, wait.process_round(share)) for wait in waits if not wait.is_decided)
 
     return [(wait, payload) for wait, payload in payloads() if payload is not None]

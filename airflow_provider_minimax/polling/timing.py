@@ -51,7 +51,7 @@ DEFAULTS: Final[Mapping[Kind, WaitDefaults]] = {
 Uniform = Callable[[float, float], float]
 
 
-def floor(interval: float) -> float:
+def at_least_minimum(interval: float) -> float:
     """Return the interval that is used for a requested one; seconds."""
     return max(float(interval), MIN_INTERVAL)
 
@@ -90,10 +90,10 @@ def min_deferral(interval: float) -> float:
 
     :param interval: seconds between two rounds.
     """
-    return min(floor(interval), _MIN_DEFERRAL)
+    return min(at_least_minimum(interval), _MIN_DEFERRAL)
 
 
-def backstop(left: float, interval: float) -> timedelta:
+def deferral_timeout(left: float, interval: float) -> timedelta:
     """Return the time-out that Airflow applies to a deferral. It ends only a trigger that sends no event.
 
     :param left: seconds until the trigger's own deadline.

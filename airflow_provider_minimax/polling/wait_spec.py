@@ -29,10 +29,10 @@ class WaitSpec:
     :param minimax_conn_id: the Airflow connection.
     :param account: the Hailuo account that the ids have to belong to; None for any.
     :param poke_interval: seconds between two rounds.
-    :param silent: tolerate any failure that a retry could mend until the deadline (a sensor's ``silent_fail``).
+    :param silent_fail: tolerate any failure that a retry could mend until the deadline (a sensor's ``silent_fail``).
     :param failures: rounds that have failed in a row so far.
     :param single: the result is one job and not a list.
-    :param ends: end a successful wait in the triggerer, with the XCom that the task would have returned.
+    :param end_in_triggerer: end a successful wait in the triggerer, with the XCom that the task would have returned.
     :param fresh_until: seconds since the epoch until which "not found" may only mean "not yet".
     :param cancel_on_kill: cancel the jobs (videos; images cannot be) when a user ends or clears the task.
     """
@@ -46,10 +46,10 @@ class WaitSpec:
     minimax_conn_id: str = MiniMaxHook.default_conn_name
     account: str | None = None
     poke_interval: float = timing.DEFAULTS["image"].interval
-    silent: bool = False
+    silent_fail: bool = False
     failures: int = 0
     single: bool = False
-    ends: bool = False
+    end_in_triggerer: bool = False
     fresh_until: float = 0.0
     cancel_on_kill: bool = False
 

@@ -24,8 +24,8 @@ from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling import failures, timing
 from airflow_provider_minimax.polling.events import (
     has_ended_task,
-    is_left_to_this_worker,
-    result_of,
+    is_back_on_worker,
+    jobs_of,
     resumes_on_worker,
     timeout_error,
 )
@@ -99,7 +99,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
         )
         check_require(require)
         check_accepted(accept_statuses)
-        self.poke_interval = timing.floor(self.poke_interval)
+        self.poke_interval = timing.at_least_minimum(self.poke_interval)
         self.require = require
         self.accept_statuses = accept_statuses
         self.minimax_conn_id = minimax_conn_id
@@ -130,8 +130,8 @@ class MiniMaxJobSensor(BaseSensorOperator):
             "account": self.account,
             "poke_interval": self.poke_interval,
             "timeout": self.timeout,
-            "silent": self.silent_fail,
-            "ends": self._ends_in_triggerer,
+            "silent_fail": self.silent_fail,
+            "end_in_triggerer": self._ends_in_triggerer,
         }
 
     @property
@@ -195,7 +195,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
         def read(ids: Collection[str]) -> RoundResult:
             # Made here, so that an error in making it counts as a failed round.
             reader = self._get_reader(context)
-            return reader.read_last(ids) if is_last else reader.read(ids)
+            return reader.read_for_last_time(ids) if is_last else reader.read(ids)
 
         try:
             return poller.poll(read)
@@ -209,12 +209,12 @@ class MiniMaxJobSensor(BaseSensorOperator):
         """Return the jobs of the trigger's event, or raise its error."""
         if resumes_on_worker(event):
             return self.execute(context)
-        if is_left_to_this_worker(event):
+        if is_back_on_worker(event):
             return self._wait_in_worker(context, event["deadline"])
         if has_ended_task(event):
             # A test run of a DAG gets here even after the trigger has pushed the result and ended the task.
             return None
-        return self._to_xcom(result_of(event, self.timeout, _AFTER_TIMEOUT))
+        return self._to_xcom(jobs_of(event, self.timeout, _AFTER_TIMEOUT))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral."""
@@ -253,11 +253,11 @@ class MiniMaxJobSensor(BaseSensorOperator):
                     deadline=deadline,
                     failures=self._poller.failures if self._poller else 0,
                     single=self._is_single,
-                    ends=self._ends_in_triggerer,
+                    end_in_triggerer=self._ends_in_triggerer,
                 )
             ),
             method_name="execute_complete",
-            timeout=timing.backstop(deadline - time.time(), self.poke_interval),
+            timeout=timing.deferral_timeout(deadline - time.time(), self.poke_interval),
         )
 
     def _spec(self) -> WaitSpec:
@@ -269,7 +269,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
             minimax_conn_id=self.minimax_conn_id,
             account=self.account,
             poke_interval=self.poke_interval,
-            silent=self.silent_fail,
+            silent_fail=self.silent_fail,
         )
 
     @property
@@ -287,7 +287,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
         if self._cached_reader is None:
             # A rescheduled sensor is a new process at each poke; the time that earlier ones have polled counts.
             age = self._run_duration(context) if self.reschedule else 0.0
-            self._cached_reader = Reader.of(MiniMaxHook(self.minimax_conn_id).get_conn(), self.kind, age=age)
+            self._cached_reader = Reader.for_client(MiniMaxHook(self.minimax_conn_id).get_conn(), self.kind, age=age)
         return self._cached_reader
 
     def _get_poller(self, context: Context) -> Poller:
@@ -309,4 +309,4 @@ class MiniMaxJobSensor(BaseSensorOperator):
     ) -> float:
         """Add jitter to Airflow's own interval, and back off while the service fails."""
         interval = super()._get_next_poke_interval(started_at, run_duration, poke_count)
-        return self._poller.pause(interval) if self._poller else interval
+        return self._poller.next_delay(interval) if self._poller else interval

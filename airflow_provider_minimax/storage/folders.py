@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.validation import location, optional_text
+from airflow_provider_minimax.api.validation import optional_text
 from airflow_provider_minimax.storage.base import Storage
 from airflow_provider_minimax.storage.local import LocalStorage
+from airflow_provider_minimax.storage.location import required_location
 from airflow_provider_minimax.storage.object_store import ObjectStorage
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def folder_at(output_path: object, storage_conn_id: str | None) -> ObjectStorage
     :param storage_conn_id: the Airflow connection of the storage; one in the path itself wins.
     :raises MiniMaxBadRequestError: a segment of it was rendered to nothing, or its storage is not installed.
     """
-    where = location("output_path", output_path)
+    where = required_location("output_path", output_path)
     conn_id = optional_text("storage_conn_id", storage_conn_id)
     try:
         path = storage_path(where, conn_id)

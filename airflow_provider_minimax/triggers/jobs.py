@@ -16,7 +16,7 @@ from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxE
 from airflow_provider_minimax.api.ids import parse_id
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling import shared_poll, timing
-from airflow_provider_minimax.polling.events import Payload, ended_badly, fit_event, left_to_this_worker
+from airflow_provider_minimax.polling.events import Payload, back_on_worker_event, failure_event, fit_event
 from airflow_provider_minimax.polling.poller import Poller
 from airflow_provider_minimax.polling.shared_poll import Stream
 from airflow_provider_minimax.polling.threads import run_in_own_thread
@@ -92,7 +92,7 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         try:
             poller = Poller(self.spec.checked())
         except MiniMaxBadRequestError as error:
-            yield TriggerEvent(ended_badly(error))
+            yield TriggerEvent(failure_event(error))
             return
         deadline = datetime.fromtimestamp(self.spec.deadline, UTC).isoformat(timespec="seconds")
         log.info("Waiting for %d %s(s) until %s.", len(self.spec.ids), self.spec.kind, deadline)
@@ -163,8 +163,8 @@ class MiniMaxJobTrigger(BaseEventTrigger):
                 "database there); the task continues to wait on a worker.",
                 spec.minimax_conn_id,
             )
-            return TriggerEvent(left_to_this_worker(spec.ids, spec.deadline, spec.fresh_until))
-        if spec.ends and self.task_instance is not None and payload["end"] == "completed":
+            return TriggerEvent(back_on_worker_event(spec.ids, spec.deadline, spec.fresh_until))
+        if spec.end_in_triggerer and self.task_instance is not None and payload["end"] == "completed":
             event = await end_task(self.task_instance, payload["jobs"], single=spec.single)
             if event is not None:
                 return event

@@ -52,7 +52,7 @@ def start_args(**parameters: Any) -> StartTriggerArgs:
     """
     limit = NEVER
     if "timeout" in parameters:
-        limit = timing.backstop(parameters["timeout"], parameters["poke_interval"])
+        limit = timing.deferral_timeout(parameters["timeout"], parameters["poke_interval"])
         parameters["limit"] = limit.total_seconds()
     path = f"{MiniMaxStartedJobTrigger.__module__}.{MiniMaxStartedJobTrigger.__qualname__}"
     return StartTriggerArgs(trigger_cls=path, trigger_kwargs=parameters, next_method="execute_complete", timeout=limit)
@@ -197,9 +197,9 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
             self.spec,
             require=partial.get("require", self.spec.require),
             accept_statuses=tuple(sorted(partial.get("accept_statuses", ()))),
-            poke_interval=timing.floor(_seconds(partial.get("poke_interval"), defaults.interval)),
-            silent=bool(partial.get("silent_fail", False)),
-            ends=bool(partial.get("end_from_trigger", False)) and may_end_in_triggerer(partial),
+            poke_interval=timing.at_least_minimum(_seconds(partial.get("poke_interval"), defaults.interval)),
+            silent_fail=bool(partial.get("silent_fail", False)),
+            end_in_triggerer=bool(partial.get("end_from_trigger", False)) and may_end_in_triggerer(partial),
         )
 
     async def _resolve_mapped(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export import contact_sheet  # noqa: F401 - warm before the first fork
 from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.formats import FORMATS
-from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.media import downloader  # noqa: F401 - warm before the first fork
 from airflow_provider_minimax.storage import object_store
 
@@ -58,7 +58,7 @@ def _worker(options: dict[str, Any]) -> Callable[[Path], None]:
         # A Path would take one of the slashes of an address away.
         export_images(client, plan=plan, folder=ObjectStoragePath(str(folder).replace(":/", "://")), run="one")
 
-    plan = Plan(**options["plan"])
+    plan = ExportPlan(**options["plan"])
     if plan.file_format == "parquet":
         # Warm, as the others are.
         FORMATS["parquet"].write(io.BytesIO(), plan.columns).close()

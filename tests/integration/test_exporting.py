@@ -16,7 +16,7 @@ from airflow_provider_minimax.api import backoff
 from airflow_provider_minimax.api.pagination import Page
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
-from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.integration.dags import run
@@ -75,7 +75,7 @@ def test_memory_does_not_grow_with_the_number_of_images(sandbox: Sandbox, tmp_pa
     def peak(pages: int) -> int:
         folder = ObjectStoragePath(str(tmp_path / str(pages)))
         tracemalloc.start()
-        export_images(Walk(pages), plan=Plan(part_rows=1000), folder=folder)
+        export_images(Walk(pages), plan=ExportPlan(part_rows=1000), folder=folder)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return peak

@@ -18,7 +18,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
-from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.options import ExportPlan
 from tests.conftest import ROOT
 
 SERVE = """
@@ -154,7 +154,7 @@ def test_a_permission_that_is_lost_midway_is_a_clear_error(service: Service) -> 
 
 def export(service: Service, folder: Path, **plan: Any) -> None:
     client = MiniMaxClient(Settings(service.token, f"{service.url}/v1/minimax"))
-    export_images(client, plan=Plan(**plan), folder=ObjectStoragePath(str(folder)), run="old")
+    export_images(client, plan=ExportPlan(**plan), folder=ObjectStoragePath(str(folder)), run="old")
 
 
 def test_killed_while_it_replaces_an_older_export(service: Service, tmp_path: Path) -> None:

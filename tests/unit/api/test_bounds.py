@@ -25,7 +25,7 @@ from tests.unit.api.network import PATIENCE, Answer, Received, Service, answerin
 from tests.unit.api.support import Sleeps, error_of, settings
 
 READ = Call("GET", "/images/", params={"limit": 30})
-CREATE = Call("POST", "/images/create", json={"prompt": "p"}, paid=True)
+CREATE = Call("POST", "/images/create", json={"prompt": "p"}, billable=True)
 CANCEL = Call("POST", "/videos/cancel", json={"videoId": "v"}, body_matters=False)
 MIB = 2**20
 

@@ -8,8 +8,7 @@ import pickle
 
 import pytest
 
-from airflow_provider_minimax.api.sendable import sendable
-from airflow_provider_minimax.api.serialization import SentNumber, dump_lines, dumps, loads
+from airflow_provider_minimax.api.serialization import SentNumber, dump_lines, dumps, loads, to_plain_json
 
 
 @pytest.mark.parametrize(
@@ -93,7 +92,7 @@ def test_a_number_that_no_float_holds_is_the_nearest_one_to_whoever_calculates()
 
 
 def test_it_is_sent_between_processes_as_a_plain_number() -> None:
-    found = sendable(loads(b'{"a": [0.1234567890123456789, 1e400]}'))
+    found = to_plain_json(loads(b'{"a": [0.1234567890123456789, 1e400]}'))
     assert found == {"a": [0.12345678901234568, None]}
     assert type(found["a"][0]) is float
 

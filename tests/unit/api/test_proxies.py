@@ -27,7 +27,7 @@ from tests.unit.api.network import (
 )
 from tests.unit.api.support import TOKEN, Sleeps, error_of, settings
 
-CREATE = Call("POST", "/images/create", json={"prompt": "p"}, paid=True)
+CREATE = Call("POST", "/images/create", json={"prompt": "p"}, billable=True)
 READ = Call("GET", "/images/", params={"limit": 30})
 
 Ending = Callable[[socket.socket], None]
@@ -290,7 +290,7 @@ def test_a_certificate_file_that_holds_none_is_a_failure_of_tls(
 
 def test_a_number_that_json_does_not_know_is_not_sent() -> None:
     with Service(silent) as service:
-        error = fail(transport(service), Call("POST", "/images/create", json={"seed": float("nan")}, paid=True))
+        error = fail(transport(service), Call("POST", "/images/create", json={"seed": float("nan")}, billable=True))
         assert type(error) is errors.MiniMaxBadRequestError
         assert service.accepted == 0
 

@@ -31,8 +31,8 @@ NAMED: dict[int, type[errors.MiniMaxError]] = {
 NO_JOB = {400, 401, 402, 403, 412, 422, 429, 596}
 
 
-def expected(status: int, paid: bool) -> type[errors.MiniMaxError]:
-    if paid and status not in NO_JOB:
+def expected(status: int, billable: bool) -> type[errors.MiniMaxError]:
+    if billable and status not in NO_JOB:
         return errors.MiniMaxUnknownOutcomeError
     if status in NAMED:
         return NAMED[status]
@@ -41,23 +41,23 @@ def expected(status: int, paid: bool) -> type[errors.MiniMaxError]:
     return errors.MiniMaxBadRequestError
 
 
-@pytest.mark.parametrize("paid", [False, True], ids=["read", "create"])
-def test_each_status_means_the_error_of_the_contract(paid: bool) -> None:
+@pytest.mark.parametrize("billable", [False, True], ids=["read", "create"])
+def test_each_status_means_the_error_of_the_contract(billable: bool) -> None:
     statuses = [*range(100, 200), *range(300, 1000)]
-    wrong = {s: meaning_of(s, paid=paid).error for s in statuses}
-    assert {s: error for s, error in wrong.items() if error is not expected(s, paid)} == {}
+    wrong = {s: meaning_of(s, billable=billable).error for s in statuses}
+    assert {s: error for s, error in wrong.items() if error is not expected(s, billable)} == {}
 
 
-@pytest.mark.parametrize("paid", [False, True], ids=["read", "create"])
-def test_the_advice_promises_a_retry_exactly_where_airflow_makes_one(paid: bool) -> None:
+@pytest.mark.parametrize("billable", [False, True], ids=["read", "create"])
+def test_the_advice_promises_a_retry_exactly_where_airflow_makes_one(billable: bool) -> None:
     for status in range(300, 600):
-        error, advice = meaning_of(status, paid=paid)
+        error, advice = meaning_of(status, billable=billable)
         assert issubclass(error, AirflowFailException) == advice.startswith("A retry will not help"), status
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 504, 522])
 def test_a_lost_create_says_that_it_is_not_sent_again(status: int) -> None:
-    advice = meaning_of(status, paid=True).advice
+    advice = meaning_of(status, billable=True).advice
     assert "may have been created and paid for" in advice
     assert "not sent again" in advice
 
@@ -91,7 +91,7 @@ def body(document: object) -> bytes:
     ],
 )
 def test_the_services_words_are_found_in_any_body(raw: bytes, message: str) -> None:
-    error = error_for("GET /images/X", 500, {}, raw, paid=False, now=NOW)
+    error = error_for("GET /images/X", 500, {}, raw, billable=False, now=NOW)
     assert f"GET /images/X answered 500: {message}" in str(error).replace("not JSON but ", "")
     assert "\n" not in str(error)
     assert error.status == 500
@@ -108,7 +108,7 @@ def test_a_long_message_is_cut() -> None:
 
 
 def test_an_error_ends_with_what_a_retry_will_do() -> None:
-    error = error_for("POST /images/create", 412, {}, body({"error": "No credits."}), paid=True, now=NOW)
+    error = error_for("POST /images/create", 412, {}, body({"error": "No credits."}), billable=True, now=NOW)
     assert isinstance(error, errors.MiniMaxOutOfCreditsError)
     assert str(error) == (
         "POST /images/create answered 412: No credits. "
@@ -117,14 +117,14 @@ def test_an_error_ends_with_what_a_retry_will_do() -> None:
 
 
 def test_an_answer_that_is_not_the_contracts_is_an_upstream_error_for_a_read() -> None:
-    error = not_the_contract("GET /images/", 200, "the response is not an object", paid=False)
+    error = not_the_contract("GET /images/", 200, "the response is not an object", billable=False)
     assert type(error) is errors.MiniMaxUpstreamError
     assert str(error).startswith("GET /images/: the response is not an object. ")
     assert error.status == 200
 
 
 def test_an_answer_that_is_not_the_contracts_leaves_a_create_unknown() -> None:
-    assert type(not_the_contract("POST", None, "x", paid=True)) is errors.MiniMaxUnknownOutcomeError
+    assert type(not_the_contract("POST", None, "x", billable=True)) is errors.MiniMaxUnknownOutcomeError
 
 
 @pytest.mark.parametrize(
@@ -178,5 +178,5 @@ def test_how_long_the_service_asks_us_to_wait(header: str | None, document: Any,
 
 def test_an_error_carries_the_time_to_wait_from_header_or_body() -> None:
     busy = body({"error": "busy", "retryAfter": "2026-01-01T00:01:00Z"})
-    assert error_for("GET /", 429, {}, busy, paid=False, now=NOW).retry_after == 60.0
-    assert error_for("GET /", 429, {"Retry-After": "2"}, busy, paid=False, now=NOW).retry_after == 2.0
+    assert error_for("GET /", 429, {}, busy, billable=False, now=NOW).retry_after == 60.0
+    assert error_for("GET /", 429, {"Retry-After": "2"}, busy, billable=False, now=NOW).retry_after == 2.0

@@ -9,7 +9,7 @@ import pendulum
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxScanLimitError
-from airflow_provider_minimax.api.filters import Moment, Selection, choose
+from airflow_provider_minimax.api.filters import PointInTime, Selection, select_pages
 from airflow_provider_minimax.api.pagination import Page
 
 #: 2025-03-17T01:02:14.234Z
@@ -58,7 +58,7 @@ def test_no_millisecond_falls_between_two_windows() -> None:
         pytest.param("2025-03-16T20:02:14.234-0500", id="ISO with a short offset"),
     ],
 )
-def test_a_moment_may_be_written_in_many_ways(moment: Moment) -> None:
+def test_a_moment_may_be_written_in_many_ways(moment: PointInTime) -> None:
     assert Selection.parse(None, moment).created_from == AT
     assert Selection.parse(None, None, moment).created_to == AT
 
@@ -93,7 +93,7 @@ def test_a_bound_that_is_not_given_is_no_bound() -> None:
         pytest.param(pendulum.datetime(2025, 3, 17, 6, 32, 14, 234000, tz="Asia/Kolkata"), AT, id="pendulum"),
     ],
 )
-def test_a_number_is_epoch_milliseconds_and_of_ten_digits_seconds(value: Moment, moment: datetime) -> None:
+def test_a_number_is_epoch_milliseconds_and_of_ten_digits_seconds(value: PointInTime, moment: datetime) -> None:
     assert Selection.parse(None, value).created_from == moment
     assert Selection.parse(None, None, value).created_to == moment
 
@@ -125,8 +125,8 @@ def test_a_time_that_cannot_be_meant_is_refused_by_name(value: Any) -> None:
         pytest.param("yesterday", "created_from: 'yesterday' is not an ISO time.", id="no time"),
         pytest.param("None", "this run has no data interval", id="rendered None"),
         pytest.param("2025-13-01", "is not an ISO time", id="month 13"),
-        pytest.param("", "is not there", id="rendered to nothing"),
-        pytest.param(" \n", "is not there", id="rendered to blanks"),
+        pytest.param("", "is missing", id="rendered to nothing"),
+        pytest.param(" \n", "is missing", id="rendered to blanks"),
         pytest.param(" None ", "this run has no data interval", id="rendered None with blanks"),
         pytest.param(True, "takes a datetime or an ISO string", id="bool"),
         pytest.param("2025", "is not an ISO time", id="a year"),
@@ -265,7 +265,7 @@ class Pages:
 
 def test_all_pages_are_gone_through_without_a_bound() -> None:
     pages = Pages(at(5, 4), at(3, 2), at(1))
-    chosen = list(choose(pages, Selection()))
+    chosen = list(select_pages(pages, Selection()))
     assert [len(each.images) for each in chosen] == [2, 2, 1]
     assert [each.scanned for each in chosen] == [2, 4, 5]
 
@@ -275,20 +275,20 @@ def test_all_pages_are_gone_through_without_a_bound() -> None:
 )
 def test_no_page_is_read_beyond_the_limit(limit: int, sizes: list[int], taken: int) -> None:
     pages = Pages(at(5, 4), at(3, 2), at(1))
-    assert [len(each.images) for each in choose(pages, Selection(), limit)] == sizes
+    assert [len(each.images) for each in select_pages(pages, Selection(), limit)] == sizes
     assert pages.taken == taken
 
 
 def test_only_what_is_meant_counts_towards_the_limit() -> None:
     failed = [{"status": 3}, {"status": 2}, {"status": 3}]
     pages = Pages(failed, failed, failed)
-    chosen = list(choose(pages, Selection.parse(["completed"]), 2))
+    chosen = list(select_pages(pages, Selection.parse(["completed"]), 2))
     assert [(len(each.images), each.scanned) for each in chosen] == [(1, 3), (1, 6)]
 
 
 def test_no_page_is_read_beyond_the_window() -> None:
     pages = Pages(at(MOMENT + 1, MOMENT), at(MOMENT - 1, MOMENT - 2), at(MOMENT - 3))
-    chosen = list(choose(pages, Selection.parse(None, AT)))
+    chosen = list(select_pages(pages, Selection.parse(None, AT)))
     assert [(len(each.images), each.scanned) for each in chosen] == [(2, 2), (0, 4)]
     assert pages.taken == 2
 
@@ -306,7 +306,7 @@ def test_a_bound_that_is_reached_before_the_end_is_an_error(max_scanned: int, li
     pages = Pages(at(5, 4), at(3, 2), at(1))
     met = []
     with pytest.raises(MiniMaxScanLimitError, match=f"max_scanned={max_scanned}: of the {max_scanned} newest"):
-        met.extend(choose(pages, Selection.parse(["completed"]) if limit is None else _ODD, limit, max_scanned))
+        met.extend(select_pages(pages, Selection.parse(["completed"]) if limit is None else _ODD, limit, max_scanned))
     assert met[-1].scanned <= max_scanned
     assert pages.taken == taken
 
@@ -329,5 +329,5 @@ def test_a_bound_within_which_the_search_ends_is_no_error(
     max_scanned: int, limit: int | None, selection: Selection
 ) -> None:
     pages = Pages(at(5, 4), at(3, 2), at(1))
-    chosen = list(choose(pages, selection, limit, max_scanned))
+    chosen = list(select_pages(pages, selection, limit, max_scanned))
     assert chosen[-1].scanned <= max_scanned

@@ -36,7 +36,7 @@ from airflow_provider_minimax.sandbox import Sandbox
 from tests.unit.api.support import BASE, TOKEN, Sleeps, answer_all, error_of, last, settings
 
 READ = Call("GET", "/images/", params={"limit": 30})
-CREATE = Call("POST", "/images/create", json={"prompt": "p"}, paid=True)
+CREATE = Call("POST", "/images/create", json={"prompt": "p"}, billable=True)
 
 either = pytest.mark.parametrize("call", [READ, CREATE], ids=["a read", "a create"])
 

@@ -21,7 +21,7 @@ from airflow_provider_minimax.api.pagination import Page, Position
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.formats import FORMATS
-from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.parts import Part, PartWriter
 
 Image = dict[str, Any]
@@ -60,7 +60,7 @@ class Walk:
 
 def export(folder: Path | ObjectStoragePath, walk: Iterator[Page], **options: Any) -> dict[str, Any]:
     given: dict[str, Any] = {"selection": Selection(), "file_format": "jsonl", "part_rows": 7} | options
-    return export_images(Walk(walk), plan=Plan(**given), folder=ObjectStoragePath(str(folder)))
+    return export_images(Walk(walk), plan=ExportPlan(**given), folder=ObjectStoragePath(str(folder)))
 
 
 def names(folder: Path) -> list[str]:

@@ -16,7 +16,7 @@ from airflow_provider_minimax.api.filters import Selection
 from airflow_provider_minimax.api.pagination import Image, Page
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
-from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.options import ExportPlan
 from tests.unit.export.support import files
 
 OLD = 250
@@ -43,7 +43,7 @@ class Listing:
 
 
 def export(folder: Path, listing: Listing, **plan: Any) -> int:
-    summary = export_images(listing, plan=Plan(**plan), folder=ObjectStoragePath(str(folder)), run="one")
+    summary = export_images(listing, plan=ExportPlan(**plan), folder=ObjectStoragePath(str(folder)), run="one")
     return int(summary["images"])
 
 

@@ -18,7 +18,7 @@ from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxBadRequ
 from airflow_provider_minimax.api.pagination import Page
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
-from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.parts import Part, foreign_parts
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.conftest import export_to
@@ -156,7 +156,7 @@ def test_a_part_that_is_edited_before_the_first_new_part_stays(sandbox: Sandbox,
     client.first_part = tmp_path / "checkpoint.json"
     client.act = lambda: edit(tmp_path / "images-00001.jsonl")
     with pytest.raises(MiniMaxBadRequestError, match=r"images-00001\.jsonl"):
-        export_images(client, plan=Plan(), folder=ObjectStoragePath(str(tmp_path)))
+        export_images(client, plan=ExportPlan(), folder=ObjectStoragePath(str(tmp_path)))
     assert {"manifest.json", "images-00000.jsonl", "images-00001.jsonl"} <= files(tmp_path).keys()
 
 
@@ -206,7 +206,7 @@ def test_a_foreign_file_that_appears_during_the_export_stays(
     client.first_part = tmp_path / "images-00000.jsonl"
     client.act = lambda: put(tmp_path, name, body)
     with pytest.raises(MiniMaxBadRequestError, match=name):
-        export_images(client, plan=Plan(part_rows=20), folder=ObjectStoragePath(str(tmp_path)))
+        export_images(client, plan=ExportPlan(part_rows=20), folder=ObjectStoragePath(str(tmp_path)))
     assert files(tmp_path)[name] == body
     with pytest.raises(MiniMaxBadRequestError, match=name):
         export_to(str(tmp_path), part_rows=20)

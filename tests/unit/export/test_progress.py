@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from airflow_provider_minimax.export.progress import Progress, describe
+from airflow_provider_minimax.export.progress import WalkProgress, describe
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_line_shows_progress_rate_and_time_left(
 
 def test_there_is_at_most_one_line_in_five_seconds(caplog: pytest.LogCaptureFixture) -> None:
     now = 100.0
-    progress = Progress(clock=lambda: now)
+    progress = WalkProgress(clock=lambda: now)
     with caplog.at_level(logging.INFO):
         for step in range(1, 41):
             now = 100.0 + step / 2
@@ -60,13 +60,13 @@ def test_there_is_at_most_one_line_in_five_seconds(caplog: pytest.LogCaptureFixt
 
 def test_a_short_walk_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        Progress(clock=lambda: 0.0).update(10, 10, 10)
+        WalkProgress(clock=lambda: 0.0).update(10, 10, 10)
     assert caplog.records == []
 
 
 def test_a_pause_is_followed_by_one_line_and_not_by_many(caplog: pytest.LogCaptureFixture) -> None:
     times = iter([0.0, 60.0, 60.1, 64.9, 65.0])
-    progress = Progress(clock=lambda: next(times))
+    progress = WalkProgress(clock=lambda: next(times))
     with caplog.at_level(logging.INFO):
         for scanned in (1, 2, 3, 4):
             progress.update(scanned, 0, None)

@@ -26,7 +26,7 @@ from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.errors import MiniMaxAuthError
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
-from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.ownership import TakenOverError
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.storage.base import Storage
@@ -88,7 +88,7 @@ def gates(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Gate, Gate]]:
 
 def export(sandbox: Sandbox, folder: str, run: str, **plan: Any) -> dict[str, Any]:
     client = MiniMaxClient(Settings(sandbox.token, sandbox.base_url))
-    return export_images(client, plan=Plan(**plan), folder=ObjectStoragePath(folder), run=run)
+    return export_images(client, plan=ExportPlan(**plan), folder=ObjectStoragePath(folder), run=run)
 
 
 @contextmanager

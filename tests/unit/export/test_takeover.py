@@ -22,7 +22,7 @@ from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxBadRequ
 from airflow_provider_minimax.api.pagination import Page
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
-from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.ownership import TakenOverError
 from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig
 from airflow_provider_minimax.storage.folders import storage_at
@@ -103,7 +103,7 @@ def export(
 ) -> dict[str, Any]:
     plan = {"part_rows": 30} | plan
     target = ObjectStoragePath(str(folder))
-    return export_images(client or client_of(sandbox), plan=Plan(**plan), folder=target, run=run)
+    return export_images(client or client_of(sandbox), plan=ExportPlan(**plan), folder=target, run=run)
 
 
 @contextmanager

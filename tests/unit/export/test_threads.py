@@ -15,7 +15,7 @@ from airflow_provider_minimax.api.pagination import Page
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.checkpoint import Checkpoint
 from airflow_provider_minimax.export.exporter import export_images
-from airflow_provider_minimax.export.options import Plan
+from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.storage.folders import storage_at
 
@@ -49,7 +49,7 @@ def test_state_and_folder_change_in_the_thread_of_the_task(
     client.readers = set()
     for arrivals in (0, 7):
         sandbox.arrive(arrivals)
-        export_images(client, plan=Plan(part_rows=10, **plan), folder=ObjectStoragePath(str(tmp_path)))
+        export_images(client, plan=ExportPlan(part_rows=10, **plan), folder=ObjectStoragePath(str(tmp_path)))
     assert writers == {threading.current_thread()}
     assert client.readers
     assert not client.readers & writers

@@ -14,7 +14,7 @@ from requests_mock import Mocker
 
 from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxBadRequestError, MiniMaxError
 from airflow_provider_minimax.api.settings import DEFAULT_BASE_URL, Settings
-from airflow_provider_minimax.hooks.minimax import MiniMaxHook, settings_of
+from airflow_provider_minimax.hooks.minimax import MiniMaxHook, read_settings
 from airflow_provider_minimax.sandbox import Sandbox
 
 TOKEN = "user:1234-s3cr3tT0kenValue"
@@ -26,7 +26,7 @@ def connection(extra: str | None = None, **fields: Any) -> Connection:
 
 
 def settings(**extra: Any) -> Settings:
-    return settings_of(connection(json.dumps(extra)), "c")
+    return read_settings(connection(json.dumps(extra)), "c")
 
 
 def define(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
@@ -38,11 +38,11 @@ def define(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
 
 
 def test_a_connection_of_a_token_alone_is_enough() -> None:
-    assert settings_of(connection(), "c") == Settings(TOKEN, DEFAULT_BASE_URL, None, 10.0, 60.0, 5)
+    assert read_settings(connection(), "c") == Settings(TOKEN, DEFAULT_BASE_URL, None, 10.0, 60.0, 5)
 
 
 def test_the_fields_of_a_connection_become_one_address() -> None:
-    found = settings_of(connection(host="127.0.0.1", schema="http", port=8765), "c")
+    found = read_settings(connection(host="127.0.0.1", schema="http", port=8765), "c")
     assert found.base_url == "http://127.0.0.1:8765/v1/minimax"
 
 
@@ -85,12 +85,12 @@ def test_half_a_try_is_refused() -> None:
 @pytest.mark.parametrize("extra", ["{bad", "[]", '"text"', "5"])
 def test_an_extra_that_is_no_json_object_is_refused_without_being_shown(extra: str) -> None:
     with pytest.raises(MiniMaxBadRequestError, match="Connection 'c': the extra is not a JSON object"):
-        settings_of(connection(extra), "c")
+        read_settings(connection(extra), "c")
 
 
 @pytest.mark.parametrize("extra", [None, "", "{}"])
 def test_an_extra_may_be_empty(extra: str | None) -> None:
-    assert settings_of(connection(extra), "c").account is None
+    assert read_settings(connection(extra), "c").account is None
 
 
 def test_an_unknown_extra_is_warned_of_by_its_name_only(caplog: pytest.LogCaptureFixture) -> None:
@@ -120,19 +120,19 @@ def test_known_extras_are_not_warned_of(caplog: pytest.LogCaptureFixture) -> Non
     ],
 )
 def test_the_account_of_a_task_wins_over_that_of_the_connection(own: Any, extra: Any, account: str | None) -> None:
-    assert settings_of(connection(json.dumps({"account": extra})), "c", own).account == account
+    assert read_settings(connection(json.dumps({"account": extra})), "c", own).account == account
 
 
 @pytest.mark.parametrize("password", [None, "", "  "])
 def test_a_connection_without_a_token_is_refused_by_name(password: str | None) -> None:
     with pytest.raises(MiniMaxAuthError, match="Connection 'c' has no API token"):
-        settings_of(connection(password=password), "c")
+        read_settings(connection(password=password), "c")
 
 
 @pytest.mark.parametrize("fields", [{"host": "ftp://x"}, {"extra": "{"}, {"password": f"Bearer {TOKEN}"}], ids=str)
 def test_no_refusal_shows_the_token(fields: dict[str, Any]) -> None:
     with pytest.raises(MiniMaxError) as caught:
-        settings_of(connection(**fields), "c")
+        read_settings(connection(**fields), "c")
     assert "s3cr3t" not in str(caught.value)
 
 

@@ -124,7 +124,7 @@ def test_without_a_store_a_deferred_wait_that_breaks_off_is_final(sandbox: Sandb
     task.deferral(video(prompt="a boat [hold]", deferrable=True))
     # The task goes on in another process.
     with pytest.raises(errors.MiniMaxUpstreamError, match="it is not retried") as raised:
-        video().execute_complete(task.context(), events.ended_badly(errors.MiniMaxUpstreamError("ten rounds")))
+        video().execute_complete(task.context(), events.failure_event(errors.MiniMaxUpstreamError("ten rounds")))
     assert isinstance(raised.value, AirflowFailException)
     with pytest.raises(errors.MiniMaxUpstreamError, match=r"The trigger failed.*it is not retried") as raised:
         video().resume_execution("__fail__", {"error": "Trigger failure"}, task.context())
@@ -169,7 +169,7 @@ def test_a_wait_that_is_left_to_this_worker_goes_on_here_and_creates_nothing(
     task = Task() if store == "with a store" else Task(store=None)
     deferral = task.deferral(make(kind, deferrable=True))
     stored = deferral.trigger.serialize()[1]
-    event = events.left_to_this_worker(stored["ids"], stored["deadline"], stored["fresh_until"])
+    event = events.back_on_worker_event(stored["ids"], stored["deadline"], stored["fresh_until"])
     # In another process, that would defer.
     assert jobs(make(kind, deferrable=True).execute_complete(task.context(), event)) == stored["ids"]
     assert posts(sandbox, kind) == 1
@@ -177,12 +177,12 @@ def test_a_wait_that_is_left_to_this_worker_goes_on_here_and_creates_nothing(
 
 def test_its_deadline_stays_and_a_person_can_still_end_it(sandbox: Sandbox) -> None:
     (video_id,) = jobs(Task().run(video(prompt="a boat [stuck]", wait_for_completion=False)))
-    event = events.left_to_this_worker([video_id], time.time() - 1.0, 0.0)
+    event = events.back_on_worker_event([video_id], time.time() - 1.0, 0.0)
     with pytest.raises(AirflowSensorTimeout, match="continues at the service and is billed"):
         video(timeout=1800).execute_complete(Task().context(), event)
     operator = video(timeout=1800, poke_interval=3600)
     operator._is_killed_by_user = True
-    event = events.left_to_this_worker([video_id], time.time() + 1800, 0.0)
+    event = events.back_on_worker_event([video_id], time.time() + 1800, 0.0)
     with pytest.raises(AirflowFailException, match="A user ended the task"):
         operator.execute_complete(Task().context(), event)
     assert sandbox.stats.count("POST /videos/cancel") == 1

@@ -579,7 +579,7 @@ def test_the_result_of_a_trigger_outlives_a_store_that_cannot_be_read(service: F
 
     rows = [{f"{kind}Id": service.add(kind, "a paper boat")}]
     task = Task(store=Unreadable())
-    assert ids_of(make(kind).execute_complete(task.context(), events.ended_well(rows))) == ids_of(rows)
+    assert ids_of(make(kind).execute_complete(task.context(), events.success_event(rows))) == ids_of(rows)
 
 
 # Ids, accounts, and Airflow before 3.3

@@ -1,4 +1,4 @@
-"""What templates render to when what they name is not there: refused, by name, before anything is done."""
+"""What templates render to when what they name is missing: refused, by name, before anything is done."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.validation import location
 from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator, MiniMaxUploadFileOperator
 from airflow_provider_minimax.operators.images import (
     MiniMaxCreateImageOperator,
@@ -24,6 +23,7 @@ from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
 from airflow_provider_minimax.storage.folders import folder_at
+from airflow_provider_minimax.storage.location import required_location
 from tests.unit.operators.support import Task
 
 IMAGE = "user:1-minimax:2-image:3"
@@ -114,7 +114,7 @@ def test_a_path_of_each_kind_is_rendered(kind: type) -> None:
     with DAG("any", schedule=None) as dag:
         operator = MiniMaxExportImagesOperator(task_id="export", output_path=kind("/data/{{ day }}/x"))
     operator.render_template_fields({"day": "2026-01-01", "dag": dag})  # type: ignore[typeddict-unknown-key]
-    assert location("output_path", operator.output_path) == "/data/2026-01-01/x"
+    assert required_location("output_path", operator.output_path) == "/data/2026-01-01/x"
 
 
 def test_a_mapped_operator_refuses_nothing_too() -> None:
@@ -171,7 +171,7 @@ HOME = os.path.expanduser("~")  # noqa: PTH111 - what is tested does it, too
     ],
 )
 def test_a_location_is_a_local_path_or_the_url_of_a_storage(given: object, found: str) -> None:
-    assert location("output_path", given) == found
+    assert required_location("output_path", given) == found
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_location_is_a_local_path_or_the_url_of_a_storage(given: object, found
 )
 def test_a_location_that_was_rendered_to_nothing_or_is_elsewhere_is_refused_by_name(given: object) -> None:
     with pytest.raises(MiniMaxBadRequestError, match="output_path"):
-        location("output_path", given)
+        required_location("output_path", given)
 
 
 def test_a_folder_keeps_the_connection_of_its_path() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.compat import AirflowSensorTimeout
-from airflow_provider_minimax.polling.events import ended_badly, ended_well, result_of, timed_out
+from airflow_provider_minimax.polling.events import failure_event, jobs_of, success_event, timed_out
 
 ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.MiniMaxError)]
 
@@ -21,35 +21,35 @@ def carried(event: dict[str, Any]) -> Any:
 
 def test_the_jobs_of_a_successful_wait_arrive_in_order() -> None:
     jobs: list[dict[str, Any]] = [{"imageId": "b", "createTime": 2**60}, {"imageId": "a", "desc": "ü\n"}]
-    assert result_of(carried(ended_well(jobs)), 60.0) == jobs
+    assert jobs_of(carried(success_event(jobs)), 60.0) == jobs
 
 
 @pytest.mark.parametrize("kind", ERRORS)
 def test_the_error_of_a_failed_wait_arrives_with_its_class(kind: type[errors.MiniMaxError]) -> None:
-    event = carried(ended_badly(kind("what happened", status=429, retry_after=2.5)))
+    event = carried(failure_event(kind("what happened", status=429, retry_after=2.5)))
     with pytest.raises(errors.MiniMaxError) as caught:
-        result_of(event, 60.0)
+        jobs_of(event, 60.0)
     assert type(caught.value) is kind
     assert (str(caught.value), caught.value.status, caught.value.retry_after) == ("what happened", 429, 2.5)
 
 
 def test_an_error_without_a_response_arrives_without_a_status() -> None:
     with pytest.raises(errors.MiniMaxUpstreamError) as caught:
-        result_of(carried(ended_badly(errors.MiniMaxUpstreamError("x"))), 60.0)
+        jobs_of(carried(failure_event(errors.MiniMaxUpstreamError("x"))), 60.0)
     assert (caught.value.status, caught.value.retry_after) == (None, None)
 
 
 def test_a_passed_deadline_is_a_sensor_timeout_that_names_the_pending_jobs() -> None:
     with pytest.raises(AirflowSensorTimeout) as caught:
-        result_of(carried(timed_out("image 5 (queued).")), 1800.0)
+        jobs_of(carried(timed_out("image 5 (queued).")), 1800.0)
     assert str(caught.value) == "Not final within 1800 s: image 5 (queued)."
 
 
 @pytest.mark.parametrize("name", ["MiniMaxErrorOfTomorrow", "AirflowFailException", "annotations", "", "__name__"])
 def test_an_error_with_an_unknown_name_is_still_a_minimax_error(name: str) -> None:
-    event = carried(ended_badly(errors.MiniMaxError("what happened", status=418))) | {"error": name}
+    event = carried(failure_event(errors.MiniMaxError("what happened", status=418))) | {"error": name}
     with pytest.raises(errors.MiniMaxError, match="what happened") as caught:
-        result_of(event, 60.0)
+        jobs_of(event, 60.0)
     assert (type(caught.value), caught.value.status) == (errors.MiniMaxError, 418)
 
 
@@ -63,4 +63,4 @@ def test_an_error_with_an_unknown_name_is_still_a_minimax_error(name: str) -> No
 )  # fmt: skip
 def test_an_unknown_event_is_an_error_that_a_retry_may_mend(event: object) -> None:
     with pytest.raises(errors.MiniMaxUpstreamError, match="does not know"):
-        result_of(event, 60.0)
+        jobs_of(event, 60.0)

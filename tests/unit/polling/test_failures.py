@@ -84,7 +84,7 @@ def test_a_bug_ends_a_wait_at_once_even_a_silent_one(error: Exception, silent: b
         raise error
 
     with pytest.raises(type(error)) as caught:
-        Poller(WaitSpec((IMAGE_ID,), silent=silent)).poll(read)
+        Poller(WaitSpec((IMAGE_ID,), silent_fail=silent)).poll(read)
     assert caught.value is error
 
 
@@ -97,7 +97,7 @@ def test_an_error_that_may_pass_counts_and_a_silent_wait_tolerates_any_number(er
     assert [waiting.poll(read) for _ in range(timing.MAX_FAILURES - 1)] == [None] * (timing.MAX_FAILURES - 1)
     with pytest.raises(type(error)):
         waiting.poll(read)
-    silent = Poller(WaitSpec((IMAGE_ID,), silent=True))
+    silent = Poller(WaitSpec((IMAGE_ID,), silent_fail=True))
     assert [silent.poll(read) for _ in range(30)] == [None] * 30
 
 
@@ -107,4 +107,4 @@ def test_an_undefined_connection_ends_a_wait_at_once_unless_it_is_silent() -> No
 
     with pytest.raises(AirflowNotFoundException):
         Poller(WaitSpec((IMAGE_ID,))).poll(read)
-    assert Poller(WaitSpec((IMAGE_ID,), silent=True)).poll(read) is None
+    assert Poller(WaitSpec((IMAGE_ID,), silent_fail=True)).poll(read) is None

@@ -157,9 +157,9 @@ def test_retry_after_delays_the_next_round_only() -> None:
     waiting, service = poller(A), Service(a=[BUSY, RUNS])
     waiting.poll(service)
     assert (waiting.retry_after, waiting.last_failure) == (7.0, "MiniMaxCapacityError: busy")
-    assert waiting.pause(1.0) >= 7.0
+    assert waiting.next_delay(1.0) >= 7.0
     waiting.poll(service)
-    assert waiting.pause(1.0) <= 1.5
+    assert waiting.next_delay(1.0) <= 1.5
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ RUNNING = {"status": RUNS}
 def end_of(waiting: Poller, jobs: dict[str, Any], failure: errors.MiniMaxError | None = None) -> str:
     """Return what one round makes of a wait: the error that ends it, or how many failures it counts."""
     try:
-        waiting.take(jobs, failure)
+        waiting.process_round(jobs, failure)
     except errors.MiniMaxError as error:
         return type(error).__name__
     return f"{waiting.failures} failed"
@@ -243,8 +243,8 @@ def test_a_round_counts_as_failed_when_it_brings_a_failure_and_no_job(
 def test_an_id_that_always_fails_ends_its_wait_when_it_is_the_only_one_left() -> None:
     waiting = poller(A, B)
     for _ in range(5 * timing.MAX_FAILURES):
-        assert waiting.take({A: DOWN, B: RUNNING}) is None
-    assert waiting.take({A: DOWN, B: {"status": DONE}}) is None
+        assert waiting.process_round({A: DOWN, B: RUNNING}) is None
+    assert waiting.process_round({A: DOWN, B: {"status": DONE}}) is None
     assert [end_of(waiting, {A: DOWN}) for _ in range(timing.MAX_FAILURES)][-2:] == [
         f"{timing.MAX_FAILURES - 1} failed",
         "MiniMaxUpstreamError",
@@ -254,7 +254,7 @@ def test_an_id_that_always_fails_ends_its_wait_when_it_is_the_only_one_left() ->
 def test_the_error_of_one_id_is_logged_once_and_described(caplog: pytest.LogCaptureFixture) -> None:
     waiting = poller(A, B)
     for _ in range(3):
-        waiting.take({A: DOWN, B: RUNNING})
+        waiting.process_round({A: DOWN, B: RUNNING})
     logged = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert logged == [f"{A}: request failed, MiniMaxUpstreamError: down"]
     assert f"{A} (request failed, MiniMaxUpstreamError: down)" in waiting.describe_pending()
@@ -267,7 +267,7 @@ def test_the_error_of_one_id_is_logged_once_and_described(caplog: pytest.LogCapt
     "error", [DOWN, BUSY, errors.MiniMaxAccountOnHoldError("596"), RuntimeError("a bug")], ids=lambda error: str(error)
 )
 def test_a_silent_wait_tolerates_any_number_of_failures_that_a_retry_could_mend(error: Exception) -> None:
-    waiting = poller(A, silent=True)
+    waiting = poller(A, silent_fail=True)
     responses = [*[error] * 5 * timing.MAX_FAILURES, DONE]
     assert finish(waiting, Service(a=responses), rounds=len(responses)) == [A]
 
@@ -275,5 +275,5 @@ def test_a_silent_wait_tolerates_any_number_of_failures_that_a_retry_could_mend(
 @pytest.mark.parametrize("responses", [[errors.MiniMaxAuthError("401")], FAILED, MODERATED, GONE], ids=str)
 def test_a_silent_wait_still_ends_if_no_retry_helps(responses: Any) -> None:
     service = Service(a=[responses] if isinstance(responses, Exception) else responses)
-    assert str(finish(poller(A, silent=True), service)).startswith("MiniMax")
+    assert str(finish(poller(A, silent_fail=True), service)).startswith("MiniMax")
     assert len(service.requested) == 1

@@ -95,5 +95,5 @@ def test_of_many_pending_ids_ten_are_named() -> None:
 def test_of_many_failed_jobs_ten_are_named_and_messages_are_cut() -> None:
     ids = [f"user:1-minimax:2-image:{number}" for number in range(1000, 2000)]
     with pytest.raises(errors.MiniMaxModeratedError, match="and 990 more") as caught:
-        poller(*ids).take({job_id: {"status": MODERATED, "message": "no " * 1000} for job_id in ids})
+        poller(*ids).process_round({job_id: {"status": MODERATED, "message": "no " * 1000} for job_id in ids})
     assert len(str(caught.value)) < 5000

@@ -258,7 +258,7 @@ def test_a_new_process_at_each_round_still_checks_a_stale_list() -> None:
 @pytest.mark.parametrize(("count", "pages", "requested"), [(1, 0, 1), (30, 0, 30), (31, 1, 30), (1000, 10, 30)])
 def test_the_last_round_requests_jobs_by_id_up_to_a_maximum(count: int, pages: int, requested: int) -> None:
     service, ids = stale_service(count)
-    result = service.reader().read_last(ids)
+    result = service.reader().read_for_last_time(ids)
     assert (len(completed(result)), len(result.jobs)) == (requested, count)
     assert (service.pages, service.ids) == (pages, requested)
 

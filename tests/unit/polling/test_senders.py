@@ -228,4 +228,4 @@ def test_a_long_round_returns_in_parts_and_requests_each_id_once() -> None:
             break
     assert [len(part) for part in parts] == [4, 4, 2]
     assert requested == ids
-    assert reader.read_last(ids[:2]).jobs.keys() == set(ids[:2])
+    assert reader.read_for_last_time(ids[:2]).jobs.keys() == set(ids[:2])

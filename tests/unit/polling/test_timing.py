@@ -21,7 +21,7 @@ def most(low: float, high: float) -> float:
     ("requested", "used"), [(0, 1.0), (-5, 1.0), (0.2, 1.0), (1, 1.0), (1.5, 1.5), (10, 10.0), (3600, 3600.0)]
 )
 def test_an_interval_is_a_second_at_the_least(requested: float, used: float) -> None:
-    assert timing.floor(requested) == used
+    assert timing.at_least_minimum(requested) == used
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_require_and_labels_can_be_checked_on_their_own() -> None:
 
 
 def test_a_spec_survives_its_storage() -> None:
-    spec = WaitSpec((A, B), deadline=5.0, require="any", accept_statuses=("failed",), silent=True, failures=3)
+    spec = WaitSpec((A, B), deadline=5.0, require="any", accept_statuses=("failed",), silent_fail=True, failures=3)
     assert WaitSpec.from_kwargs(**spec.to_kwargs()) == spec
 
 

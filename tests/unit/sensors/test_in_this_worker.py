@@ -37,7 +37,7 @@ def sensor(image_id: object, **options: Any) -> MiniMaxImageSensor:
 
 def resume(waiting: MiniMaxImageSensor, seconds: float = 30.0) -> Any:
     """Resume a sensor whose trigger could not run the wait."""
-    event = events.left_to_this_worker([], time.time() + seconds, 0.0)
+    event = events.back_on_worker_event([], time.time() + seconds, 0.0)
     context: Any = {"ti": SimpleNamespace(try_number=1), "task_state_store": None}
     return waiting.resume_execution("execute_complete", {"event": event}, context)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxError
-from airflow_provider_minimax.polling.events import ended_badly, ended_well, fit_event, timed_out
+from airflow_provider_minimax.polling.events import failure_event, fit_event, success_event, timed_out
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.triggers.endings import may_end_in_triggerer
 from tests.unit.triggers.support import trigger
@@ -33,7 +33,7 @@ class XCom:
 def end(image_ids: list[str], monkeypatch: pytest.MonkeyPatch, xcom: object, *, single: bool) -> Any:
     """Return the one event of a wait that ends in the triggerer."""
     monkeypatch.setattr("airflow.sdk.execution_time.xcom.XCom", xcom)
-    waiting = trigger(*image_ids, ends=True, single=single)
+    waiting = trigger(*image_ids, end_in_triggerer=True, single=single)
     ti: Any = SimpleNamespace(dag_id="dag", task_id="wait", run_id="run", map_index=None, task=None)
     waiting.task_instance = ti
 
@@ -92,14 +92,14 @@ def test_a_task_may_end_in_the_triggerer_if_its_end_only_pushes_the_result(task:
 
 @pytest.mark.parametrize("jobs", [1, 100])
 def test_an_event_carries_a_hundred_jobs(jobs: int) -> None:
-    payload = ended_well([{"imageId": str(number)} for number in range(jobs)])
+    payload = success_event([{"imageId": str(number)} for number in range(jobs)])
     assert fit_event(payload) is payload
 
 
 def test_more_jobs_are_requested_again_by_the_worker() -> None:
-    assert fit_event(ended_well([{}] * 101)) == {"end": "left to a worker"}
+    assert fit_event(success_event([{}] * 101)) == {"end": "left to a worker"}
 
 
 def test_a_payload_without_jobs_is_sent_unchanged() -> None:
-    for payload in (timed_out("5"), ended_badly(MiniMaxError("x"))):
+    for payload in (timed_out("5"), failure_event(MiniMaxError("x"))):
         assert fit_event(payload) is payload

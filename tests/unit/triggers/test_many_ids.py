@@ -49,9 +49,9 @@ def work_of_one_wait() -> float:
     jobs: dict[str, Any] = {str(job["imageId"]): job for page in pages("") for job in page}
     poller = Poller(WaitSpec(tuple(image_id(number) for number in range(COUNT))).checked())
     begun = time.thread_time()
-    found = poller.take(jobs)
+    found = poller.process_round(jobs)
     assert found is not None
-    events.ended_well(found)
+    events.success_event(found)
     return time.thread_time() - begun
 
 

@@ -95,14 +95,14 @@ def test_a_bug_in_one_wait_ends_no_other(
     sandbox: Sandbox, triggerer: Triggerer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = [sandbox.create_image("a lamp")[0] for _ in range(3)]
-    real = Poller.take
+    real = Poller.process_round
 
-    def take(self: Poller, *args: Any) -> Any:
+    def process_round(self: Poller, *args: Any) -> Any:
         if self.spec.ids == (ids[1],):
             raise LookupError("a bug")
         return real(self, *args)
 
-    monkeypatch.setattr(Poller, "take", take)
+    monkeypatch.setattr(Poller, "process_round", process_round)
     events = run(triggerer.run_all(*map(trigger, ids)))
     assert [event["end"] for event in events] == ["completed", "failed", "completed"]
     assert "LookupError: a bug" in events[1]["message"]

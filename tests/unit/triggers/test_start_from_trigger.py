@@ -43,8 +43,8 @@ STORED: dict[str, dict[str, Any]] = {
         "account": "2",
         "poke_interval": 10.0,
         "timeout": 1800.0,
-        "silent": False,
-        "ends": True,
+        "silent_fail": False,
+        "end_in_triggerer": True,
     },
     "0.1.0": {
         "kind": "image",
@@ -55,8 +55,8 @@ STORED: dict[str, dict[str, Any]] = {
         "account": "2",
         "poke_interval": 10.0,
         "timeout": 1800.0,
-        "silent": False,
-        "ends": True,
+        "silent_fail": False,
+        "end_in_triggerer": True,
         "limit": 1870.0,
     },
     "0.1.0, mapped": {"kind": "image"},
@@ -139,7 +139,7 @@ def test_a_scheduler_stores_the_newest_form() -> None:
 
 def test_a_constant() -> None:
     trigger = started(lambda: sensor(image_id=FIRST, timeout=60, poke_interval=7, silent_fail=True))
-    assert (trigger.spec.ids, trigger.spec.single, trigger.spec.poke_interval, trigger.spec.silent) == (
+    assert (trigger.spec.ids, trigger.spec.single, trigger.spec.poke_interval, trigger.spec.silent_fail) == (
         (FIRST,),
         True,
         7,
@@ -179,7 +179,7 @@ def test_mapped_over_the_result_of_a_task() -> None:
         MiniMaxImageSensor.partial(task_id="wait", require="any", **options).expand(image_id=made())
 
     trigger = started(build, map_index=1)
-    assert (trigger.spec.ids, trigger.spec.single, trigger.spec.require, trigger.spec.ends) == (
+    assert (trigger.spec.ids, trigger.spec.single, trigger.spec.require, trigger.spec.end_in_triggerer) == (
         (SECOND,),
         True,
         "any",
@@ -374,12 +374,12 @@ def test_a_task_whose_result_needs_a_worker_does_not_end_in_the_triggerer(
         else:
             MiniMaxImageSensor(task_id="wait", image_id=FIRST, **flags)
 
-    assert started(build, map_index=0 if is_mapped else -1).spec.ends is (options == {})
+    assert started(build, map_index=0 if is_mapped else -1).spec.end_in_triggerer is (options == {})
 
 
 def test_the_task_with_the_result_of_the_dag_does_not_end_in_the_triggerer() -> None:
     waiting = sensor(image_id=FIRST, end_from_trigger=True)
-    assert started(lambda: sensor(image_id=FIRST, end_from_trigger=True)).spec.ends
+    assert started(lambda: sensor(image_id=FIRST, end_from_trigger=True)).spec.end_in_triggerer
     waiting.returns_dag_result = True
     arguments: Any = waiting.start_trigger_args
-    assert not arguments.trigger_kwargs["ends"]
+    assert not arguments.trigger_kwargs["end_in_triggerer"]

@@ -11,9 +11,8 @@ from airflow.sdk.execution_time.comms import _RequestFrame
 
 from airflow_provider_minimax.api.errors import MiniMaxModeratedError
 from airflow_provider_minimax.api.jobs import compact
-from airflow_provider_minimax.api.sendable import sendable
-from airflow_provider_minimax.api.serialization import loads
-from airflow_provider_minimax.polling.events import ended_badly, ended_well, timed_out
+from airflow_provider_minimax.api.serialization import loads, to_plain_json
+from airflow_provider_minimax.polling.events import failure_event, success_event, timed_out
 
 HALF_AN_EMOJI = "a lamp \ud83d"
 ODD_JOB = rb'{"imageId":"a","status":2,"createTime":99999999999999999999999,"desc":"a lamp \ud83d","modelID":"\u0000"}'
@@ -37,16 +36,16 @@ ODD_JOB = rb'{"imageId":"a","status":2,"createTime":99999999999999999999999,"des
     ],
 )
 def test_what_cannot_be_sent_is_replaced(value: Any, sent: Any) -> None:
-    assert sendable(value) == sent
-    assert _RequestFrame(id=1, body={"value": sendable(value)}).as_bytes()
+    assert to_plain_json(value) == sent
+    assert _RequestFrame(id=1, body={"value": to_plain_json(value)}).as_bytes()
 
 
 @pytest.mark.parametrize(
     "event",
     [
-        ended_well([compact(loads(ODD_JOB))]),
-        ended_well([dict(loads(ODD_JOB))]),
-        ended_badly(MiniMaxModeratedError(HALF_AN_EMOJI, status=422, retry_after=math.inf)),
+        success_event([compact(loads(ODD_JOB))]),
+        success_event([dict(loads(ODD_JOB))]),
+        failure_event(MiniMaxModeratedError(HALF_AN_EMOJI, status=422, retry_after=math.inf)),
         timed_out(f"image 5 ({HALF_AN_EMOJI})"),
     ],
     ids=lambda event: event["end"],
