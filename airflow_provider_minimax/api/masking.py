@@ -46,7 +46,7 @@ class Mask:
             self._hint in body
             or (b"\\" in body and _PRINTABLE_BY_NUMBER.search(body) is not None)
             or (b"%" in body and _PLAIN_BY_PERCENT.search(body) is not None)
-            or b"&#" in body
+            or (b"&" in body and b"&#" in body)
         )
 
     def hide(self, body: bytes) -> bytes:

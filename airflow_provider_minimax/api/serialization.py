@@ -8,13 +8,12 @@ A number that no float can hold (``1e400``, or more than 17 digits) is written b
 
 from __future__ import annotations
 
-import gc
+import contextlib
 import json
 import math
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from itertools import chain
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, NoReturn, Self, Union
 
 import msgspec
 
@@ -72,7 +71,18 @@ def _raw(value: object) -> msgspec.Raw:
     raise TypeError(f"{type(value).__name__} is no JSON")
 
 
+def _flat_json(levels: int) -> Any:
+    """Return the type of JSON without fractions and of at most so many levels of lists and objects."""
+    value: Any = None | bool | int | str
+    for _ in range(levels):
+        value = Union[None, bool, int, str, list[value], dict[str, value]]  # noqa: UP007 - made at run time
+    return value
+
+
 _DECODER: Final = msgspec.json.Decoder(float_hook=_number)
+#: Reads what the service sends in practice. The decoder itself sees to the depth, which saves every page of a long list
+#: a walk through its values.
+_FLAT_DECODER: Final = msgspec.json.Decoder(_flat_json(6))
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=_raw)
 
 
@@ -88,6 +98,8 @@ def loads(body: bytes) -> Any:
     """
     if len(body) > MAX_VALUES and body.count(b",") > MAX_VALUES:
         raise UnreadableError(f"JSON of more than {MAX_VALUES} values")
+    with contextlib.suppress(msgspec.DecodeError):
+        return _FLAT_DECODER.decode(body)
     try:
         value = _decode(body)
     except RecursionError:
@@ -109,16 +121,15 @@ def _decode(body: bytes) -> Any:
 def _is_too_deep(value: Any) -> bool:
     # Level by level: recursion could itself run out of stack.
     level = [value] if type(value) in _CONTAINERS else []
-    for depth in range(1, MAX_DEPTH + 1):
-        members: Iterable[Any] = chain.from_iterable([one.values() if type(one) is dict else one for one in level])
-        if depth < MAX_DEPTH:
-            # A container that the garbage collector does not track holds no other container. Skipping the untracked
-            # members in C halves the cost, which every page of a long list pays.
-            members = filter(gc.is_tracked, members)
-        level = [member for member in members if type(member) in _CONTAINERS]
+    for _ in range(MAX_DEPTH):
+        level = [member for one in level for member in _members(one) if type(member) in _CONTAINERS]
         if not level:
             return False
     return True
+
+
+def _members(container: Any) -> Iterable[Any]:
+    return container.values() if type(container) is dict else container
 
 
 def _too_deep() -> UnreadableError:
