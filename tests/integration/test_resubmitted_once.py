@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.worker import Try, Worker, worker
+from tests.support import until
 from tests.unit.submission.service import FakeService, fake_services
 
 UNKNOWN, RESCHEDULE = "MiniMaxUnknownOutcomeError", "AirflowRescheduleException"
@@ -51,13 +51,6 @@ def start(request: pytest.FixtureRequest, service: FakeService, warm: Worker, tm
         )
 
     return start
-
-
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.005)
 
 
 def test_504_and_429_in_turn_pay_twice_at_most(service: FakeService, start: Callable[..., Try]) -> None:
