@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from scripts import local_airflow
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support import ROOT, connect
 
 # Airflow reads its settings when it is imported, which the modules under test do: so, before them.
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-minimax-tests-")
@@ -63,19 +60,3 @@ def undefined_connections(monkeypatch: pytest.MonkeyPatch) -> None:
 def airflow_db() -> None:
     """The database of the private Airflow, for tests that run DAGs."""
     local_airflow.prepare_database()
-
-
-def export_to(folder: str, **options: Any) -> dict[str, Any]:
-    """Export as a task would, without one, and return the summary."""
-    from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
-
-    operator = MiniMaxExportImagesOperator(task_id="export", output_path=folder, **options)
-    # Airflow wraps `execute` so that it is not called like this by accident.
-    summary: dict[str, Any] = MiniMaxExportImagesOperator.execute.__wrapped__(operator, {})
-    return summary
-
-
-def connect(monkeypatch: pytest.MonkeyPatch, host: str, token: str, **extra: object) -> None:
-    """Define the connection ``minimax_default``."""
-    connection = {"conn_type": "minimax", "host": host, "password": token, "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_MINIMAX_DEFAULT", json.dumps(connection))

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_minimax.export import contact_sheet
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.conftest import export_to
+from tests.support import export_to
 
 pytestmark = pytest.mark.browser
 

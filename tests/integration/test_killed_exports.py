@@ -19,7 +19,7 @@ from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.options import ExportPlan
-from tests.conftest import ROOT
+from tests.support import ROOT, files
 
 SERVE = """
 import sys
@@ -85,10 +85,6 @@ def _process() -> Iterator[Service]:
 def service(_process: Service) -> Service:
     _process.reset()
     return _process
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 MEDIA = {"download_media": True, "contact_sheet": True}

@@ -18,7 +18,7 @@ from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.storage import object_store
 from airflow_provider_minimax.storage.base import DraftGoneError, Storage
 from airflow_provider_minimax.storage.folders import folder_at, storage_at
-from tests.conftest import ROOT, export_to
+from tests.support import ROOT, export_to
 
 moto_server = pytest.importorskip("moto.server", reason="needs moto[server]: make integration installs it")
 pytest.importorskip("s3fs", reason="needs s3fs: make integration installs it")

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.integration.worker import Try, Worker, worker
+from tests.support import until
 from tests.unit.operators.support import CREATE, add_earlier_videos
 
 KINDS = ("image", "video")
@@ -55,13 +56,6 @@ class Tries:
 @pytest.fixture(params=KINDS)
 def tries(request: pytest.FixtureRequest, sandbox: Sandbox, warm: Worker, tmp_path: Path) -> Tries:
     return Tries(warm, tmp_path, request.param)
-
-
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.005)
 
 
 def made(sandbox: Sandbox, kind: str) -> int:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.conftest import ROOT
 from tests.integration.dags import Run, store
+from tests.support import ROOT
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
 

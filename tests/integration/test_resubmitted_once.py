@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.integration.worker import Try, Worker, worker
-from tests.unit.submission.service import FakeService, fake_service
+from tests.support import until
+from tests.unit.submission.service import FakeService, fake_services
 
 UNKNOWN, RESCHEDULE = "MiniMaxUnknownOutcomeError", "AirflowRescheduleException"
 
@@ -24,17 +24,23 @@ def warm() -> Iterator[Worker]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def _fake_services() -> Iterator[Callable[[], FakeService]]:
+    with fake_services() as start:
+        yield start
+
+
 @pytest.fixture
-def service() -> Iterator[FakeService]:
-    with fake_service() as served:
-        yield served
-        served.release.set()
+def service(_fake_services: Callable[[], FakeService]) -> Iterator[FakeService]:
+    service = _fake_services()
+    yield service
+    service.release.set()
 
 
 @pytest.fixture(params=["image", "video"])
 def start(request: pytest.FixtureRequest, service: FakeService, warm: Worker, tmp_path: Path) -> Callable[..., Try]:
     """Start an attempt, or one turn of it, in a process of its own."""
-    service.add(request.param, "an earlier one", age=3600.0)
+    service.add_job(request.param, "an earlier one", age=3600.0)
     # A create that finds no room is sent once.
     connection = json.dumps(json.loads(service.connection) | {"extra": {"max_attempts": 1}})
 
@@ -47,15 +53,8 @@ def start(request: pytest.FixtureRequest, service: FakeService, warm: Worker, tm
     return start
 
 
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.005)
-
-
 def test_504_and_429_in_turn_pay_twice_at_most(service: FakeService, start: Callable[..., Try]) -> None:
-    service.script = deque(["429", "void", "429", "void", "429", "void"])
+    service.outcomes = deque(["429", "void", "429", "void", "429", "void"])
     turns = [start(1, "resubmit").outcome()["error"] for _ in range(2)]
     assert turns == [RESCHEDULE, UNKNOWN]
     assert service.creates == ["429", "void", "429"]
@@ -71,8 +70,8 @@ def test_504_and_429_in_turn_pay_twice_at_most(service: FakeService, start: Call
 def test_death_while_the_second_create_is_on_its_way(
     service: FakeService, start: Callable[..., Try], second: str
 ) -> None:
-    service.script = deque(["void", second, "void"])
-    service.held = 2
+    service.outcomes = deque(["void", second, "void"])
+    service.held_create = 2
     first = start(1, "resubmit")
     until(lambda: service.sent == 2)
     first.kill()

@@ -6,8 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +15,7 @@ import pytest
 
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.conftest import ROOT
+from tests.support import ROOT, execute, files, until
 
 LIST = "GET /images/"
 MEDIA = "GET /media/{name}"
@@ -27,10 +25,6 @@ KILLED = "MiniMaxError: The task was killed and has stopped."
 @pytest.fixture(autouse=True)
 def _pages(sandbox: Sandbox) -> None:
     sandbox.reset(replace(sandbox.config, images=60, page_cap=10, media_pixels=8))
-
-
-def files(folder: str | Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
 
 
 def start(sandbox: Sandbox, how: str, folder: Path, **plan: Any) -> subprocess.Popen[str]:
@@ -44,13 +38,6 @@ def result_of(process: subprocess.Popen[str], within: float = 120) -> dict[str, 
     assert process.returncode == 0
     result: dict[str, Any] = json.loads(output.splitlines()[-1])
     return result
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +77,7 @@ def export(folder: Path, **plan: Any) -> None:
     """Export as the next attempt of the task instance that was killed."""
     operator = MiniMaxExportImagesOperator(task_id="export", output_path=str(folder), **plan)
     ti = SimpleNamespace(dag_id="d", task_id="t", run_id="one", map_index=-1)
-    MiniMaxExportImagesOperator.execute.__wrapped__(operator, {"ti": ti})
+    execute(operator, {"ti": ti})
 
 
 @pytest.mark.parametrize("plan", [{"part_rows": 25}, {"part_rows": 3, "max_images": 4, "download_media": True}])

@@ -14,8 +14,8 @@ from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
-from tests.conftest import ROOT
 from tests.integration.dags import run
+from tests.support import ROOT
 
 CREATES = ("POST /images/create", "POST /videos/create")
 #: A DAG as a user has it in a file.

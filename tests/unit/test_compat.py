@@ -12,7 +12,7 @@ from airflow.sdk import Connection
 
 from airflow_provider_minimax import compat
 from airflow_provider_minimax.compat import AirflowNotFoundException, BaseHook, choose_reader, get_async_connection
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 
 class Hook(BaseHook):

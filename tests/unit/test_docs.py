@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from airflow_provider_minimax.provider_info import get_provider_info
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 README = ROOT / "README.md"
 PAGES = [README, *(ROOT / f"{name}.md" for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY"))]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from airflow_provider_minimax.api.errors import MiniMaxShortListError, MiniMaxUpstreamError
 from airflow_provider_minimax.api.pagination import EndCheck, Page, Place, Position, image_key, resume_walk, walk
 from airflow_provider_minimax.compat import AirflowFailException
-from tests.unit.api.test_paging import NEWEST, Service, history, image
+from tests.unit.api.lists import NEWEST, ListService, history, image, keys, no_next_page
 
 Answer = dict[str, Any]
 
@@ -21,7 +20,7 @@ Answer = dict[str, Any]
 class Looks:
     """Counts how often a walk waits, and reads the head of a service again."""
 
-    service: Service
+    service: ListService
     waits: int = 0
     heads: int = 0
 
@@ -37,7 +36,7 @@ class Looks:
 
 
 @dataclass
-class Counting(Service):
+class Counting(ListService):
     """A service that counts other than its list.
 
     :param hidden: images that are counted and not listed.
@@ -49,10 +48,6 @@ class Counting(Service):
     def _page(self, start: int) -> Answer:
         page = super()._page(start)
         return page | {"total": self.number(len(self.images) + self.hidden)}
-
-
-def keys(pages: Iterator[Page]) -> list[str | None]:
-    return [image_key(found) for page in pages for found in page.images]
 
 
 @pytest.mark.parametrize("number", [int, float, str, lambda count: f"{count}.0"])
@@ -90,7 +85,7 @@ def test_the_list_is_believed_where_the_total_is_not_to_be_checked(inclusive: bo
 
 @pytest.mark.parametrize("total", [23, 5, 0, None, "many", -1, True])
 def test_a_total_that_is_met_or_is_none_costs_no_request(total: Any) -> None:
-    service = Service(history(23), 5)
+    service = ListService(history(23), 5)
     looks = Looks(service)
     fetch = lambda cursor: service.fetch(cursor) | {"total": total}  # noqa: E731
     assert len(keys(walk(fetch(None), fetch, looks.check()))) == 23
@@ -98,7 +93,7 @@ def test_a_total_that_is_met_or_is_none_costs_no_request(total: Any) -> None:
 
 
 def test_a_list_that_was_cut_short_for_a_moment_is_read_to_its_end() -> None:
-    service = Service(history(23), 5)
+    service = ListService(history(23), 5)
     cut = iter([{"images": history(23)[5:7], "hasNext": False, "total": 23}])
     looks = Looks(service)
     found = keys(walk(service.fetch(None), lambda cursor: next(cut, None) or service.fetch(cursor), looks.check()))
@@ -108,7 +103,7 @@ def test_a_list_that_was_cut_short_for_a_moment_is_read_to_its_end() -> None:
 
 @pytest.mark.parametrize("inclusive", [False, True], ids=["exclusive", "inclusive"])
 def test_a_service_that_always_says_that_nothing_follows_is_read_to_its_end(inclusive: bool) -> None:
-    service = Service(history(60), 5, inclusive)
+    service = ListService(history(60), 5, inclusive)
     looks = Looks(service)
     fetch = lambda cursor: service.fetch(cursor) | {"hasNext": False}  # noqa: E731
     assert len(keys(walk(fetch(None), fetch, looks.check()))) == 60
@@ -122,7 +117,7 @@ def test_a_service_that_always_says_that_nothing_follows_is_read_to_its_end(incl
 def test_images_that_come_and_go_meanwhile_are_no_contradiction(
     arrivals: int, deleted: int, inclusive: bool, flag: bool
 ) -> None:
-    service = Service(history(30), 5, inclusive, arrivals=arrivals, flag=flag)
+    service = ListService(history(30), 5, inclusive, arrivals=arrivals, flag=flag)
     steps = itertools.count(1)
 
     def fetch(cursor: str) -> Answer:
@@ -139,7 +134,7 @@ def test_images_that_come_and_go_meanwhile_are_no_contradiction(
 @pytest.mark.parametrize("arrivals", [0, 3, 40])
 @pytest.mark.parametrize("met", [2, 9, 30])
 def test_a_walk_that_is_resumed_does_not_take_what_came_meanwhile_for_missing(met: int, arrivals: int) -> None:
-    service = Service([image(1_000 + number) for number in range(arrivals, 0, -1)] + history(30), 5)
+    service = ListService([image(1_000 + number) for number in range(arrivals, 0, -1)] + history(30), 5)
     looks = Looks(service)
     found = keys(resume_walk(position(met), service.fetch, looks.check()))
     assert found == [each["imageId"] for each in history(30)[met:]]
@@ -172,14 +167,10 @@ class Answers:
 
     def walk(self, **options: bool) -> list[Page]:
         coming = iter(self.pages)
-        return list(walk(next(coming), self._never, EndCheck(lambda: next(coming), self._wait, **options)))
+        return list(walk(next(coming), no_next_page, EndCheck(lambda: next(coming), self._wait, **options)))
 
     def _wait(self) -> None:
         self.waits += 1
-
-    @staticmethod
-    def _never(cursor: str) -> Answer:
-        raise AssertionError(f"no page after {cursor} was expected")
 
 
 def empty(total: Any = None, **more: Any) -> Answer:

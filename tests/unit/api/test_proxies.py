@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.transport import Call, Transport
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
-from tests.conftest import connect
+from tests.support import connect
 from tests.unit.api.network import (
     PATIENCE,
     Proxy,

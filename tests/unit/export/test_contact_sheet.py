@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.export import contact_sheet
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.conftest import export_to
+from tests.support import export_to
 
 HOSTILE = [
     "</script><script>document.title = 'ran'</script>",

@@ -23,6 +23,7 @@ from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.formats import FORMATS
 from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.parts import Part, PartWriter
+from tests.support import files, manifest, rows
 
 Image = dict[str, Any]
 
@@ -67,20 +68,6 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def manifest(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
-    return found
-
-
-def rows(folder: Path) -> list[Image]:
-    parts = sorted(folder.glob("images-*.jsonl"))
-    return [json.loads(line) for part in parts for line in part.read_bytes().splitlines()]
-
-
 # What is written
 
 
@@ -101,7 +88,7 @@ def test_the_manifest_matches_each_part(tmp_path: Path) -> None:
         body = (tmp_path / part["name"]).read_bytes()
         assert (part["bytes"], part["sha256"]) == (len(body), hashlib.sha256(body).hexdigest())
         assert part["images"] == body.count(b"\n")
-    assert summary["bytes"] == sum(len(body) for name, body in contents(tmp_path).items() if name != "manifest.json")
+    assert summary["bytes"] == sum(len(body) for name, body in files(tmp_path).items() if name != "manifest.json")
 
 
 def test_the_summary_has_exactly_the_fields_of_the_contract(tmp_path: Path) -> None:
@@ -176,9 +163,9 @@ def test_each_part_of_a_csv_export_has_the_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_the_same_images_give_the_same_bytes(tmp_path: Path, form: str) -> None:
     first = export(tmp_path, pages(images(25)), file_format=form)
-    before = contents(tmp_path)
+    before = files(tmp_path)
     again = export(tmp_path, pages(images(25)), file_format=form)
-    assert contents(tmp_path) == before
+    assert files(tmp_path) == before
     assert again == first
 
 
@@ -227,10 +214,10 @@ def test_a_failed_export_over_an_older_one_leaves_no_manifest(tmp_path: Path) ->
 
 def test_an_older_export_survives_a_first_page_that_fails(tmp_path: Path) -> None:
     export(tmp_path, pages(images(25)))
-    before = contents(tmp_path)
+    before = files(tmp_path)
     with pytest.raises(MiniMaxUpstreamError):
         export(tmp_path, pages([], error=MiniMaxUpstreamError("x")))
-    assert contents(tmp_path) == before
+    assert files(tmp_path) == before
 
 
 def test_no_manifest_stands_beside_the_parts_of_another_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,7 +247,7 @@ def test_the_manifest_of_another_tool_is_not_overwritten(tmp_path: Path, body: b
     (tmp_path / "images-00000.jsonl").write_bytes(b"of another tool")
     with pytest.raises(MiniMaxBadRequestError, match="not the manifest of an image export"):
         export(tmp_path, pages(images(3)))
-    assert contents(tmp_path) == {"manifest.json": body, "images-00000.jsonl": b"of another tool"}
+    assert files(tmp_path) == {"manifest.json": body, "images-00000.jsonl": b"of another tool"}
 
 
 @pytest.mark.parametrize("below", ["", "folder"])

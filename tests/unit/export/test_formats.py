@@ -19,7 +19,7 @@ from airflow_provider_minimax.export.formats import FORMATS, SAFE_CSV, format_na
 from airflow_provider_minimax.export.rows import columns
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.conftest import export_to
+from tests.support import export_to
 
 HAS_PYARROW = find_spec("pyarrow") is not None
 needs_pyarrow = pytest.mark.skipif(not HAS_PYARROW, reason="needs the extra parquet")

@@ -16,8 +16,7 @@ from airflow_provider_minimax.api.transport import Call, Transport
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.operators.images import MiniMaxListImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.conftest import export_to
-from tests.unit.export.support import files
+from tests.support import export_to, files
 
 LIST = "GET /images/"
 HISTORY_END = 1_750_000_000_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from airflow_provider_minimax.api import backoff, errors
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.conftest import export_to
+from tests.support import export_to, manifest, rows
 
 MEDIA = "GET /media/{name}"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
@@ -25,11 +24,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def export(folder: Path, **options: Any) -> dict[str, Any]:
-    return export_to(str(folder), download_media=True, **options)
-
-
-def rows(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for part in sorted(folder.glob("images-*")) for line in part.open(encoding="utf-8")]
+    return export_to(folder, download_media=True, **options)
 
 
 # Through an export
@@ -69,7 +64,7 @@ def test_files_of_an_older_export_are_removed(sandbox: Sandbox, tmp_path: Path) 
     kept = {Path(row["mediaPath"]).name for row in rows(tmp_path) if row["mediaPath"]}
     assert {path.name for path in (tmp_path / "media").iterdir()} == kept | {"mine.txt"}
     (tmp_path / "media" / "mine.txt").unlink()
-    export_to(str(tmp_path))
+    export_to(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"images-00000.jsonl", "manifest.json"}
 
 
@@ -92,7 +87,7 @@ def test_a_bad_file_fails_the_export_or_is_left_out(sandbox: Sandbox, tmp_path: 
     # The files of the first attempt still exist, so the fault would find too few requests.
     summary = export(tmp_path / "skip", on_media_error="skip")
     assert (summary["media_files"], summary["media_failed"]) == (completed - 1, 1)
-    (failed,) = json.loads((tmp_path / "skip" / "manifest.json").read_text())["media_failed"]
+    (failed,) = manifest(tmp_path / "skip")["media_failed"]
     assert reason in failed["reason"]
     (row,) = [row for row in rows(tmp_path / "skip") if row["imageId"] == failed["image_id"]]
     assert (row["mediaPath"], row["mediaBytes"], row["mediaSha256"]) == (None, None, None)

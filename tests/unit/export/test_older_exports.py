@@ -17,7 +17,7 @@ from airflow_provider_minimax.api.pagination import Image, Page
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.options import ExportPlan
-from tests.unit.export.support import files
+from tests.support import files
 
 OLD = 250
 

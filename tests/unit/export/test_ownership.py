@@ -21,8 +21,7 @@ from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.parts import Part, foreign_parts
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.conftest import export_to
-from tests.unit.export.support import files
+from tests.support import export_to, files
 
 LIST = "GET /images/"
 DIGITS = "0123456789abcdef"

@@ -18,8 +18,7 @@ from airflow_provider_minimax.export.formats import FORMATS
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.storage.base import Draft
-from tests.conftest import export_to
-from tests.unit.export.support import files
+from tests.support import export_to, files
 
 LIST = "GET /images/"
 #: The history is the same after each reset.

@@ -12,32 +12,29 @@ import pytest
 from airflow_provider_minimax.api.errors import MiniMaxNotFoundError, MiniMaxUpstreamError
 from airflow_provider_minimax.export.formats import FORMATS
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.conftest import export_to
-from tests.unit.export.support import files
+from tests.support import export_to, files, manifest
 
 LIST, READ = "GET /images/", "GET /images/{id}"
 
 
 def sync(folder: Path, **options: Any) -> dict[str, Any]:
-    return export_to(str(folder), mode="sync", **options)
+    return export_to(folder, mode="sync", **options)
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
     """Read the mirror as its manifest says."""
-    manifest = json.loads((folder / "manifest.json").read_text())
+    parts = manifest(folder)["parts"]
     found = [
-        json.loads(line)
-        for part in manifest["parts"]
-        for line in (folder / part["name"]).read_text(encoding="utf-8").splitlines()
+        json.loads(line) for part in parts for line in (folder / part["name"]).read_text(encoding="utf-8").splitlines()
     ]
-    assert len(found) == manifest["images"]
+    assert len(found) == manifest(folder)["images"]
     return found
 
 
 @pytest.mark.parametrize("options", [{}, {"part_rows": 7, "download_media": True, "contact_sheet": True}])
 def test_the_first_sync_equals_a_snapshot(sandbox: Sandbox, tmp_path: Path, options: dict[str, Any]) -> None:
     sync(tmp_path / "mirror", **options)
-    export_to(str(tmp_path / "snapshot"), **options)
+    export_to(tmp_path / "snapshot", **options)
     assert files(tmp_path / "mirror") == files(tmp_path / "snapshot")
 
 
@@ -87,7 +84,7 @@ def test_an_unfinished_image_is_read_again_and_replaces_its_row(sandbox: Sandbox
     assert exported[made[1]]["statusLabel"] == "pending"
     # The rewritten part replaced the old one.
     assert sorted(path.name for path in tmp_path.glob("images-*")) == sorted(
-        part["name"] for part in json.loads((tmp_path / "manifest.json").read_text())["parts"]
+        part["name"] for part in manifest(tmp_path)["parts"]
     )
     sandbox.finish(made[1], 3)
     sync(tmp_path, part_rows=20, download_media=True)
@@ -124,7 +121,7 @@ def test_a_row_that_is_no_longer_selected_is_removed(sandbox: Sandbox, tmp_path:
 def test_other_parameters_start_the_mirror_from_scratch(sandbox: Sandbox, tmp_path: Path) -> None:
     sync(tmp_path)
     sync(tmp_path, statuses=["completed"])
-    export_to(str(tmp_path / "snapshot"), statuses=["completed"])
+    export_to(tmp_path / "snapshot", statuses=["completed"])
     assert rows(tmp_path) == rows(tmp_path / "snapshot")
 
 
@@ -224,7 +221,7 @@ def test_files_that_could_not_be_downloaded_are_downloaded_later(sandbox: Sandbo
     sandbox.fail("404", operation="GET /media/{name}", times=1)
     assert sync(tmp_path / "x", on_media_error="skip", **media)["media_failed"] == 1
     healed = sync(tmp_path / "x", **media)
-    snapshot = export_to(str(tmp_path / "snapshot"), **media)
+    snapshot = export_to(tmp_path / "snapshot", **media)
     assert (healed["media_failed"], healed["media_files"]) == (0, snapshot["media_files"])
     assert rows(tmp_path / "x") == rows(tmp_path / "snapshot")
     assert set(files(tmp_path / "x")) >= {name for name in files(tmp_path / "snapshot") if name.startswith("media/")}
@@ -281,9 +278,4 @@ def labels(folder: Path) -> dict[str, str]:
     for part in manifest_["parts"]:
         with (folder / part["name"]).open("rb") as file:
             found |= {row["imageId"]: row["statusLabel"] for row in form.read(file, None)}
-    return found
-
-
-def manifest(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
     return found

@@ -26,7 +26,7 @@ from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.ownership import TakenOverError
 from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig
 from airflow_provider_minimax.storage.folders import storage_at
-from tests.unit.export.support import files
+from tests.support import files
 
 LIST = "GET /images/"
 HISTORY_END = 1_750_000_000_000

@@ -19,7 +19,7 @@ from airflow_provider_minimax.compat import (
 )
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.submission.record_store import KEY
-from tests.conftest import ROOT
+from tests.support import ROOT
 from tests.unit.operators.creates import KINDS, image, jobs, made, make, posts, video
 from tests.unit.operators.support import CREATE, Task
 

@@ -17,7 +17,7 @@ from airflow_provider_minimax.compat import (
 from airflow_provider_minimax.operators import create
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.submission.record_store import KEY
-from tests.conftest import connect
+from tests.support import connect
 from tests.unit.operators.creates import KINDS, image, jobs, lose_worker, made, make, posts, video
 from tests.unit.operators.support import CREATE, IMAGES, VIDEOS, Task
 

@@ -13,12 +13,9 @@ from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator, MiniMaxUploadFileOperator
 from airflow_provider_minimax.sandbox import Sandbox
+from tests.support import execute
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
-
-
-def execute(operator: Any) -> Any:
-    return type(operator).execute.__wrapped__(operator, {})
 
 
 def upload(source: object, **options: Any) -> Any:

@@ -17,22 +17,14 @@ from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.compat import AirflowFailException, AirflowSkipException
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator, MiniMaxListImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
+from tests.support import execute, export_to, files, rows
 
 LIST = "GET /images/"
-
-
-def execute(operator: Any) -> Any:
-    return type(operator).execute.__wrapped__(operator, {})
 
 
 def listing(**options: Any) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = execute(MiniMaxListImagesOperator(task_id="list", **options))
     return found
-
-
-def export(folder: Path, **options: Any) -> dict[str, Any]:
-    summary: dict[str, Any] = execute(MiniMaxExportImagesOperator(task_id="export", output_path=str(folder), **options))
-    return summary
 
 
 def ids(images: list[dict[str, Any]]) -> list[str]:
@@ -41,14 +33,6 @@ def ids(images: list[dict[str, Any]]) -> list[str]:
 
 def iso(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat()
-
-
-def rows(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for part in sorted(folder.glob("images-*.jsonl")) for line in part.open(encoding="utf-8")]
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 # List
@@ -155,7 +139,7 @@ def test_with_several_accounts_the_account_is_passed_on(sandbox: Sandbox) -> Non
 
 def test_an_export_holds_every_field_as_sent(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, surrogate_at=3))
-    summary = export(tmp_path)
+    summary = export_to(tmp_path)
     assert rows(tmp_path) == sandbox.all_images()
     assert summary == {
         "path": str(tmp_path),
@@ -172,15 +156,15 @@ def test_an_export_holds_every_field_as_sent(sandbox: Sandbox, tmp_path: Path) -
 
 
 def test_running_again_gives_the_same_bytes(sandbox: Sandbox, tmp_path: Path) -> None:
-    export(tmp_path, part_rows=7)
+    export_to(tmp_path, part_rows=7)
     first = files(tmp_path)
-    export(tmp_path, part_rows=7)
+    export_to(tmp_path, part_rows=7)
     assert files(tmp_path) == first
     assert len(first) == 1 + 9
 
 
 def test_csv_has_the_same_rows(sandbox: Sandbox, tmp_path: Path) -> None:
-    export(tmp_path, file_format="csv", part_rows=50)
+    export_to(tmp_path, file_format="csv", part_rows=50)
     read: list[dict[str, str]] = []
     for part in sorted(tmp_path.glob("images-*.csv")):
         with part.open(encoding="utf-8", newline="") as file:
@@ -193,7 +177,7 @@ def test_csv_has_the_same_rows(sandbox: Sandbox, tmp_path: Path) -> None:
 
 
 def test_filters_and_max_images_apply(sandbox: Sandbox, tmp_path: Path) -> None:
-    export(tmp_path, statuses=["completed"], max_images=7)
+    export_to(tmp_path, statuses=["completed"], max_images=7)
     completed = [image for image in sandbox.all_images() if image["statusLabel"] == "completed"]
     assert rows(tmp_path) == completed[:7]
 
@@ -201,20 +185,20 @@ def test_filters_and_max_images_apply(sandbox: Sandbox, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("most", "pages"), [(1, 1), (100, 1), (101, 2), (200, 2), (250, 3)])
 def test_no_page_is_asked_for_in_vain(sandbox: Sandbox, tmp_path: Path, most: int, pages: int) -> None:
     sandbox.reset(replace(sandbox.config, images=1000))
-    assert export(tmp_path, max_images=most)["images"] == most
+    assert export_to(tmp_path, max_images=most)["images"] == most
     assert sandbox.stats.requests == {LIST: pages}
 
 
 def test_a_filter_has_no_page_asked_for_in_vain_either(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, images=1000))
     most = [image["statusLabel"] for image in sandbox.all_images()[:200]].count("completed")
-    assert export(tmp_path, statuses=["completed"], max_images=most)["images"] == most
+    assert export_to(tmp_path, statuses=["completed"], max_images=most)["images"] == most
     assert sandbox.stats.requests == {LIST: 2}
 
 
 def test_an_account_without_images_gives_an_empty_export(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset(replace(sandbox.config, images=0))
-    assert export(tmp_path)["images"] == 0
+    assert export_to(tmp_path)["images"] == 0
     assert list(files(tmp_path)) == ["manifest.json"]
 
 
@@ -222,16 +206,16 @@ def test_an_export_that_fails_before_its_first_part_leaves_nothing(sandbox: Sand
     sandbox.reset(replace(sandbox.config, images=500))
     sandbox.fail("401", operation=LIST, skip=2)
     with pytest.raises(errors.MiniMaxAuthError):
-        export(tmp_path)
+        export_to(tmp_path)
     assert files(tmp_path) == {}
 
 
 def test_an_older_export_stays_until_the_first_page_has_come(sandbox: Sandbox, tmp_path: Path) -> None:
-    export(tmp_path)
+    export_to(tmp_path)
     before = files(tmp_path)
     sandbox.fail("401", operation=LIST)
     with pytest.raises(errors.MiniMaxAuthError):
-        export(tmp_path)
+        export_to(tmp_path)
     assert files(tmp_path) == before
 
 
@@ -291,7 +275,7 @@ def test_templates_are_checked_before_any_request(
     with pytest.raises(errors.MiniMaxBadRequestError, match=words):
         listing(**options)
     with pytest.raises(errors.MiniMaxBadRequestError, match=words):
-        export(tmp_path / "new", **options)
+        export_to(tmp_path / "new", **options)
     assert not sandbox.calls
     assert not (tmp_path / "new").exists()
 
@@ -306,12 +290,12 @@ def test_an_output_path_that_names_no_folder_is_refused(sandbox: Sandbox, output
 def test_an_output_path_that_is_a_file_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(errors.MiniMaxBadRequestError, match="cannot be written"):
-        export(tmp_path / "file")
+        export_to(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_manifest_of_somebody_else_is_not_overwritten(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"name": "my web app"}')
     with pytest.raises(errors.MiniMaxBadRequestError, match="not the manifest of an image export"):
-        export(tmp_path)
+        export_to(tmp_path)
     assert files(tmp_path) == {"manifest.json": b'{"name": "my web app"}'}

@@ -16,7 +16,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator, MiniMaxUploadFileOperator
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.conftest import connect
+from tests.support import connect
 from tests.unit.operators.support import Task
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)

@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator, MiniMaxUploadFileOperator
 from airflow_provider_minimax.operators.images import MiniMaxListImagesOperator
-from tests.conftest import connect
+from tests.support import connect
 from tests.unit.operators.support import Task
 from tests.unit.operators.test_killed_files import PNG, serving
 

@@ -26,7 +26,7 @@ from airflow_provider_minimax.compat import (
 from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
-from tests.conftest import connect
+from tests.support import connect
 
 try:
     from airflow.sdk.exceptions import AirflowRescheduleException

@@ -20,7 +20,7 @@ from airflow_provider_minimax.polling import events, timing
 from airflow_provider_minimax.polling.reader import Reader
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 READ = "GET /images/{id}"
 

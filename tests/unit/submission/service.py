@@ -1,6 +1,6 @@
 """A service that shows what the sandbox does not: another clock, prompts in another form, lists that fail to show jobs.
 
-A real server on loopback. What it makes of each create is told by a word; see ``FakeService.script``.
+A real server on loopback. ``FakeService.outcomes`` says what becomes of each create.
 """
 
 from __future__ import annotations
@@ -22,48 +22,51 @@ FINAL = {2: "completed", 3: "failed", 5: "moderated"}
 
 @dataclass
 class Job:
-    """A job: what a list shows of it, and what only the service knows."""
+    """A job.
 
-    full: str
+    :param row: what a list shows of it; the rest only the service knows.
+    """
+
+    id: str
     account: str
-    shown: dict[str, Any]
+    row: dict[str, Any]
     ref: str | None
-    runs: bool
+    is_running: bool
 
 
 @dataclass
 class FakeService:
     """What the service has, and how it behaves.
 
-    :param script: what becomes of each create, in turn; ``"made"`` when it is used up. ``"lost"``: made, and answered
-        504; ``"void"``: answered 504, and nothing was made; ``"garbled"``: made, and the ids are none; ``"elsewhere"``:
-        made, and the ids stand under another key; a number: that status, and nothing was made.
-    :param ends: the status in which each job that is made ends at once; None: it runs.
+    :param outcomes: what becomes of each create, in turn, and then ``"made"``. ``"lost"``: a job is made, and the
+        response is a 504; ``"void"``: a 504, and no job; ``"garbled"``: a job, and no valid id in the response;
+        ``"elsewhere"``: a job, and its id under an unknown key; a number: that status code, and no job.
+    :param final_status: the status that each job has as soon as it is made; None: it keeps running.
     :param skew: seconds by which the clock that stamps jobs is ahead.
-    :param date_skew: seconds by which that of ``Date`` is; None: there is no ``Date``.
-    :param stored: what a list shows of a prompt.
-    :param stamped: what a list shows of a time, given in milliseconds; None: nothing, as for videos.
+    :param date_skew: seconds by which the ``Date`` of a response is ahead; None: no ``Date``.
+    :param stored_prompt: what a list shows of a prompt.
+    :param stored_time: what a list shows of a time, given in milliseconds; None: no time, as for videos.
     :param shows_ref: whether the scheduler shows a ``replyRef``.
-    :param empty_lists: so many of the next lists are empty.
+    :param empty_lists: how many of the next lists are empty.
     :param before_list: called before each list.
-    :param missing: so many of the next jobs that are asked for by id are not found.
-    :param broken: accounts in error.
-    :param held: the number of the create, from 1, that is answered only when ``release`` is set.
+    :param missing_jobs: how many of the next jobs requested by id are missing.
+    :param broken_accounts: those in error.
+    :param held_create: the number of the create, from 1, whose response waits for ``release``.
     """
 
-    script: deque[str] = field(default_factory=deque)
-    ends: int | None = 2
+    outcomes: deque[str] = field(default_factory=deque)
+    final_status: int | None = 2
     skew: float = 0.0
     date_skew: float | None = 0.0
-    stored: Callable[[str], Any] = str
-    stamped: Callable[[int], Any] | None = int
+    stored_prompt: Callable[[str], Any] = str
+    stored_time: Callable[[int], Any] | None = int
     shows_ref: bool = True
     empty_lists: int = 0
     before_list: Callable[[], object] = lambda: None
-    missing: int = 0
+    missing_jobs: int = 0
     accounts: tuple[str, ...] = ("42",)
-    broken: set[str] = field(default_factory=set)
-    held: int = 0
+    broken_accounts: set[str] = field(default_factory=set)
+    held_create: int = 0
     release: threading.Event = field(default_factory=threading.Event)
     jobs: list[Job] = field(default_factory=list)
     creates: list[str] = field(default_factory=list)
@@ -77,134 +80,150 @@ class FakeService:
 
     @property
     def sent(self) -> int:
-        """How many creates have come."""
+        """How many creates have arrived."""
         return len(self.creates)
 
     @property
-    def maybe_paid(self) -> int:
-        """How many of them may have been paid for, as far as a client can know."""
-        return sum(word in ("made", "lost", "void", "garbled", "elsewhere") for word in self.creates)
+    def maybe_billed(self) -> int:
+        """How many of them may be billed, as far as a client can know."""
+        return sum(not outcome.isdigit() for outcome in self.creates)
 
-    def add(self, kind: str, prompt: str, *, age: float = 0.0, ref: str | None = None, account: str = "") -> str:
+    def add_job(self, kind: str, prompt: str, *, age: float = 0.0, ref: str | None = None, account: str = "") -> str:
         """Make a job, and return its id.
 
         :param age: seconds since it was made.
         """
         self._number += 1
         owner = account or self.accounts[0]
-        full = f"user:1-minimax:{owner}-{kind}:{self._number}"
-        status = 1 if self.ends is None else self.ends
-        shown: dict[str, Any] = {
-            "id": str(self._number), f"{kind}Id": full, "desc": self.stored(prompt), "status": status,
-            "statusLabel": FINAL.get(status, "under review" if self.ends else "processing"),
-            "statusFinal": self.ends is not None, "downloadURL": "https://cdn.test/x.png", "batchID": str(self._number),
+        job_id = f"user:1-minimax:{owner}-{kind}:{self._number}"
+        status = 1 if self.final_status is None else self.final_status
+        row: dict[str, Any] = {
+            "id": str(self._number), f"{kind}Id": job_id, "desc": self.stored_prompt(prompt), "status": status,
+            "statusLabel": FINAL.get(status, "under review" if self.final_status else "processing"),
+            "statusFinal": self.final_status is not None, "downloadURL": "https://cdn.test/x.png",
+            "batchID": str(self._number),
         }  # fmt: skip
-        if self.stamped is not None:
-            shown["createTime"] = self.stamped(int((time.time() + self.skew - age) * 1000))
-        self.jobs.insert(0, Job(full, owner, shown, ref, self.ends is None))
-        return full
+        if self.stored_time is not None:
+            row["createTime"] = self.stored_time(int((time.time() + self.skew - age) * 1000))
+        self.jobs.insert(0, Job(job_id, owner, row, ref, self.final_status is None))
+        return job_id
 
-    def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
-        """Answer a request."""
-        what = path.removeprefix("/v1/minimax").rstrip("/")
-        if method == "POST" and what.endswith("/create"):
-            return self._create(what.split("/")[1].removesuffix("s"), body)
-        if what == "/accounts":
-            return 200, {name: {"error": "broken"} if name in self.broken else {} for name in self.accounts}
-        if what == "/scheduler/available":
+    def respond(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
+        """Return the status code and the body of the response to a request."""
+        path = path.removeprefix("/v1/minimax").rstrip("/")
+        if method == "POST" and path.endswith("/create"):
+            return self._create(path.split("/")[1].removesuffix("s"), body)
+        if path == "/accounts":
+            return 200, {name: {"error": "broken"} if name in self.broken_accounts else {} for name in self.accounts}
+        if path == "/scheduler/available":
             return 200, {"available": [{"account": name, "available": 1} for name in self.accounts]}
-        if what == "/scheduler":
-            return 200, [self._running(job) for job in self.jobs if job.runs]
-        if what in ("/images", "/videos"):
-            return 200, self._list(what.strip("/"), query)
-        return self._one(what)
+        if path == "/scheduler":
+            return 200, [self._scheduled(job) for job in self.jobs if job.is_running]
+        if path in ("/images", "/videos"):
+            return 200, self._list(path.strip("/"), query)
+        return self._get_job(path)
 
     def _create(self, kind: str, body: dict[str, Any]) -> tuple[int, Any]:
-        word = self.script.popleft() if self.script else "made"
-        self.creates.append(word)
-        if word.isdigit():
-            return int(word), {"error": "refused"}
-        if word == "void":
+        outcome = self.outcomes.popleft() if self.outcomes else "made"
+        self.creates.append(outcome)
+        if outcome.isdigit():
+            return int(outcome), {"error": "refused"}
+        if outcome == "void":
             return 504, {"error": "busy"}
-        full = self.add(kind, body.get("prompt", ""), ref=body["replyRef"], account=body.get("account", ""))
-        if word == "lost":
+        job_id = self.add_job(kind, body.get("prompt", ""), ref=body["replyRef"], account=body.get("account", ""))
+        if outcome == "lost":
             return 504, {"error": "busy"}
-        if word == "elsewhere":
+        if outcome == "elsewhere":
             return 200, {"ids": ["what came"]}
-        named = "not an id" if word == "garbled" else full
+        named = "not an id" if outcome == "garbled" else job_id
         return 200, {"imageIds": [named]} if kind == "image" else {"videoId": named}
 
-    def _running(self, job: Job) -> dict[str, Any]:
-        return {"videoId": job.full} | ({"replyRef": job.ref} if self.shows_ref and job.ref else {})
+    def _scheduled(self, job: Job) -> dict[str, Any]:
+        return {"videoId": job.id} | ({"replyRef": job.ref} if self.shows_ref and job.ref else {})
 
     def _list(self, name: str, query: dict[str, str]) -> Any:
         self.before_list()
         kind = name.removesuffix("s")
         account = query.get("account", self.accounts[0])
-        all_of = [job.shown for job in self.jobs if job.account == account and f"{kind}Id" in job.shown]
-        total = len(all_of)
+        rows = [job.row for job in self.jobs if job.account == account and f"{kind}Id" in job.row]
+        total = len(rows)
         if self.empty_lists:
             self.empty_lists -= 1
-            # As an upstream does that has lost its head for a moment: it contradicts itself in nothing.
-            all_of, total = [], 0
+            # Nothing in the page contradicts that, as when an upstream fails for a moment.
+            rows, total = [], 0
         cursor = query.get("lastImageId") or query.get("lastVideoId")
-        ids = [str(job["id"]) for job in all_of]
+        ids = [str(row["id"]) for row in rows]
         start = ids.index(cursor) + 1 if cursor in ids else 0
-        page = all_of[start : start + int(query.get("limit", "30"))]
+        page = rows[start : start + int(query.get("limit", "30"))]
         if kind == "video":
             return page
         return {"images": page, "hasNext": start + len(page) < total, "total": total}
 
-    def _one(self, what: str) -> tuple[int, Any]:
-        if self.missing:
-            self.missing -= 1
+    def _get_job(self, path: str) -> tuple[int, Any]:
+        if self.missing_jobs:
+            self.missing_jobs -= 1
             return 404, {"error": "Not found."}
-        found = [job.shown for job in self.jobs if what.endswith(job.full)]
+        found = [job.row for job in self.jobs if path.endswith(job.id)]
         return (200, found[0]) if found else (404, {"error": "Not found."})
 
 
+class _Server(ThreadingHTTPServer):
+    """Serves one fake service at a time."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.lock = threading.Lock()
+        self.service = self.renew()
+
+    def renew(self) -> FakeService:
+        """Put a new service in the place of the one before, and return it."""
+        self.service = FakeService(url=f"http://127.0.0.1:{self.server_address[1]}")
+        return self.service
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    # One packet for each response: in two, the second waits for the first one's acknowledgement.
+    wbufsize = 65536
+
+    def _respond(self) -> None:
+        url = urlsplit(self.path)
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length) or b"{}")
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        service = self.server.service
+        with self.server.lock:
+            status, document = service.respond(self.command, url.path, query, body)
+        if self.command == "POST" and service.sent == service.held_create:
+            service.release.wait(20)
+        text = json.dumps(document).encode()
+        self.send_response_only(status)
+        if service.date_skew is not None:
+            self.send_header("Date", formatdate(time.time() + service.date_skew, usegmt=True))
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        # The client may be dead.
+        with suppress(OSError):
+            self.wfile.write(text)
+            self.wfile.flush()
+
+    do_GET = do_POST = _respond  # noqa: N815 - the server's names
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
 @contextmanager
-def fake_service() -> Iterator[FakeService]:
-    """Serve for a while."""
-    service, lock = FakeService(), threading.Lock()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        # One packet for each response: in two, the second waits for the first one's acknowledgement.
-        wbufsize = 65536
-
-        def _do(self) -> None:
-            url = urlsplit(self.path)
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length) or b"{}")
-            query = {name: values[0] for name, values in parse_qs(url.query).items()}
-            with lock:
-                status, document = service.answer(self.command, url.path, query, body)
-            if self.command == "POST" and service.sent == service.held:
-                service.release.wait(20)
-            text = json.dumps(document).encode()
-            self.send_response_only(status)
-            if service.date_skew is not None:
-                self.send_header("Date", formatdate(time.time() + service.date_skew, usegmt=True))
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            # Who asked may be dead.
-            with suppress(OSError):
-                self.wfile.write(text)
-                self.wfile.flush()
-
-        do_GET = do_POST = _do  # noqa: N815 - the server's names
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+def fake_services() -> Iterator[Callable[[], FakeService]]:
+    """Serve for a while; each call of what this yields starts a new service at the same address."""
+    server = _Server()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    service.url = f"http://127.0.0.1:{server.server_address[1]}"
     try:
-        yield service
+        yield server.renew
     finally:
         server.shutdown()
         server.server_close()

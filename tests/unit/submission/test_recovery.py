@@ -18,6 +18,7 @@ from airflow_provider_minimax.submission.recovery import (
     foreign_jobs,
     reaches_back,
 )
+from tests.support import image_id
 
 NOW = 1_800_000_000_000
 #: Two images, submitted within the second that begins now.
@@ -25,10 +26,6 @@ IMAGES = Record(
     kind="image", fingerprint="f", reply_ref="ref", shared_ref=False, prompt="a cat", account="2", quantity=2,
     sent_after=NOW, sent_before=NOW + 1000, max_tries=3,
 )  # fmt: skip
-
-
-def image_id(number: int, account: str = "2") -> str:
-    return f"user:1-minimax:{account}-image:{number}"
 
 
 def video_id(number: int, account: str = "2") -> str:

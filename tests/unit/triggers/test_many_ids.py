@@ -16,6 +16,7 @@ from airflow_provider_minimax.polling.reader import Reader
 from airflow_provider_minimax.polling.wait_spec import WaitSpec
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
+from tests.support import image_id
 from tests.unit.triggers.support import Triggerer, run, trigger
 
 pytestmark = pytest.mark.usefixtures("quick_rounds")
@@ -23,10 +24,6 @@ pytestmark = pytest.mark.usefixtures("quick_rounds")
 COUNT = 5000
 #: As the service sends it, about; half of an emoji makes it costly to send on.
 IMAGE = {"status": 2, "statusLabel": "completed", "fileID": "f" * 20, "desc": "a lamp \ud83d" * 40}
-
-
-def image_id(number: int) -> str:
-    return f"user:1-minimax:2-image:{number}"
 
 
 def pages(_: str) -> Iterator[Sequence[Job]]:

@@ -14,16 +14,12 @@ import pytest
 
 from airflow_provider_minimax.polling import shared_poll, timing
 from airflow_provider_minimax.polling.senders import MAX_PENDING
-from tests.conftest import connect
+from tests.support import connect, image_id
 from tests.unit.triggers.support import Triggerer, run, trigger
 
 pytestmark = pytest.mark.usefixtures("quick_rounds")
 
 LIST = "list"
-
-
-def image_id(name: object) -> str:
-    return f"user:1-minimax:2-image:{name}"
 
 
 class Service:

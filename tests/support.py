@@ -1,0 +1,66 @@
+"""Helpers that tests of several folders share."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, host: str, token: str, **extra: object) -> None:
+    """Define the connection ``minimax_default``."""
+    connection = {"conn_type": "minimax", "host": host, "password": token, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_MINIMAX_DEFAULT", json.dumps(connection))
+
+
+def image_id(number: int | str, account: int | str = 2) -> str:
+    return f"user:1-minimax:{account}-image:{number}"
+
+
+def execute(operator: Any, context: dict[str, Any] | None = None) -> Any:
+    """Run an operator as Airflow does, which wraps ``execute`` against a call by accident."""
+    return type(operator).execute.__wrapped__(operator, context or {})
+
+
+def export_to(folder: str | Path, **options: Any) -> dict[str, Any]:
+    """Export images as a task would, without one, and return the summary."""
+    # Not above: Airflow reads its settings at the first import, and `tests/conftest.py` prepares them.
+    from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
+
+    summary: dict[str, Any] = execute(MiniMaxExportImagesOperator(task_id="export", output_path=str(folder), **options))
+    return summary
+
+
+def files(folder: str | Path) -> dict[str, bytes]:
+    """Return the files of a folder and their contents, by path."""
+    root = Path(folder)
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of an export."""
+    found: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
+    return found
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of an export to ``jsonl``."""
+    return [json.loads(line) for part in sorted(folder.glob("images-*")) for line in part.open(encoding="utf-8")]
+
+
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait until a condition is true.
+
+    :param seconds: what even a slow machine does not need.
+    """
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the condition did not become true"
+        time.sleep(0.005)
