@@ -6,11 +6,19 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import pytest
 
+
+class Polling(Protocol):
+    """A task that polls."""
+
+    poke_interval: Any
+
+
+Task = TypeVar("Task", bound=Polling)
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -22,6 +30,22 @@ def connect(monkeypatch: pytest.MonkeyPatch, host: str, token: str, **extra: obj
 
 def image_id(number: int | str, account: int | str = 2) -> str:
     return f"user:1-minimax:{account}-image:{number}"
+
+
+def at_pace(task: Task, interval: float) -> Task:
+    """Return an operator or a sensor that polls more often than a DAG can make it.
+
+    :param interval: seconds between two polls.
+    """
+    task.poke_interval = interval
+    return task
+
+
+def skip_retry_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let hooks repeat a request at once, as often as ever."""
+    from airflow_provider_minimax.hooks.minimax import MiniMaxHook
+
+    monkeypatch.setattr(MiniMaxHook, "sleep", staticmethod(lambda _: None))
 
 
 def execute(operator: Any, context: dict[str, Any] | None = None) -> Any:

@@ -57,9 +57,12 @@ def check(storage: Storage) -> None:
         )
 
 
-def write(storage: Storage, plan: ExportPlan, manifest: Manifest) -> None:
-    """Write the page of an export whose parts all exist."""
-    rows = islice(read_rows(storage, plan.format, manifest.parts, _names(plan)), MAX_IMAGES)
+def write(storage: Storage, plan: ExportPlan, manifest: Manifest, max_images: int = MAX_IMAGES) -> None:
+    """Write the page of an export whose parts all exist.
+
+    :param max_images: how many images the page shows at most, the first ones of the export.
+    """
+    rows = islice(read_rows(storage, plan.format, manifest.parts, _names(plan)), max_images)
     draft = storage.draft()
     try:
         for piece in page(rows, manifest.contents.images):

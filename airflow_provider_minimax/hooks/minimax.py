@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
@@ -45,6 +46,8 @@ class MiniMaxHook(BaseHook):
     default_conn_name = "minimax_default"
     conn_type = "minimax"
     hook_name = "MiniMax / Hailuo AI"
+    #: Waits between two attempts of a request; seconds.
+    sleep: Callable[[float], None] = staticmethod(time.sleep)
 
     def __init__(self, minimax_conn_id: str = default_conn_name, account: str | None = None) -> None:
         super().__init__()
@@ -75,9 +78,8 @@ class MiniMaxHook(BaseHook):
         # Imported here: parsing a DAG file must not load the HTTP stack.
         from airflow_provider_minimax.api.client import MiniMaxClient
 
-        return MiniMaxClient(
-            read_settings(self.get_connection(self.minimax_conn_id), self.minimax_conn_id, self.account)
-        )
+        settings = read_settings(self.get_connection(self.minimax_conn_id), self.minimax_conn_id, self.account)
+        return MiniMaxClient(settings, sleep=self.sleep)
 
     def get_conn(self) -> MiniMaxClient:
         """Return the client.

@@ -21,7 +21,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
-from airflow.sdk import ObjectStoragePath
+from airflow.sdk import BaseHook, ObjectStoragePath
 
 from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.errors import MiniMaxError
@@ -31,6 +31,7 @@ from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.formats import FORMATS
 from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.media import downloader  # noqa: F401 - warm before the first fork
+from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 from airflow_provider_minimax.storage import object_store
 
 _NOBODY = 65534
@@ -42,6 +43,8 @@ def main(options: dict[str, Any]) -> dict[str, Any]:
     """Run what the test requests: kills at given moments, or an export that the test itself interrupts."""
     # Airflow looks for all installed providers when it is first told of a file; once is enough.
     get_hook_lineage_collector().add_output_asset(context=ObjectStoragePath("/"), uri="/warm")
+    connection = {"conn_type": "minimax", "password": options["token"], "host": options["base_url"]}
+    os.environ["AIRFLOW_CONN_MINIMAX_DEFAULT"] = json.dumps(connection)
     return {
         "sweep": _sweep,
         "random": _at_random,
@@ -195,6 +198,8 @@ def _stop(options: dict[str, Any]) -> dict[str, Any]:
 
     Returns for each what was changed, how the attempt ended, and whether a manifest exists then.
     """
+    # Airflow imports its supervisor when it first reads a connection; once, before the forks, is enough.
+    BaseHook.get_connection("minimax_default")
     stops, report = [], Path(options["folder"]) / "report"
     for number in range(10_000):
         folder = Path(options["folder"]) / str(number)
@@ -231,10 +236,6 @@ def _operate(options: dict[str, Any], folder: Path, number: int = -1) -> None:
 
 def _outcome(options: dict[str, Any], folder: Path) -> str | None:
     """Run the operator as Airflow's task runner does, and return its error."""
-    from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
-
-    connection = {"conn_type": "minimax", "password": options["token"], "host": options["base_url"]}
-    os.environ["AIRFLOW_CONN_MINIMAX_DEFAULT"] = json.dumps(connection)
     operator = MiniMaxExportImagesOperator(task_id="export", output_path=str(folder), **options["plan"])
     signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
     ti = SimpleNamespace(dag_id="d", task_id="t", run_id="one", map_index=-1)

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_minimax.api import backoff
 from airflow_provider_minimax.api.pagination import Page
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
@@ -20,6 +19,7 @@ from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.integration.dags import run
+from tests.support import skip_retry_delays
 
 LIST = "GET /images/"
 
@@ -30,8 +30,7 @@ def test_a_thousand_images_through_a_bad_night(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cursor: Any
 ) -> None:
     """A 429, an HTML 502, a broken response and new images meanwhile: each image of the start once."""
-    monkeypatch.setattr(backoff, "FIRST_DELAY", 0.01)
-    monkeypatch.setattr(backoff, "FIRST_DELAY_AT_CAPACITY", 0.01)
+    skip_retry_delays(monkeypatch)
     sandbox.reset(replace(sandbox.config, images=1000, cursor=cursor, surrogate_at=500))
     before = sandbox.all_images()
     # One of these a page, so that each page but the first has its trouble.

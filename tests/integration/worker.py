@@ -107,15 +107,14 @@ def _report(order: dict[str, Any], outcome: dict[str, Any]) -> None:
 def _run(order: dict[str, Any]) -> None:
     from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
     from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
-    from airflow_provider_minimax.polling import timing
+    from tests.support import at_pace
     from tests.unit.operators.support import FileStore
 
     os.environ["AIRFLOW_CONN_MINIMAX_DEFAULT"] = order["connection"]
-    timing.MIN_INTERVAL = 0.05  # type: ignore[misc]
     if order.get("die"):
         _die_at(order["die"])
     kind = {"image": MiniMaxCreateImageOperator, "video": MiniMaxCreateVideoOperator}[order["kind"]]
-    operator = kind(task_id="create", poke_interval=0.05, deferrable=False, **order["options"])
+    operator = at_pace(kind(task_id="create", deferrable=False, **order["options"]), 0.05)
     ti = SimpleNamespace(
         dag_id="dag", task_id="task", run_id="run", map_index=-1, max_tries=9, try_number=order["try_number"],
         get_task_states=lambda *_, **__: {"run": {"task": order.get("state", "running")}},

@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.export import contact_sheet
+from airflow_provider_minimax.export.manifest import load_manifest
+from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.sandbox import Sandbox
+from airflow_provider_minimax.storage.folders import storage_at
 from tests.support import export_to
 
 HOSTILE = [
@@ -125,11 +129,13 @@ def test_a_foreign_page_is_not_overwritten(sandbox: Sandbox, tmp_path: Path) -> 
     assert (tmp_path / "index.html").read_text() == "<h1>my site</h1>"
 
 
-def test_the_page_shows_the_newest_images_and_the_total(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(contact_sheet, "MAX_IMAGES", 20)
-    export_to(str(tmp_path), part_rows=15, contact_sheet=True)
+def test_the_page_shows_the_newest_images_and_the_total(sandbox: Sandbox, tmp_path: Path) -> None:
+    export_to(tmp_path, part_rows=15, contact_sheet=True)
+    storage = storage_at(ObjectStoragePath(str(tmp_path)))
+    stored = load_manifest(storage, storage.read("manifest.json"))
+    assert stored is not None
+    assert stored.manifest is not None
+    contact_sheet.write(storage, ExportPlan(contact_sheet=True), stored.manifest, max_images=20)
     data = json.loads(Page((tmp_path / "index.html").read_text(encoding="utf-8")).data)
     assert data["total"] == 60
     assert [row[6] for row in data["rows"]] == [image["imageId"] for image in sandbox.all_images()[:20]]

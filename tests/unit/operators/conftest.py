@@ -7,21 +7,18 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from airflow_provider_minimax.api import backoff
-from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.sandbox import Sandbox
+from tests.support import skip_retry_delays
 from tests.unit.operators.support import add_earlier_videos
 from tests.unit.submission.service import FakeService, fake_services
 
 
 @pytest.fixture
 def fast_creates(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """Poll and repeat fast, on an account that has made a video before."""
+    """Repeat requests at once, on an account that has made a video before."""
     add_earlier_videos(sandbox)
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(timing, "MIN_INTERVAL", 0.02)
-    monkeypatch.setattr(backoff, "FIRST_DELAY", 0.01)
-    monkeypatch.setattr(backoff, "FIRST_DELAY_AT_CAPACITY", 0.01)
+    skip_retry_delays(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -34,10 +31,9 @@ def _fake_services() -> Iterator[Callable[[], FakeService]]:
 def service(
     _fake_services: Callable[[], FakeService], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> FakeService:
-    """A fake service as new, reached by the connection ``minimax_default``; creates on it poll and repeat fast."""
+    """A fake service as new, reached by the connection ``minimax_default``; requests to it are repeated at once."""
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(timing, "MIN_INTERVAL", 0.02)
-    monkeypatch.setattr(backoff, "FIRST_DELAY_AT_CAPACITY", 0.01)
+    skip_retry_delays(monkeypatch)
     service = _fake_services()
     monkeypatch.setenv("AIRFLOW_CONN_MINIMAX_DEFAULT", service.connection)
     return service

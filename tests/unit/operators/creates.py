@@ -10,19 +10,24 @@ from airflow_provider_minimax.operators import job_wait
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 from airflow_provider_minimax.sandbox import Sandbox
+from tests.support import at_pace
 from tests.unit.operators.support import CREATE, Task
 
 KINDS = ("image", "video")
 
 
 def image(**options: Any) -> MiniMaxCreateImageOperator:
-    given = {"prompt": "a paper boat", "poke_interval": 0.02, "deferrable": False} | options
-    return MiniMaxCreateImageOperator(task_id="create", **given)
+    return _quick(MiniMaxCreateImageOperator, options)
 
 
 def video(**options: Any) -> MiniMaxCreateVideoOperator:
-    given = {"prompt": "a paper boat", "poke_interval": 0.02, "deferrable": False} | options
-    return MiniMaxCreateVideoOperator(task_id="create", **given)
+    return _quick(MiniMaxCreateVideoOperator, options)
+
+
+def _quick(operator: Any, options: dict[str, Any]) -> Any:
+    """Return an operator that polls often, unless told otherwise."""
+    made = operator(task_id="create", **{"prompt": "a paper boat", "deferrable": False, **options})
+    return made if "poke_interval" in options else at_pace(made, 0.02)
 
 
 def make(kind: str, **options: Any) -> Any:

@@ -9,6 +9,7 @@ from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.compat import AirflowRescheduleException
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
+from tests.support import at_pace
 from tests.unit.operators.support import Task
 from tests.unit.submission.service import FakeService
 
@@ -20,9 +21,8 @@ UNKNOWN, MODERATED = "MiniMaxUnknownOutcomeError", "MiniMaxModeratedError"
 
 def make(kind: str, **options: Any) -> Any:
     operator = MiniMaxCreateImageOperator if kind == "image" else MiniMaxCreateVideoOperator
-    given = {"prompt": "a paper boat", "poke_interval": 0.02, "timeout": 20, "deferrable": False, "account": "42"}
-    given |= options
-    return operator(task_id="create", **given)
+    given = {"prompt": "a paper boat", "timeout": 20, "deferrable": False, "account": "42"} | options
+    return at_pace(operator(task_id="create", **given), 0.02)
 
 
 def ids_of(value: Any) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import JsonValue, TypeAdapter
 
 from airflow_provider_minimax.compat import TaskDeferred
+from airflow_provider_minimax.submission.record_store import KEY
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.sandbox import Sandbox
@@ -82,6 +83,12 @@ class Task:
 
     def clear(self) -> None:
         self.max_tries = self.try_number + 3
+
+    def age(self, seconds: float) -> None:
+        """Make the stored create so many seconds older."""
+        record = self.store.get(KEY)
+        earlier = {name: record[name] - int(seconds * 1000) for name in ("sent_after", "sent_before")}
+        self.store.set(KEY, record | earlier)
 
     def run(self, operator: Any) -> Any:
         """Run one try, from its start."""

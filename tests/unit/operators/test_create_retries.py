@@ -12,9 +12,10 @@ from airflow_provider_minimax.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
 )
-from airflow_provider_minimax.polling import events, timing
+from airflow_provider_minimax.polling import events
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.submission.record_store import KEY
+from tests.support import at_pace
 from tests.unit.operators.creates import KINDS, image, jobs, lose_worker, make, posts, video
 from tests.unit.operators.support import CREATE, MemoryStore, Task
 
@@ -73,17 +74,18 @@ def test_a_failed_job_is_followed_by_a_new_one(
     assert f"Job {job_id} from attempt 1 failed; submitting a new one" in caplog.text
 
 
-def test_a_missing_video_is_resubmitted_only_after_the_grace_period(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_video_is_resubmitted_only_after_the_grace_period(sandbox: Sandbox) -> None:
     task = Task()
     with pytest.raises(AirflowSensorTimeout, match="not found yet"):
         task.run(video(prompt="a boat [gone]", timeout=0.4))
     assert posts(sandbox, "video") == 1
-    monkeypatch.setattr("airflow_provider_minimax.operators.job_wait.GRACE", 0.0)
-    with pytest.raises(errors.MiniMaxNotFoundError):
-        task.run(video(prompt="a boat [gone]"))
+    task.age(seconds=60)
+    with pytest.raises(AirflowSensorTimeout, match="not found yet"):
+        task.run(video(prompt="a boat [gone]", timeout=0.4))
     assert posts(sandbox, "video") == 2
+    late = events.back_on_worker_event(task.store.get(KEY)["ids"], time.time() + 30, 0.0)
+    with pytest.raises(errors.MiniMaxNotFoundError):
+        video().execute_complete(task.context(), late)
 
 
 def test_not_found_right_after_a_create_is_not_yet_found(sandbox: Sandbox) -> None:
@@ -111,11 +113,10 @@ def test_without_a_store_a_lost_create_is_still_found(sandbox: Sandbox, kind: st
     assert posts(sandbox, kind) == 1
 
 
-def test_without_a_store_a_wait_that_breaks_off_is_final(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "MAX_FAILURES", 2)
+def test_without_a_store_a_wait_that_breaks_off_is_final(sandbox: Sandbox) -> None:
     sandbox.fail("500", "GET /images/*", times=0)
     with pytest.raises(errors.MiniMaxUpstreamError) as raised:
-        Task(store=None).run(image())
+        Task(store=None).run(at_pace(image(), 0.0005))
     assert isinstance(raised.value, AirflowFailException)
 
 

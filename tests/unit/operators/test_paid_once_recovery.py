@@ -96,9 +96,7 @@ def die_before_the_create(monkeypatch: pytest.MonkeyPatch, task: Task, kind: str
         patch.setattr(MiniMaxClient, "submit", dying)
         with pytest.raises(KeyboardInterrupt):
             task.run(make(kind))
-    record = task.store.get(KEY)
-    earlier = {name: record[name] - int(seconds * 1000) for name in ("sent_after", "sent_before")}
-    task.store.set(KEY, record | earlier)
+    task.age(seconds)
 
 
 @pytest.mark.parametrize(
@@ -150,9 +148,7 @@ def test_an_image_that_was_made_between_two_creates_is_not_adopted(
     service.outcomes = deque(["void"] * 9)
     task = Task()
     assert run(task, "image") == UNKNOWN
-    record = task.store.get(KEY)
-    earlier = {name: record[name] - int(TEN_MINUTES * 1000) for name in ("sent_after", "sent_before")}
-    task.store.set(KEY, record | earlier)
+    task.age(TEN_MINUTES)
 
     def list_late() -> None:
         if service.sent == 2 and len(service.jobs) == 2:

@@ -56,12 +56,10 @@ def test_one_of_several_images_with_an_unknown_final_status(service: FakeService
 
 
 @pytest.mark.parametrize(("missing", "sent"), [(1, 1), (99, 2)])
-def test_a_job_is_gone_when_it_is_missing_twice(
-    service: FakeService, monkeypatch: pytest.MonkeyPatch, missing: int, sent: int
-) -> None:
+def test_a_job_is_gone_when_it_is_missing_twice(service: FakeService, missing: int, sent: int) -> None:
     task = Task()
     run(task, "image", wait_for_completion=False)
-    monkeypatch.setattr("airflow_provider_minimax.operators.job_wait.GRACE", -60.0)
+    task.age(seconds=120)
     # Only a request by its id can find it.
     service.missing_jobs = missing
     service.before_list = lambda: setattr(service, "empty_lists", 1)

@@ -42,9 +42,8 @@ def test_ids_outlive_any_error_of_the_store(service: FakeService, kind: str, sto
     (job,) = run(task, kind)
     assert task.store.get(KEY)["phase"] == "intent"
     # Its retry begins after Airflow's default delay.
-    record = task.store.get(KEY)
-    service.jobs[0].row |= {"createTime": record["sent_after"] - 299_000} if stored_time else {}
-    task.store.set(KEY, record | {name: record[name] - 299_000 for name in ("sent_after", "sent_before")})
+    task.age(seconds=299)
+    service.jobs[0].row |= {"createTime": task.store.get(KEY)["sent_after"]} if stored_time else {}
     assert run(task, kind) == [job]
     assert service.sent == 1
 
