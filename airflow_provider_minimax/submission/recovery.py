@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import parse_id
 from airflow_provider_minimax.api.jobs import created_at
-from airflow_provider_minimax.api.models import image_model, image_ratio
+from airflow_provider_minimax.api.models import image_ratio, model_name
 from airflow_provider_minimax.submission.clock import CLOCK_SKEW
 from airflow_provider_minimax.submission.prompts import match_prompt
 from airflow_provider_minimax.submission.record import Record
@@ -126,7 +126,7 @@ class Recovery:
             # A list of videos shows neither model nor size.
             return True
         ratio = image_ratio(self.body)
-        return _matches(job.get("modelID"), image_model(self.body)) and (
+        return _matches(job.get("modelID"), model_name("image", self.body)) and (
             ratio.casefold() == "auto" or _matches(job.get("aspectRatio"), ratio)
         )
 

@@ -235,12 +235,11 @@ class Submitter:
         return self._met_unknown and former.phase == "intent" and former.fingerprint == self._fingerprint
 
     def _log_submit(self, record: Record) -> None:
-        model = models.image_model(self._body) if record.kind == "image" else models.video_model(self._body)
         log.info(
             "Submitting %s with the prompt %s and model %s to %s (replyRef %s).",
             f"{record.quantity} images" if record.quantity > 1 else _a(record.kind),
             _shorten(record.prompt),
-            model,
+            models.model_name(record.kind, self._body),
             f"account {record.account}" if record.account else "an account of the service's choice",
             record.reply_ref,
         )

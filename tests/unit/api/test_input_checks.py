@@ -8,14 +8,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.models import (
-    IMAGE_MODELS,
-    VIDEO_MODELS,
-    check_image,
-    check_video,
-    image_ratio,
-    images_made,
-)
+from airflow_provider_minimax.api.input_checks import check_inputs
+from airflow_provider_minimax.api.models import MODELS, image_ratio, images_made
 
 
 def references(name: str, count: int, first: int = 1) -> dict[str, str]:
@@ -101,38 +95,37 @@ BAD_VIDEOS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize("body", GOOD_IMAGES)
 def test_an_image_that_the_documents_allow_passes(body: dict[str, Any]) -> None:
-    check_image({"prompt": "p"} | body)
+    check_inputs("image", {"prompt": "p"} | body)
 
 
 @pytest.mark.parametrize(("body", "words"), BAD_IMAGES)
 def test_an_image_that_they_do_not_allow_is_refused(body: dict[str, Any], words: str) -> None:
     with pytest.raises(MiniMaxBadRequestError, match=words):
-        check_image({"prompt": "p"} | body)
+        check_inputs("image", {"prompt": "p"} | body)
 
 
 @pytest.mark.parametrize("body", GOOD_VIDEOS)
 def test_a_video_that_the_documents_allow_passes(body: dict[str, Any]) -> None:
-    check_video({"prompt": "p"} | body)
+    check_inputs("video", {"prompt": "p"} | body)
 
 
 @pytest.mark.parametrize(("body", "words"), BAD_VIDEOS)
 def test_a_video_that_they_do_not_allow_is_refused(body: dict[str, Any], words: str) -> None:
     with pytest.raises(MiniMaxBadRequestError, match=words):
-        check_video({"prompt": "p"} | body)
+        check_inputs("video", {"prompt": "p"} | body)
 
 
 def test_a_model_that_is_not_known_passes_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    check_image({"prompt": "p", "model": "from-tomorrow"})
-    check_video({"prompt": "p", "model": "from-tomorrow"})
+    check_inputs("image", {"prompt": "p", "model": "from-tomorrow"})
+    check_inputs("video", {"prompt": "p", "model": "from-tomorrow"})
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
     assert "'from-tomorrow' is not known here" in caplog.text
 
 
 def test_every_model_takes_the_plainest_request() -> None:
-    for model in IMAGE_MODELS:
-        check_image({"prompt": "p", "model": model})
-    for model in VIDEO_MODELS:
-        check_video({"prompt": "p", "model": model})
+    for kind, models in MODELS.items():
+        for model in models:
+            check_inputs(kind, {"prompt": "p", "model": model})
 
 
 @pytest.mark.parametrize(
@@ -154,7 +147,7 @@ def test_how_many_images_are_made(body: dict[str, Any], count: int) -> None:
 )
 def test_the_words_of_a_video_are_sent_as_documented(body: dict[str, Any], sent: dict[str, Any]) -> None:
     given = {"prompt": "p"} | body
-    assert check_video(given) == given | sent
+    assert check_inputs("video", given) == given | sent
 
 
 @pytest.mark.parametrize(
@@ -170,7 +163,7 @@ def test_the_words_of_a_video_are_sent_as_documented(body: dict[str, Any], sent:
 )
 def test_the_words_of_an_image_are_sent_as_documented(body: dict[str, Any], sent: dict[str, Any]) -> None:
     given = {"prompt": "p"} | body
-    assert check_image(given) == given | sent
+    assert check_inputs("image", given) == given | sent
 
 
 @pytest.mark.parametrize(
