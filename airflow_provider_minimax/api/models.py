@@ -267,6 +267,25 @@ def find_model(kind: Kind, body: Mapping[str, Any]) -> Model | None:
     return MODELS[kind].get(model_name(kind, body))
 
 
+def is_other_model(kind: Kind, body: Mapping[str, Any], shown: object) -> bool:
+    """Return whether a name in a list is known to be that of another model than the one that makes a create's jobs.
+
+    The service may list a model under any name: one that is not known to be another's proves nothing.
+    """
+    named, ours = _models_named(kind, shown), model_name(kind, body)
+    return bool(named) and not named & (_models_named(kind, ours) | {ours.casefold()})
+
+
+def _models_named(kind: Kind, name: object) -> set[str]:
+    """Return the models that are known under a name, upper and lower case alike."""
+    text = str(name).strip().casefold()
+    return {
+        model.name.casefold()
+        for model in MODELS[kind].values()
+        if text in map(str.casefold, (model.name, *model.shown_as))
+    }
+
+
 def image_ratio(body: Mapping[str, Any]) -> str:
     """Return the ratio of an image; ``"auto"`` if it is unknown beforehand."""
     model = find_model("image", body)
@@ -274,6 +293,6 @@ def image_ratio(body: Mapping[str, Any]) -> str:
 
 
 def images_made(body: Mapping[str, Any]) -> int:
-    """Return the number of images that a create makes."""
+    """Return the number of images that a create makes. A given quantity overrules what is documented of the model."""
     model = find_model("image", body)
-    return (model.batch if model else None) or int(body.get("quantity") or 1)
+    return int(body.get("quantity") or (model.batch if model else None) or 1)

@@ -41,7 +41,9 @@ class Renderer:
         self._account_id = ids.account_id(account)
         self._prefix = f"user:{config.user}-minimax:{self._account_id}-"
         self._media = f"{media_origin}/media/"
-        self._model_names = _UPSTREAM_MODEL_NAMES if config.upstream_model_names else {}
+        names = config.upstream_model_names
+        is_upstream = account in names if isinstance(names, tuple) else names
+        self._model_names = _UPSTREAM_MODEL_NAMES if is_upstream else {}
 
     def bare_id(self, kind: ids.Kind, number: int) -> str:
         """Return a bare id of this account."""
