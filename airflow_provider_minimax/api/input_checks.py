@@ -8,19 +8,15 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.fields import CREATE_FIELDS, CreateField
 from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.models import MODELS, Model, find_model, model_name
+from airflow_provider_minimax.api.settings import CheckInputs
 
 log = logging.getLogger(__name__)
-
-#: What happens to inputs that are documented not to be taken: ``"strict"`` refuses them, ``"warn"`` logs a warning and
-#: sends them, ``"off"`` sends them.
-CheckInputs = Literal["strict", "warn", "off"]
-CHECK_INPUTS: Final[tuple[CheckInputs, ...]] = get_args(CheckInputs)
 
 #: Characters of ``replyUrl`` and ``replyRef``, as documented.
 _MAX_REPLY_LENGTH: Final = 1024
@@ -29,26 +25,37 @@ _RANGES: Final[Mapping[str, range]] = {"quantity": range(1, 5), "maxJobs": range
 _MENTION: Final = re.compile(r"@image\d+", re.IGNORECASE)
 
 
-def check_inputs(kind: Kind, body: Mapping[str, Any], mode: CheckInputs = "strict") -> dict[str, Any]:
-    """Check the body of a create.
+def check_inputs(kind: Kind, body: Mapping[str, Any], mode: CheckInputs) -> None:
+    """Check the normalised body of a create.
 
-    :return: the body in the documented spelling (``4K`` for ``4k``), which does not depend on the mode: a retry with
-        another mode is for the same job.
-    :raises MiniMaxBadRequestError: in the mode ``"strict"``: it is documented not to be taken.
+    :param mode: what happens to inputs that are documented not to be taken.
+    :raises MiniMaxBadRequestError: in the mode ``"strict"``: there are such inputs.
     """
+    if mode == "off":
+        return
     model = find_model(kind, body)
-    normalized = dict(body) if model is None else _normalize_words(kind, body, model)
-    if mode != "off":
-        for hint in _hints(kind, body, model):
-            log.warning("%s", hint)
-        doubts = list(_doubts(kind, normalized, model))
-        if doubts and mode == "strict":
-            raise MiniMaxBadRequestError(
-                f"{' '.join(f'{doubt}.' for doubt in doubts)} Nothing was sent. If the service takes it by now, "
-                "check_inputs='warn' sends it all the same."
-            )
-        for doubt in doubts:
-            log.warning("%s. The service decides (check_inputs='warn').", doubt)
+    for hint in _hints(kind, body, model):
+        log.warning("%s", hint)
+    doubts = list(_doubts(kind, body, model))
+    if doubts and mode == "strict":
+        raise MiniMaxBadRequestError(
+            f"{' '.join(f'{doubt}.' for doubt in doubts)} Nothing was sent. If the service takes it by now, "
+            "check_inputs='warn' sends it all the same."
+        )
+    for doubt in doubts:
+        log.warning("%s. Sending it all the same (check_inputs='warn').", doubt)
+
+
+def normalize_words(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body in the documented spelling: ``4K`` for ``4k``."""
+    normalized, model = dict(body), find_model(kind, body)
+    if model is None:
+        return normalized
+    for field in CREATE_FIELDS[kind]:
+        spellings = {word.casefold(): word for word in model.words.get(field.parameter, ())}
+        documented = spellings.get(str(body.get(field.api_name)).casefold())
+        if documented is not None:
+            normalized[field.api_name] = documented
     return normalized
 
 
@@ -131,16 +138,6 @@ def _file_doubts(kind: Kind, body: Mapping[str, Any], model: Model) -> Iterator[
 def _count(field: CreateField, body: Mapping[str, Any]) -> int:
     name = re.escape(field.api_name) + ("" if field.first is None else r"\d+")
     return sum(re.fullmatch(name, given) is not None for given in body)
-
-
-def _normalize_words(kind: Kind, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
-    normalized = dict(body)
-    for field in CREATE_FIELDS[kind]:
-        spellings = {word.casefold(): word for word in model.words.get(field.parameter, ())}
-        documented = spellings.get(str(body.get(field.api_name)).casefold())
-        if documented is not None:
-            normalized[field.api_name] = documented
-    return normalized
 
 
 def _join(words: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypedDict, cast
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.fields import CREATE_FIELDS, CreateField, parameters
 from airflow_provider_minimax.api.ids import Kind, parse_id
-from airflow_provider_minimax.api.input_checks import CheckInputs, check_inputs
+from airflow_provider_minimax.api.input_checks import normalize_words
 from airflow_provider_minimax.api.validation import at_least_one
 
 
@@ -73,23 +73,16 @@ def video_body(prompt: str | None, account: str | None, fields: VideoFields) -> 
     return _body("video", prompt, account, fields)
 
 
-def create_body(
-    kind: Kind,
-    prompt: str | None,
-    account: str | None,
-    fields: Mapping[str, Any],
-    checks: CheckInputs = "strict",
-) -> dict[str, Any]:
-    """Return the body of a create, checked and normalised (``4K`` for ``4k``): what is sent.
+def create_body(kind: Kind, prompt: str | None, account: str | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of a create as it is sent, in the documented spelling (``4K`` for ``4k``).
 
-    :param checks: see ``input_checks``.
-    :raises MiniMaxBadRequestError: it is no request, or documented not to be taken.
+    Whether the model takes it is another question: see ``input_checks``.
+
+    :raises MiniMaxBadRequestError: it is no request.
     """
     if kind == "image":
-        body = image_body(prompt or "", account, cast("ImageFields", fields))
-    else:
-        body = video_body(prompt, account, cast("VideoFields", fields))
-    return check_inputs(kind, body, checks)
+        return normalize_words(kind, image_body(prompt or "", account, cast("ImageFields", fields)))
+    return normalize_words(kind, video_body(prompt, account, cast("VideoFields", fields)))
 
 
 def _body(kind: Kind, prompt: str | None, account: str | None, given: ImageFields | VideoFields) -> dict[str, Any]:

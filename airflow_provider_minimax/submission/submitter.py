@@ -13,6 +13,7 @@ from airflow_provider_minimax.api import errors, models
 from airflow_provider_minimax.api.accounts import AUTO, TRY_NEXT_ACCOUNT, candidates, no_account_error
 from airflow_provider_minimax.api.backoff import CREATE_BUDGET
 from airflow_provider_minimax.api.ids import parse_id
+from airflow_provider_minimax.api.input_checks import check_inputs
 from airflow_provider_minimax.submission import decision, messages, recovery
 from airflow_provider_minimax.submission.clock import estimate_clock
 from airflow_provider_minimax.submission.job_lists import EmptyListError, JobLists
@@ -73,7 +74,7 @@ class Submitter:
         self._search_interval = min(search_interval, MAX_SEARCH_INTERVAL)
         self._repeat_at_capacity = repeat_at_capacity
         account = client.settings.account if request.account == AUTO else request.account or client.settings.account
-        # "auto" is resolved later; any other mistake in the inputs is found here, before anything is stored.
+        # "auto" is resolved later; any other malformed input is found here, before anything is stored.
         self._body = request.body(None if request.account == AUTO else account)
         self._account: str | None = self._body.get("account")
         self._is_auto = request.account == AUTO and self._account is None
@@ -127,6 +128,8 @@ class Submitter:
 
     def submit_job(self) -> Record:
         """Submit a new job. Whatever happens, the next attempt finds a record to resume from."""
+        # Not before: what is documented of a model says nothing about a job that there is already.
+        check_inputs(self._request.kind, self._body, self._request.checks or self._client.settings.check_inputs)
         # After an unknown outcome one create is sent: not one for each account, or each time there is no capacity.
         repeat = self._repeat_at_capacity and not self._met_unknown
         if not self._is_auto:
