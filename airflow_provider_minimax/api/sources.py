@@ -23,6 +23,7 @@ IMAGES_PAGE: Final = Source("the vendor's page of POST images/create, and its co
 IMAGES_PAGE_ALONE: Final = Source("the vendor's page of POST images/create", "May 2026", "B")
 VIDEOS_PAGE: Final = Source("the vendor's page of POST videos/create, and its collection", "February 2026", "A")
 VIDEOS_PAGE_ALONE: Final = Source("the vendor's page of POST videos/create", "February 2026", "B")
+JOB_PAGES: Final = Source("the vendor's pages of GET images and GET videos/{videoId}", "March 2025", "A")
 COLLECTION: Final = Source("the vendor's collection", "July 2026", "B")
 COMPARE_SCRIPT: Final = Source("the vendor's script that compares video models", "October 2026", "B")
 WEB_APPLICATION: Final = Source("a third party's notes on the web application", "September 2026", "C")

@@ -10,7 +10,7 @@ import msgspec
 from airflow_provider_minimax.sandbox import ids
 from airflow_provider_minimax.sandbox.config import SandboxConfig
 from airflow_provider_minimax.sandbox.history import SURROGATE_STAND_IN, Image
-from airflow_provider_minimax.sandbox.jobs import COMPLETED, FAILED, FINAL, Job, status_fields
+from airflow_provider_minimax.sandbox.jobs import FAILED, FINAL, WITH_FILE, Job, status_fields
 
 #: Models that the web application behind the service lists under other names than a create takes. Whether
 #: useapi.net passes them through is unknown.
@@ -60,8 +60,8 @@ class Renderer:
         so both occur here: empty while it runs and when it failed, missing when it was moderated.
         """
         bare = self.bare_id("image", image.number)
-        links = status in (COMPLETED, FAILED) or status not in FINAL
-        file = self._media + bare if status == COMPLETED else ""
+        links = status in (*WITH_FILE, FAILED) or status not in FINAL
+        file = self._media + bare if status in WITH_FILE else ""
         watermarked, clean = (f"{file}-watermark.png", f"{file}.png") if file else ("", "")
         item: dict[str, Any] = {"id": bare, "desc": image.prompt}
         if links:
@@ -111,7 +111,7 @@ class Renderer:
     def video(self, number: int, prompt: str, origin_file: str | None, job: Job, now: float) -> dict[str, Any]:
         """Return a video as ``GET /videos/{id}`` and the list show it."""
         status = job.status(now)
-        done, file = status == COMPLETED, self._media + self.bare_id("video", number)
+        done, file = status in WITH_FILE, self._media + self.bare_id("video", number)
         item = {
             "id": self.bare_id("video", number),
             "desc": prompt,
