@@ -8,9 +8,13 @@ _NAME: Final = "MiniMax / Hailuo AI"
 _PACKAGE: Final = "airflow_provider_minimax"
 
 
-def _field(label: str, description: str, kind: str, **bounds: int) -> dict[str, Any]:
+#: The section of Airflow's configuration.
+CONFIG_SECTION: Final = "minimax"
+
+
+def _field(label: str, description: str, kind: str, **schema: object) -> dict[str, Any]:
     # The null allows an empty field.
-    return {"label": label, "description": description, "schema": {"type": [kind, "null"], **bounds}}
+    return {"label": label, "description": description, "schema": {"type": [kind, "null"], **schema}}
 
 
 #: Airflow's own fields in the connection form. Airflow 3.1 reads them from the hook, later releases from here.
@@ -33,6 +37,26 @@ CONNECTION_FIELDS: Final[dict[str, dict[str, Any]]] = {
     "connect_timeout": _field("Connect timeout", "Seconds; 10 when empty.", "number", minimum=1),
     "read_timeout": _field("Read timeout", "Seconds; 60 when empty.", "number", minimum=1),
     "max_attempts": _field("Attempts", "Attempts of one request; 5 when empty.", "integer", minimum=1),
+    "check_inputs": _field(
+        "Check inputs",
+        "What happens to inputs of a create that the model is documented not to take: strict refuses them, warn logs a "
+        "warning and sends them, off sends them. Airflow's [minimax] check_inputs when empty.",
+        "string",
+        enum=["strict", "warn", "off", None],
+    ),
+}
+
+#: The options of Airflow's configuration.
+_CONFIG_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "check_inputs": {
+        "description": "What happens to inputs of a create that the model is documented not to take:\n"
+        "``strict`` refuses them, ``warn`` logs a warning and sends them, ``off`` sends them.\n"
+        "A connection or a task may say otherwise.\n",
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": "warn",
+        "default": "strict",
+    },
 }
 
 
@@ -53,6 +77,12 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [_modules("operators.choose", "operators.files", "operators.images", "operators.videos")],
         "sensors": [_modules("sensors.images", "sensors.videos")],
         "triggers": [_modules("triggers.jobs", "triggers.start_from_trigger", "triggers.timer")],
+        "config": {
+            CONFIG_SECTION: {
+                "description": "Defaults for the tasks of MiniMax / Hailuo AI.",
+                "options": _CONFIG_OPTIONS,
+            }
+        },
         "extra-links": [f"{_PACKAGE}.links.MiniMaxMediaLink"],
         "connection-types": [
             {

@@ -13,6 +13,7 @@ from typing import Any, Final, Self, Unpack
 from airflow_provider_minimax.api import backoff, media_types, pagination, payloads
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind, parse_id
+from airflow_provider_minimax.api.input_checks import check_inputs
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.api.transport import Call, Transport
 from airflow_provider_minimax.api.validation import PAGE_SIZE, SAFE_PAGE_SIZE, at_least_one
@@ -151,7 +152,7 @@ class MiniMaxClient:
         :param fields: see ``payloads.ImageFields``.
         :raises MiniMaxUnknownOutcomeError: the response was lost; the images may have been created.
         """
-        return self.submit("image", payloads.create_body("image", prompt, account or self.settings.account, fields))
+        return self._create("image", prompt, account, fields)
 
     # Jobs of either kind
 
@@ -169,6 +170,11 @@ class MiniMaxClient:
             # Accepted, so paid for: whatever came may name the jobs in another form.
             raise call.not_the_contract(f"accepted, but the response names no {kind} id: {_quote(response)}")
         return _ids(call, ids, kind)
+
+    def _create(self, kind: Kind, prompt: str | None, account: str | None, fields: Mapping[str, Any]) -> list[str]:
+        body = payloads.create_body(kind, prompt, account or self.settings.account, fields)
+        check_inputs(kind, body, self.settings.check_inputs)
+        return self.submit(kind, body)
 
     def get_job(self, kind: Kind, job_id: str) -> dict[str, Any]:
         """Return one image or video as the API sends it."""
@@ -200,7 +206,7 @@ class MiniMaxClient:
         :param fields: see ``payloads.VideoFields``.
         :raises MiniMaxUnknownOutcomeError: the response was lost; the video may have been created.
         """
-        return self.submit("video", payloads.create_body("video", prompt, account or self.settings.account, fields))[0]
+        return self._create("video", prompt, account, fields)[0]
 
     def get_video(self, video_id: str) -> dict[str, Any]:
         """Return one video as the API sends it (GET /videos/{videoId}).

@@ -63,6 +63,7 @@ class CreateField:
     :param api_name: the vendor's spelling, which differs from field to field.
     :param read: reads a rendered value; None stays None.
     :param is_file: whether it takes a file id, or a list of them.
+    :param is_word: whether it takes one of a few words, which depend on the model; see ``models``.
     :param first: the number of the first one, where the field is a list that is sent as numbered fields.
     """
 
@@ -70,7 +71,12 @@ class CreateField:
     api_name: str
     read: Callable[[str, object], Any] = optional_text
     is_file: bool = False
+    is_word: bool = False
     first: int | None = None
+
+
+def _word(parameter: str, api_name: str) -> CreateField:
+    return CreateField(parameter, api_name, is_word=True)
 
 
 def _file(parameter: str, api_name: str) -> CreateField:
@@ -82,8 +88,8 @@ def _files(parameter: str, api_name: str, *, first: int = 1) -> CreateField:
 
 
 _MODEL: Final = CreateField("model", "model")
-_RESOLUTION: Final = CreateField("resolution", "resolution")
-_ASPECT_RATIO: Final = CreateField("aspect_ratio", "aspectRatio")
+_RESOLUTION: Final = _word("resolution", "resolution")
+_ASPECT_RATIO: Final = _word("aspect_ratio", "aspectRatio")
 _COMMON: Final = (
     CreateField("prompt_optimization", "promptOptimization", _read_bool),
     CreateField("reply_url", "replyUrl"),
@@ -97,7 +103,7 @@ CREATE_FIELDS: Final[Mapping[Kind, tuple[CreateField, ...]]] = {
         _ASPECT_RATIO,
         CreateField("quantity", "quantity", _read_int),
         _RESOLUTION,
-        CreateField("quality", "quality"),
+        _word("quality", "quality"),
         _file("character_file_id", "characterFileId"),
         _files("reference_file_ids", "referenceFileId"),
         *_COMMON,
@@ -105,7 +111,7 @@ CREATE_FIELDS: Final[Mapping[Kind, tuple[CreateField, ...]]] = {
     "video": (
         _file("file_id", "fileID"),
         _MODEL,
-        CreateField("options", "options"),
+        _word("options", "options"),
         _RESOLUTION,
         CreateField("duration", "duration", _read_int),
         _ASPECT_RATIO,

@@ -1,19 +1,20 @@
 """What the status of an image or a video means: running, completed, moderated or failed.
 
-Images and videos share one table (the vendor's pages for GET /images and GET /videos/{videoId}). The number decides;
-the spelling of the label is not documented. The table has grown several times since 2024: for an unknown number, the
-service's own ``statusFinal``, its label and its file decide. While none of them names an end, the job is running.
+Images and videos share one table. The number decides; the spelling of the label is not documented. The table has grown
+several times since 2024: for a number without a documented label, the service's own ``statusFinal``, its label and its
+file decide. While none of them names an end, the job is running.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.serialization import to_plain_json
+from airflow_provider_minimax.api.sources import JOB_PAGES, WEB_APPLICATION, Source
 from airflow_provider_minimax.api.timestamps import epoch_milliseconds
 
 #: An image or a video as the API sends it. Every field is optional in practice.
@@ -23,21 +24,42 @@ COMPLETED: Final = "completed"
 FAILED: Final = "failed"
 MODERATED: Final = "moderated"
 
-#: status -> statusLabel, as documented.
-STATUS_LABELS: Final[Mapping[int, str]] = {
-    0: "pending",
-    1: "processing",
-    2: COMPLETED,
-    3: FAILED,
-    5: MODERATED,
-    7: MODERATED,
-    11: "queued",
-    12: "processing",
-    14: MODERATED,
+
+class Status(NamedTuple):
+    """What is known of a status.
+
+    :param label: the documented ``statusLabel``. None without one: then the number alone proves nothing.
+    :param source: with its confidence.
+    :param note: what it is said to mean, for a log.
+    :param ends_with_file: a job with a file has ended, also where the service does not say so.
+    """
+
+    label: str | None
+    source: Source
+    note: str = ""
+    ends_with_file: bool = False
+
+
+STATUSES: Final[Mapping[int, Status]] = {
+    0: Status("pending", JOB_PAGES),
+    1: Status("processing", JOB_PAGES),
+    2: Status(COMPLETED, JOB_PAGES),
+    3: Status(FAILED, JOB_PAGES),
+    5: Status(MODERATED, JOB_PAGES),
+    6: Status(None, WEB_APPLICATION, "waits for review"),
+    7: Status(MODERATED, JOB_PAGES),
+    8: Status(None, WEB_APPLICATION, "appealing"),
+    9: Status(None, WEB_APPLICATION, "appeal rejected"),
+    10: Status(None, WEB_APPLICATION, "appeal approved", ends_with_file=True),
+    11: Status("queued", JOB_PAGES),
+    12: Status("processing", JOB_PAGES),
+    14: Status(MODERATED, JOB_PAGES),
+    16: Status(None, WEB_APPLICATION, "review of a real person"),
 }
+_UNKNOWN: Final = Status(None, WEB_APPLICATION)
 #: Labels of a final status.
 FINAL_LABELS: Final = frozenset({COMPLETED, FAILED, MODERATED})
-KNOWN_LABELS: Final = frozenset(STATUS_LABELS.values())
+KNOWN_LABELS: Final = frozenset(status.label for status in STATUSES.values() if status.label)
 #: Other spellings of final labels.
 _SPELLINGS: Final[Mapping[str, str]] = {
     "complete": COMPLETED,
@@ -67,15 +89,7 @@ def status_label(job: Job) -> str:
 
     ``unknown (<number>)`` without either.
     """
-    by_number = _label_of_number(job)
-    if by_number is not None:
-        return by_number
-    label = job.get("statusLabel")
-    if not isinstance(label, str) or not label.strip():
-        return f"unknown ({job.get('status')})"
-    spelled = label.strip().casefold()
-    known = _SPELLINGS.get(spelled, spelled)
-    return known if known in KNOWN_LABELS else label
+    return _status_of(job).label or _service_label(job) or f"unknown ({job.get('status')})"
 
 
 def is_final(job: Job) -> bool:
@@ -83,7 +97,7 @@ def is_final(job: Job) -> bool:
     final = job.get("statusFinal")
     if isinstance(final, bool):
         return final
-    return status_label(job) in FINAL_LABELS
+    return status_label(job) in FINAL_LABELS or (_status_of(job).ends_with_file and media_url(job) is not None)
 
 
 def outcome(job: Job) -> str | None:
@@ -105,6 +119,22 @@ def is_known_failure(job: Job) -> bool:
     return is_final(job) and _named_end(job) in (FAILED, MODERATED)
 
 
+def unknown_end(job: Job) -> str | None:
+    """Return the final status of a job that has ended without a result and is not known to have failed, in words.
+
+    :return: such as ``unknown final status 9 (appeal rejected)``; None for any other job.
+    """
+    if outcome(job) != FAILED or is_known_failure(job):
+        return None
+    words = ", ".join(dict.fromkeys(word for word in (_service_label(job), status_note(job)) if word))
+    return f"unknown final status {job.get('status')}" + (f" ({words})" if words else "")
+
+
+def status_note(job: Job) -> str:
+    """Return what a status without a documented label is said to mean; empty if nothing is."""
+    return _status_of(job).note
+
+
 def selection_label(job: Job) -> str:
     """Return the label by which a job is selected: its outcome, or its status while it runs."""
     return outcome(job) or status_label(job)
@@ -112,22 +142,32 @@ def selection_label(job: Job) -> str:
 
 def _named_end(job: Job) -> str | None:
     """Return the outcome that a final job's number names, else the one of its label."""
-    by_number = _label_of_number(job)
-    if by_number in FINAL_LABELS:
-        return by_number
-    label = status_label({"statusLabel": job.get("statusLabel")})
+    documented = _status_of(job).label
+    if documented in FINAL_LABELS:
+        return documented
+    label = _service_label(job)
     return label if label in FINAL_LABELS else None
 
 
-def _label_of_number(job: Job) -> str | None:
-    """Return the documented label of a status, also where it comes as ``"2"`` or ``2.0``; None for any other."""
+def _status_of(job: Job) -> Status:
+    """Return what is known of a job's status, also where it comes as ``"2"`` or ``2.0``."""
     status = job.get("status")
     if isinstance(status, str) and _DIGITS.fullmatch(status.strip()):
         status = int(status)
     if isinstance(status, bool) or not isinstance(status, int | float):
-        return None
+        return _UNKNOWN
     # 2.0 equals 2 as a key.
-    return STATUS_LABELS.get(status)  # type: ignore[arg-type]
+    return STATUSES.get(status, _UNKNOWN)  # type: ignore[arg-type]
+
+
+def _service_label(job: Job) -> str | None:
+    """Return the service's own label of a status, one that is known in its documented spelling."""
+    label = job.get("statusLabel")
+    if not isinstance(label, str) or not label.strip():
+        return None
+    spelled = label.strip().casefold()
+    known = _SPELLINGS.get(spelled, spelled)
+    return known if known in KNOWN_LABELS else label
 
 
 def created_at(job: Job) -> int | None:

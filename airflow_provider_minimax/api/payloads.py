@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, TypedDict, cast
+from typing import Any, TypedDict, cast
 
-from airflow_provider_minimax.api import models
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.fields import CREATE_FIELDS, CreateField, parameters
 from airflow_provider_minimax.api.ids import Kind, parse_id
-
-#: Images of one POST /images/create, as documented.
-_QUANTITIES: Final = (1, 2, 3, 4)
+from airflow_provider_minimax.api.input_checks import normalize_words
+from airflow_provider_minimax.api.validation import at_least_one
 
 
 class ImageFields(TypedDict, total=False):
@@ -52,13 +50,13 @@ def image_body(prompt: str, account: str | None, fields: ImageFields) -> dict[st
     """Return the body of POST /images/create.
 
     :param account: the account to create on; None takes that of the files, if any are given.
-    :raises MiniMaxBadRequestError: no prompt, a quantity out of bounds, a file of another account.
+    :raises MiniMaxBadRequestError: no prompt, a quantity below 1, a file of another account.
     """
     if not _is_text(prompt):
         raise MiniMaxBadRequestError("An image needs a prompt.")
     quantity = fields.get("quantity")
-    if quantity is not None and quantity not in _QUANTITIES:
-        raise MiniMaxBadRequestError(f"quantity must be one of {_QUANTITIES}, not {quantity!r}.")
+    if quantity is not None:
+        at_least_one("quantity", quantity)
     return _body("image", prompt, account, fields)
 
 
@@ -76,13 +74,15 @@ def video_body(prompt: str | None, account: str | None, fields: VideoFields) -> 
 
 
 def create_body(kind: Kind, prompt: str | None, account: str | None, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body of a create, checked and normalised (``4K`` for ``4k``): what is sent.
+    """Return the body of a create as it is sent, in the documented spelling (``4K`` for ``4k``).
 
-    :raises MiniMaxBadRequestError: the service, or the model, is documented not to take it.
+    Whether the model takes it is another question: see ``input_checks``.
+
+    :raises MiniMaxBadRequestError: it is no request.
     """
     if kind == "image":
-        return models.check_image(image_body(prompt or "", account, cast("ImageFields", fields)))
-    return models.check_video(video_body(prompt, account, cast("VideoFields", fields)))
+        return normalize_words(kind, image_body(prompt or "", account, cast("ImageFields", fields)))
+    return normalize_words(kind, video_body(prompt, account, cast("VideoFields", fields)))
 
 
 def _body(kind: Kind, prompt: str | None, account: str | None, given: ImageFields | VideoFields) -> dict[str, Any]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxBadRequestError
 
+#: What happens to inputs of a create that are documented not to be taken: ``"strict"`` refuses them, ``"warn"`` logs
+#: a warning and sends them, ``"off"`` sends them.
+CheckInputs = Literal["strict", "warn", "off"]
+_CHECK_INPUTS: Final[tuple[CheckInputs, ...]] = get_args(CheckInputs)
 DEFAULT_BASE_URL: Final = "https://api.useapi.net/v1/minimax"
 _BASE_PATH: Final = urlsplit(DEFAULT_BASE_URL).path
 #: How many read timeouts a complete response may take.
@@ -29,6 +33,7 @@ class Settings:
     :param connect_timeout: seconds.
     :param read_timeout: seconds between two pieces of a response.
     :param max_attempts: attempts of one request.
+    :param check_inputs: see ``CheckInputs``.
     :param max_response_bytes: the most bytes of a response's decoded body; a larger one is an error.
     """
 
@@ -38,12 +43,26 @@ class Settings:
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     max_attempts: int = 5
+    check_inputs: CheckInputs = "strict"
     max_response_bytes: int = 64 * 2**20
 
     @property
     def total_timeout(self) -> float:
         """Seconds for one request and its complete response: a slow trickle never meets the read timeout."""
         return _READ_TIMEOUTS * self.read_timeout
+
+
+def read_check_inputs(where: str, value: object) -> CheckInputs:
+    """Return what happens to doubtful inputs.
+
+    :param where: what names the value, for the message.
+    :raises MiniMaxBadRequestError: it is none of the known words.
+    """
+    word = value.strip().lower() if isinstance(value, str) else value
+    for known in _CHECK_INPUTS:
+        if word == known:
+            return known
+    raise MiniMaxBadRequestError(f"{where} must be one of {', '.join(_CHECK_INPUTS)}, not {value!r}.")
 
 
 def check_token(token: str | None, where: str) -> str:

@@ -10,10 +10,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
-from airflow_provider_minimax.api.settings import Settings, base_url, check_token
+from airflow_provider_minimax.api.settings import CheckInputs, Settings, base_url, check_token, read_check_inputs
 from airflow_provider_minimax.api.validation import PAGE_SIZE, SAFE_PAGE_SIZE, optional_text, required_text
-from airflow_provider_minimax.compat import AirflowNotFoundException, BaseHook, get_async_connection
-from airflow_provider_minimax.provider_info import CONNECTION_FIELDS, FIELD_BEHAVIOUR
+from airflow_provider_minimax.compat import AirflowNotFoundException, BaseHook, conf, get_async_connection
+from airflow_provider_minimax.provider_info import CONFIG_SECTION, CONNECTION_FIELDS, FIELD_BEHAVIOUR
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ACCOUNT: Final = "account"
+_CHECK_INPUTS: Final = "check_inputs"
 _NUMBERS: Final[Mapping[str, type[float] | type[int]]] = {
     "connect_timeout": float,
     "read_timeout": float,
@@ -195,13 +196,14 @@ def read_settings(connection: Connection, conn_id: str, account: str | None = No
 
     :param account: overrides the connection's own.
     :raises MiniMaxAuthError: it has no valid token.
-    :raises MiniMaxBadRequestError: its host or extras are invalid.
+    :raises MiniMaxBadRequestError: its host, its extras or Airflow's configuration are invalid.
     """
     where = f"Connection {conn_id!r}"
     extras = _extras(connection.extra, where)
     default_account = extras.pop(_ACCOUNT, None)
     # Either may be a number: a template rendered as a native object gives one.
     chosen = account or default_account
+    check_inputs = _check_inputs(where, extras.pop(_CHECK_INPUTS, None))
     numbers = {name: _number(where, name, extras.pop(name, None)) for name in _NUMBERS}
     for name in extras:
         log.warning("%s: the unknown extra %r is ignored.", where, name)
@@ -209,6 +211,7 @@ def read_settings(connection: Connection, conn_id: str, account: str | None = No
         token=check_token(connection.password, where),
         base_url=base_url(connection.host, connection.schema, connection.port),
         account=str(chosen) if chosen else None,
+        check_inputs=check_inputs,
         **{name: value for name, value in numbers.items() if value is not None},
     )
 
@@ -221,6 +224,14 @@ def _extras(text: str | None, where: str) -> dict[str, Any]:
     if not isinstance(extras, dict):
         raise MiniMaxBadRequestError(f"{where}: the extra is not a JSON object.")
     return extras
+
+
+def _check_inputs(where: str, value: object) -> CheckInputs:
+    """Return what happens to doubtful inputs: as the connection says, else Airflow's configuration."""
+    if value is not None and value != "":
+        return read_check_inputs(f"{where}: the extra {_CHECK_INPUTS}", value)
+    configured = conf.get(CONFIG_SECTION, _CHECK_INPUTS, fallback="") or Settings.check_inputs
+    return read_check_inputs(f"Airflow's option [{CONFIG_SECTION}] {_CHECK_INPUTS}", configured)
 
 
 def _number(where: str, name: str, value: object) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
@@ -71,6 +71,9 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         with ``MiniMaxUnknownOutcomeError``, after which each retry searches again and none creates; or
         ``"resubmit"``, at the risk of paying twice: each attempt then sends one more create, and no third one,
         whatever becomes of it. A create that was accepted without a valid id is never sent again.
+    :param check_inputs: what happens to inputs that the model is documented not to take: ``"strict"`` refuses them,
+        ``"warn"`` logs a warning and sends them, ``"off"`` sends them. By default as the connection says, else
+        Airflow's ``[minimax] check_inputs``. It changes nothing of what is sent. Templated.
     :param wait_for_completion: wait until the jobs are final.
     :param deferrable: wait in the triggerer, holding no worker.
     :param poke_interval: seconds between two polls, by default 10 for images and 30 for a video; at least 1, and a
@@ -81,6 +84,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
     :param account: the Hailuo account to work on, or ``"auto"`` for one with capacity and credits. Templated.
     """
 
+    template_fields: Sequence[str] = ("check_inputs", *MiniMaxBaseOperator.template_fields)
     kind: ClassVar[Kind]
     prompt: str | None
     operator_extra_links = (MiniMaxMediaLink(),)
@@ -94,6 +98,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         *,
         wait_for_completion: bool = True,
         on_unknown_outcome: str = "fail",
+        check_inputs: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: timedelta | float | None = None,
         timeout: timedelta | float | None = None,
@@ -103,6 +108,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         one_of("on_unknown_outcome", on_unknown_outcome, _ON_UNKNOWN_OUTCOME)
         self.wait_for_completion = wait_for_completion
         self.on_unknown_outcome = on_unknown_outcome
+        self.check_inputs = check_inputs
         self.deferrable = deferrable
         defaults = timing.DEFAULTS[self.kind]
         self.poke_interval = timing.at_least_minimum(_seconds("poke_interval", poke_interval, defaults.interval))
@@ -257,11 +263,15 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
     def _request(self) -> CreateRequest:
         """Return the create, from the rendered fields."""
         from airflow_provider_minimax.api.fields import parameters, read_fields
+        from airflow_provider_minimax.api.settings import read_check_inputs
         from airflow_provider_minimax.submission.request import CreateRequest
 
         fields = read_fields(self.kind, {name: getattr(self, name) for name in parameters(self.kind)})
         prompt, account = optional_text("prompt", self.prompt), optional_text("account", self.account)
-        return CreateRequest(self.kind, prompt, account, fields)
+        checks = optional_text("check_inputs", self.check_inputs)
+        return CreateRequest(
+            self.kind, prompt, account, fields, None if checks is None else read_check_inputs("check_inputs", checks)
+        )
 
     def _submitter(self, context: Context, store: RecordStore, *, repeat_at_capacity: bool) -> Submitter:
         from airflow_provider_minimax.submission.retry_delays import RetryDelays

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind, parse_id, parse_id_list
-from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, outcome, status_label
+from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, outcome, status_label, unknown_end
 from airflow_provider_minimax.api.validation import optional_text, required_text
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.storage.location import required_location
@@ -178,4 +178,4 @@ def _check_finished(job_id: str, job: Job) -> None:
         raise errors.MiniMaxUpstreamError(f"{job_id} is {status_label(job)}: it has no file yet. A retry asks again.")
     if end != COMPLETED:
         kind = errors.MiniMaxModeratedError if end == MODERATED else errors.MiniMaxJobFailedError
-        raise kind(f"{job_id} is {status_label(job)}: it has no file, and a retry finds none.")
+        raise kind(f"{job_id} is {unknown_end(job) or status_label(job)}: it has no file, and a retry finds none.")

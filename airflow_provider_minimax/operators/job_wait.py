@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxModeratedError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.ids import Kind
-from airflow_provider_minimax.api.jobs import COMPLETED, is_final, is_known_failure, outcome, status_label
+from airflow_provider_minimax.api.jobs import unknown_end
 from airflow_provider_minimax.compat import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling.events import timeout_error
@@ -148,8 +148,8 @@ def _is_unknown(found: JobResult) -> bool:
     if isinstance(found, MiniMaxError):
         # An error that is never retried says nothing about the job; any other may pass, so the job is not final.
         return isinstance(found, AirflowFailException) and not isinstance(found, MiniMaxNotFoundError)
-    return is_final(found) and outcome(found) != COMPLETED and not is_known_failure(found)
+    return unknown_end(found) is not None
 
 
 def _status_of(found: JobResult) -> str:
-    return str(found) if isinstance(found, MiniMaxError) else f"status {found.get('status')}, {status_label(found)!r}"
+    return str(found) if isinstance(found, MiniMaxError) else str(unknown_end(found)).removeprefix("unknown final ")

@@ -12,7 +12,7 @@ from airflow_provider_minimax.api.errors import (
     MiniMaxModeratedError,
     MiniMaxNotFoundError,
 )
-from airflow_provider_minimax.api.jobs import MODERATED, Job, outcome, status_label
+from airflow_provider_minimax.api.jobs import MODERATED, Job, outcome, status_label, status_note, unknown_end
 from airflow_provider_minimax.api.serialization import to_plain_json
 from airflow_provider_minimax.polling.results import JobResult
 
@@ -27,7 +27,9 @@ def describe_state(job: Job) -> str:
     percent, message = job.get("percent"), _message(job)
     shows_percent = isinstance(percent, int) and outcome(job) is None and f"{percent}%" not in message.replace(" ", "")
     progress = f", {percent} %" if shows_percent else ""
-    return str(to_plain_json(f"{status_label(job)}{progress}{message}"))
+    note = status_note(job)
+    meaning = f", probably {note}" if note else ""
+    return str(to_plain_json(f"{status_label(job)}{meaning}{progress}{message}"))
 
 
 def failure_error(failed: Mapping[str, JobResult]) -> MiniMaxError:
@@ -38,7 +40,13 @@ def failure_error(failed: Mapping[str, JobResult]) -> MiniMaxError:
     ends = name_some(failed, lambda job_id: _describe_failure(job_id, failed[job_id]), "; ")
     kinds = {_error_class(result) for result in failed.values()}
     kind = kinds.pop() if len(kinds) == 1 else MiniMaxJobFailedError
-    return kind(f"{ends[0].upper()}{ends[1:]}. This is final: a retry of the wait finds the same.")
+    advice = "This is final: a retry of the wait finds the same."
+    if any(not isinstance(result, MiniMaxError) and unknown_end(result) for result in failed.values()):
+        advice += (
+            " A job with an unknown final status may have a result, and is billed then: look at it at the service, on "
+            "the account that its id names, before another is created."
+        )
+    return kind(f"{ends[0].upper()}{ends[1:]}. {advice}")
 
 
 def name_some(ids: Collection[str], describe: Callable[[str], str], separator: str = ", ") -> str:
@@ -59,8 +67,9 @@ def _describe_failure(job_id: str, result: JobResult) -> str:
         return f"not found: {job_id}"
     if isinstance(result, MiniMaxError):
         return f"no answer for {job_id}: {result}"
-    verdict = f"{status_label(result)} (status {result.get('status')}){_message(result)}"
-    return f"{verdict}: {job_id}{_prompt(result)}"
+    unknown = unknown_end(result)
+    verdict = f"failed with the {unknown}" if unknown else f"{status_label(result)} (status {result.get('status')})"
+    return f"{verdict}{_message(result)}: {job_id}{_prompt(result)}"
 
 
 def _prompt(job: Job) -> str:

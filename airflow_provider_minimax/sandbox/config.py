@@ -57,8 +57,9 @@ class SandboxConfig:
     #: What ``total`` counts: the listed images, or the deleted ones as well.
     total_counts: Literal["listed", "made"] = "listed"
     videos_form: Literal["array", "wrapped"] = "array"
-    #: Show four models in ``modelID`` under the names of the web application behind the service.
-    upstream_model_names: bool = False
+    #: Accounts (0 is the first) whose lists show four models in ``modelID`` under the names of the web application
+    #: behind the service; True for all. Whether the service passes them through is not documented.
+    upstream_model_names: bool | tuple[int, ...] = True
     #: The key of an image's id in the scheduler: the vendor's sample says one, its model the other.
     scheduler_image_key: Literal["videoId", "imageId"] = "videoId"
 

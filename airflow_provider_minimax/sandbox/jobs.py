@@ -5,6 +5,7 @@ A marker in the prompt asks for another course. ``N`` limits it to the N-th imag
     [fail] [fail:N]                     ends with 3
     [moderate] [moderate:S] [..:S:N]    ends with 5, or with S (5, 7 or 14)
     [unknown] [unknown:N]               ends with 99, without label and finality
+    [status:S] [status:S:N]             ends with S, which may be one without a label
     [stuck] [stuck:N]                   stays in 1
     [hold] [hold:S] [hold:S:N]          stays in 0, or in S, until it is released
     [gone]                              a video that is 404 once it has ended
@@ -39,10 +40,15 @@ LABELS: Final = {
     12: "processing",
     14: "moderated",
 }
+#: Statuses of the web application behind the service, and whether they are final. Whether the service shows them is
+#: not documented: here it does, without a label.
+UNLABELED: Final = {6: False, 8: False, 9: True, 10: True, 16: False}
+#: Those with a result: 10 is an appeal that was approved.
+WITH_FILE: Final = frozenset({COMPLETED, 10})
 #: Final by label; the vendor's samples show only that 2 is final and 1 is not.
-FINAL: Final = frozenset({2, 3, 5, 7, 14})
+FINAL: Final = frozenset({2, 3, 5, 7, 14, *(status for status, is_final in UNLABELED.items() if is_final)})
 
-_MARKER = re.compile(r"\[(fail|moderate|unknown|stuck|hold|gone)(?::(\d+))?(?::(\d+))?\]")
+_MARKER = re.compile(r"\[(fail|moderate|unknown|status|stuck|hold|gone)(?::(\d+))?(?::(\d+))?\]")
 _FINAL_BY_WORD = {"fail": FAILED, "unknown": UNKNOWN}
 
 
@@ -100,6 +106,8 @@ class Job:
 
 def status_fields(status: int) -> dict[str, Any]:
     """Return what the API adds to a status: nothing to one that it does not know."""
+    if status in UNLABELED:
+        return {"statusFinal": UNLABELED[status]}
     if status not in LABELS:
         return {}
     return {"statusLabel": LABELS[status], "statusFinal": status in FINAL}
@@ -109,7 +117,7 @@ def new_job(prompt: str, position: int, started: float, step: float) -> Job:
     """Return the job of the ``position``-th image (from 1) of a batch, as its prompt asks."""
     job = Job(started=started, step=step)
     for word, first, second in _MARKER.findall(prompt):
-        takes_status = word in ("moderate", "hold")
+        takes_status = word in ("moderate", "hold", "status")
         only = second if takes_status else first
         if not only or int(only) == position:
             _apply(job, word, int(first) if takes_status and first else None)
@@ -124,6 +132,8 @@ def _apply(job: Job, word: str, status: int | None) -> None:
     elif word == "hold":
         job.stops_at = (STEPS.index(status) if status in STEPS else 0) + 0.5
     elif word == "moderate":
-        job.final_status = status if status in FINAL else MODERATED
+        job.final_status = status if status in FINAL & LABELS.keys() else MODERATED
+    elif word == "status":
+        job.final_status = UNKNOWN if status is None else status
     else:
         job.final_status = _FINAL_BY_WORD[word]

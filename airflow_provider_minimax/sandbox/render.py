@@ -10,7 +10,7 @@ import msgspec
 from airflow_provider_minimax.sandbox import ids
 from airflow_provider_minimax.sandbox.config import SandboxConfig
 from airflow_provider_minimax.sandbox.history import SURROGATE_STAND_IN, Image
-from airflow_provider_minimax.sandbox.jobs import COMPLETED, FAILED, FINAL, Job, status_fields
+from airflow_provider_minimax.sandbox.jobs import FAILED, FINAL, WITH_FILE, Job, status_fields
 
 #: Models that the web application behind the service lists under other names than a create takes. Whether
 #: useapi.net passes them through is unknown.
@@ -41,7 +41,9 @@ class Renderer:
         self._account_id = ids.account_id(account)
         self._prefix = f"user:{config.user}-minimax:{self._account_id}-"
         self._media = f"{media_origin}/media/"
-        self._model_names = _UPSTREAM_MODEL_NAMES if config.upstream_model_names else {}
+        names = config.upstream_model_names
+        is_upstream = account in names if isinstance(names, tuple) else names
+        self._model_names = _UPSTREAM_MODEL_NAMES if is_upstream else {}
 
     def bare_id(self, kind: ids.Kind, number: int) -> str:
         """Return a bare id of this account."""
@@ -58,8 +60,8 @@ class Renderer:
         so both occur here: empty while it runs and when it failed, missing when it was moderated.
         """
         bare = self.bare_id("image", image.number)
-        links = status in (COMPLETED, FAILED) or status not in FINAL
-        file = self._media + bare if status == COMPLETED else ""
+        links = status in (*WITH_FILE, FAILED) or status not in FINAL
+        file = self._media + bare if status in WITH_FILE else ""
         watermarked, clean = (f"{file}-watermark.png", f"{file}.png") if file else ("", "")
         item: dict[str, Any] = {"id": bare, "desc": image.prompt}
         if links:
@@ -109,7 +111,7 @@ class Renderer:
     def video(self, number: int, prompt: str, origin_file: str | None, job: Job, now: float) -> dict[str, Any]:
         """Return a video as ``GET /videos/{id}`` and the list show it."""
         status = job.status(now)
-        done, file = status == COMPLETED, self._media + self.bare_id("video", number)
+        done, file = status in WITH_FILE, self._media + self.bare_id("video", number)
         item = {
             "id": self.bare_id("video", number),
             "desc": prompt,

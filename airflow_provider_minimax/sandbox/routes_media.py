@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from airflow_provider_minimax.sandbox import ids
 from airflow_provider_minimax.sandbox.context import Context
 from airflow_provider_minimax.sandbox.errors import RefusedError
-from airflow_provider_minimax.sandbox.jobs import COMPLETED
+from airflow_provider_minimax.sandbox.jobs import WITH_FILE
 from airflow_provider_minimax.sandbox.sample_videos import sample_video
 from airflow_provider_minimax.sandbox.state import State
 
@@ -58,10 +58,10 @@ def _find(state: State, name: re.Match[str], *, thumbnail: bool) -> _Media | Non
     if parts.number >= account.count(parts.kind):
         return None
     if parts.kind == "image" and name[3] == "png":
-        done = account.images.status(parts.number, state.now) == COMPLETED
+        done = account.images.status(parts.number, state.now) in WITH_FILE
         return _Media(seed, account.images.image(parts.number).aspect, thumbnail, bool(name[2])) if done else None
     if parts.kind == "video":
-        done = account.videos[parts.number].job.status(state.now) == COMPLETED
+        done = account.videos[parts.number].job.status(state.now) in WITH_FILE
         return _Media(seed, thumbnail=True) if done else None
     return None
 

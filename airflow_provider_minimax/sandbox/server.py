@@ -185,9 +185,11 @@ class Sandbox:
         """Let completed images appear at the head of the list; return their ids."""
         return self._context.state.arrive(self._account(account), count)
 
-    def create_image(self, prompt: str, quantity: int = 1, account: str | None = None) -> list[str]:
+    def create_image(
+        self, prompt: str, quantity: int = 1, account: str | None = None, model: str = "image-01"
+    ) -> list[str]:
         """Start a batch without a request; return the image ids."""
-        return self._context.state.create_images(self._account(account), prompt=prompt, quantity=quantity)
+        return self._context.state.create_images(self._account(account), prompt=prompt, model=model, quantity=quantity)
 
     def create_video(self, prompt: str, account: str | None = None) -> str:
         """Start a video without a request; return its id."""

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import parse_id
 from airflow_provider_minimax.api.jobs import created_at
-from airflow_provider_minimax.api.models import image_model, image_ratio
+from airflow_provider_minimax.api.models import image_ratio, is_other_model
 from airflow_provider_minimax.submission.clock import CLOCK_SKEW
 from airflow_provider_minimax.submission.prompts import match_prompt
 from airflow_provider_minimax.submission.record import Record
@@ -80,29 +80,38 @@ class Recovery:
                 return RecoveredJobs(tuple(ids), by_ref=True)
         if not all(job_list.is_complete for job_list in lists):
             return None
-        excluded = {*record.foreign_ids, *foreign_jobs(record, running)}
-        batches = list(self._matching_batches(lists, excluded))
-        batches = [batch for batch in batches if all(set(ids) <= set(batch) for ids in named)]
+        batches = [
+            batch for batch in self.matching_batches(running, lists) if all(set(ids) <= set(batch) for ids in named)
+        ]
         if len(batches) != 1 or len(batches[0]) != record.quantity:
             return None
         if self._has_ambiguous_prompt(lists, batches[0]):
             return None
-        return RecoveredJobs(tuple(batches[0]), by_ref=bool(named))
+        return RecoveredJobs(batches[0], by_ref=bool(named))
 
-    def _matching_batches(self, lists: Iterable[JobList], excluded: set[str]) -> Iterator[list[str]]:
-        """Yield the batches that can be ours, each in the order of creation."""
-        record = self.record
-        batches: defaultdict[str, list[str]] = defaultdict(list)
+    def matching_batches(self, running: Iterable[Job], lists: Iterable[JobList]) -> list[tuple[str, ...]]:
+        """Return the listed batches that can be ours, each in the order of creation.
+
+        A batch with one job that cannot be ours is another create's as a whole.
+        """
+        excluded = {*self.record.foreign_ids, *foreign_jobs(self.record, running)}
+        batches: defaultdict[str, list[Job]] = defaultdict(list)
+        possible: set[str] = set()
         for job_list in lists:
-            for job in _new_jobs(record, job_list):
-                full = _id(record, job)
-                if not isinstance(full, str) or full in excluded or not _has_our_kind_and_account(record, full):
-                    continue
-                if self._is_in_time(job_list, job) and self._matches_inputs(job):
-                    # A video is a batch of its own.
-                    batches[str(job.get("batchID") or full) if record.kind == "image" else full].append(full)
-        for batch in batches.values():
-            yield batch[::-1]
+            for job in job_list.jobs:
+                batches[_batch_of(self.record, job)].append(job)
+            possible |= {full for full in self._possible_jobs(job_list) if full not in excluded}
+        ids = (tuple(str(_id(self.record, job)) for job in reversed(batch)) for batch in batches.values())
+        return [batch for batch in ids if possible.issuperset(batch)]
+
+    def _possible_jobs(self, job_list: JobList) -> Iterator[str]:
+        """Yield the new jobs of a list that can be ours."""
+        for job in _new_jobs(self.record, job_list):
+            full = _id(self.record, job)
+            if not isinstance(full, str) or not _has_our_kind_and_account(self.record, full):
+                continue
+            if self._is_in_time(job_list, job) and self._matches_inputs(job):
+                yield full
 
     def _is_in_time(self, job_list: JobList, job: Job) -> bool:
         created = created_at(job)
@@ -115,20 +124,18 @@ class Recovery:
         return self.now <= self.record.sent_before + delay
 
     def _matches_inputs(self, job: Job) -> bool:
-        """Return whether nothing that a job shows contradicts the inputs."""
+        """Return whether nothing that a job shows contradicts the inputs. An unknown name of a model does not."""
         match = match_prompt(job.get("desc"), self.record.prompt)
         # A fan-out varies the end of one long prompt, and a truncated one hides it.
         if match is None or (match == "truncated" and self.record.is_mapped):
             return False
-        if not _matches_files(self.body, job):
+        if not _matches_files(self.body, job) or is_other_model(self.record.kind, self.body, job.get("modelID")):
             return False
         if self.record.kind == "video":
-            # A list of videos shows neither model nor size.
+            # A list of videos shows no size.
             return True
         ratio = image_ratio(self.body)
-        return _matches(job.get("modelID"), image_model(self.body)) and (
-            ratio.casefold() == "auto" or _matches(job.get("aspectRatio"), ratio)
-        )
+        return ratio.casefold() == "auto" or _matches(job.get("aspectRatio"), ratio)
 
     def _has_ambiguous_prompt(self, lists: Iterable[JobList], batch: Sequence[str]) -> bool:
         """Return whether a batch shows a truncated prompt that also matches another job.
@@ -193,6 +200,11 @@ def _has_our_kind_and_account(record: Record, full: str) -> bool:
 def _new_jobs(record: Record, job_list: JobList) -> Iterable[Job]:
     known = record.known_ids.get(job_list.account, ())
     return takewhile(lambda job: _id(record, job) not in known, job_list.jobs)
+
+
+def _batch_of(record: Record, job: Job) -> str:
+    """Return what the jobs of one create share. A video is a batch of its own."""
+    return str((job.get("batchID") if record.kind == "image" else None) or _id(record, job))
 
 
 def _shows_known_jobs(record: Record, job_list: JobList) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_minimax.api import models, payloads
 from airflow_provider_minimax.api.ids import Kind
+from airflow_provider_minimax.api.settings import CheckInputs
 
 
 @dataclass(frozen=True)
@@ -16,12 +17,14 @@ class CreateRequest:
 
     :param account: an account, ``"auto"``, or None for the connection's.
     :param fields: the optional fields, as the client takes them.
+    :param checks: what happens to doubtful inputs; None leaves it to the connection.
     """
 
     kind: Kind
     prompt: str | None
     account: str | None
     fields: Mapping[str, Any]
+    checks: CheckInputs | None = None
 
     @property
     def quantity(self) -> int:
@@ -31,6 +34,6 @@ class CreateRequest:
     def body(self, account: str | None) -> dict[str, Any]:
         """Return the body for an account, as it is sent.
 
-        :raises MiniMaxBadRequestError: the service is documented not to take it.
+        :raises MiniMaxBadRequestError: it is no request.
         """
         return payloads.create_body(self.kind, self.prompt, account, self.fields)

@@ -7,14 +7,14 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.api import errors, models
 from airflow_provider_minimax.api.accounts import AUTO, TRY_NEXT_ACCOUNT, candidates, no_account_error
 from airflow_provider_minimax.api.backoff import CREATE_BUDGET
-from airflow_provider_minimax.api.ids import Kind, parse_id
-from airflow_provider_minimax.submission import decision, recovery
+from airflow_provider_minimax.api.ids import parse_id
+from airflow_provider_minimax.api.input_checks import check_inputs
+from airflow_provider_minimax.submission import decision, messages, recovery
 from airflow_provider_minimax.submission.clock import estimate_clock
 from airflow_provider_minimax.submission.job_lists import EmptyListError, JobLists
 from airflow_provider_minimax.submission.record import Record, fingerprint
@@ -33,8 +33,6 @@ MAX_SEARCHES: Final = 3
 MAX_SEARCH_INTERVAL: Final = 10.0
 #: Ids of other creates' jobs that a record remembers, the latest ones.
 MAX_FOREIGN_IDS: Final = 200
-#: Characters of a prompt in a log line or an error.
-_MAX_SHOWN_PROMPT: Final = 60
 
 
 class Submitter:
@@ -76,7 +74,7 @@ class Submitter:
         self._search_interval = min(search_interval, MAX_SEARCH_INTERVAL)
         self._repeat_at_capacity = repeat_at_capacity
         account = client.settings.account if request.account == AUTO else request.account or client.settings.account
-        # "auto" is resolved later; any other mistake in the inputs is found here, before anything is stored.
+        # "auto" is resolved later; any other malformed input is found here, before anything is stored.
         self._body = request.body(None if request.account == AUTO else account)
         self._account: str | None = self._body.get("account")
         self._is_auto = request.account == AUTO and self._account is None
@@ -84,6 +82,8 @@ class Submitter:
         record = store.record
         self._met_unknown = record is not None and record.unknown_in == attempt
         self._has_resubmitted = record is not None and record.resubmitted_in == attempt
+        #: The listed batches that match a lost create, by the latest search.
+        self._candidates: Sequence[tuple[str, ...]] = ()
 
     @property
     def may_come_back(self) -> bool:
@@ -128,6 +128,8 @@ class Submitter:
 
     def submit_job(self) -> Record:
         """Submit a new job. Whatever happens, the next attempt finds a record to resume from."""
+        # Not before: what is documented of a model says nothing about a job that there is already.
+        check_inputs(self._request.kind, self._body, self._request.checks or self._client.settings.check_inputs)
         # After an unknown outcome one create is sent: not one for each account, or each time there is no capacity.
         repeat = self._repeat_at_capacity and not self._met_unknown
         if not self._is_auto:
@@ -235,12 +237,11 @@ class Submitter:
         return self._met_unknown and former.phase == "intent" and former.fingerprint == self._fingerprint
 
     def _log_submit(self, record: Record) -> None:
-        model = models.image_model(self._body) if record.kind == "image" else models.video_model(self._body)
         log.info(
             "Submitting %s with the prompt %s and model %s to %s (replyRef %s).",
-            f"{record.quantity} images" if record.quantity > 1 else _a(record.kind),
-            _shorten(record.prompt),
-            model,
+            f"{record.quantity} images" if record.quantity > 1 else messages.an(record.kind),
+            messages.shorten(record.prompt),
+            models.model_name(record.kind, self._body),
             f"account {record.account}" if record.account else "an account of the service's choice",
             record.reply_ref,
         )
@@ -298,7 +299,9 @@ class Submitter:
                 failure = error
             except errors.MiniMaxError as error:
                 # Also an error that is never retried: first of all there may be a billed job.
-                raise _unknown_outcome(record, f"{cause} The search for its job failed: {error}") from None
+                raise messages.unknown_outcome_error(
+                    record, f"{cause} The search for its job failed: {error}"
+                ) from None
             if found is not None:
                 log.warning(
                     "Recovered %s by %s: its create got no response, and nothing is submitted again.",
@@ -309,24 +312,27 @@ class Submitter:
             if search < MAX_SEARCHES:
                 time.sleep(self._search_interval)
         if failure is not None:
-            raise _unknown_outcome(record, f"{cause} The search for its job failed: {failure}")
-        return self._resubmit(record, cause)
+            raise messages.unknown_outcome_error(record, f"{cause} The search for its job failed: {failure}")
+        return self._resubmit(record, cause, messages.search_verdict(self._candidates))
 
-    def _resubmit(self, record: Record, cause: str) -> Record:
-        """Send the one create that an attempt may send after an unknown outcome, if the policy allows it."""
+    def _resubmit(self, record: Record, cause: str, verdict: str) -> Record:
+        """Send the one create that an attempt may send after an unknown outcome, if the policy allows it.
+
+        :param verdict: of the search.
+        """
         if record.accepted is not None:
-            raise _unknown_outcome(record, f"{cause} The create was accepted and is paid for; its job was not found.")
+            raise messages.unknown_outcome_error(record, f"{cause} The create was accepted and is paid for. {verdict}")
         if not self.may_submit(outcome_known=False):
-            raise _unknown_outcome(record, f"{cause} No unambiguous job was found.")
-        log.warning("%s Its job was not found; resubmitting (on_unknown_outcome='resubmit').", cause)
+            raise messages.unknown_outcome_error(record, f"{cause} {verdict}")
+        log.warning("%s %s on_unknown_outcome='resubmit': resubmitting.", cause, verdict)
         try:
             return self.submit_job()
         except errors.MiniMaxUnknownOutcomeError:
             raise
         except errors.MiniMaxError as error:
             # Whatever the error, the first create may have made a job.
-            raise _unknown_outcome(
-                record, f"{cause} Its job was not found, and the resubmit made none: {error}"
+            raise messages.unknown_outcome_error(
+                record, f"{cause} {verdict} The resubmit made no job: {error}"
             ) from None
 
     def _submit_despite_unreadable_record(self, reason: str) -> Record:
@@ -334,9 +340,9 @@ class Submitter:
             log.warning("Submitting a new job despite the unreadable record (on_unknown_outcome='resubmit').")
             return self.submit_job()
         raise errors.MiniMaxUnknownOutcomeError(
-            f"{reason} Look for {_a(self._request.kind)} with the prompt {_shorten(self._request.prompt)} "
-            f"{_where(self._account)}. Each retry reads the record again and creates nothing; to submit a new job, run "
-            "the task once with on_unknown_outcome='resubmit'."
+            f"{reason} {messages.look_for(self._request.kind, self._request.prompt, self._account)}. Each retry reads "
+            "the record again and creates nothing; to submit a new job, run the task once with "
+            "on_unknown_outcome='resubmit'."
         )
 
     def _search_once(self, record: Record, *, is_last: bool) -> tuple[Record, recovery.RecoveredJobs | None]:
@@ -354,7 +360,9 @@ class Submitter:
         # Again: a job that started since the first time may stand in the lists.
         running += self._client.list_running()
         record = self._store_foreign_jobs(record, running)
-        found = self._recovery(record).match(running, lists)
+        search = self._recovery(record)
+        found = search.match(running, lists)
+        self._candidates = search.matching_batches(running, lists)
         is_complete = all(one.is_complete for one in lists)
         if found is None and is_last and is_complete and not record.closed:
             record = self._store_outcome(replace(record, closed=True))
@@ -371,32 +379,5 @@ class Submitter:
         return self._store_outcome(replace(record, foreign_ids=(*record.foreign_ids, *new)[-MAX_FOREIGN_IDS:]))
 
 
-def _unknown_outcome(record: Record, what: str) -> errors.MiniMaxUnknownOutcomeError:
-    sent_after = min([record.sent_after, *(after for after, _ in record.earlier_sent)])
-    first, last = sent_after + record.clock_offset, record.sent_before + record.clock_offset
-    return errors.MiniMaxUnknownOutcomeError(
-        f"{what} Look for {_a(record.kind)} with the prompt {_shorten(record.prompt)} {_where(record.account)}, "
-        f"created between {_iso(first)} and {_iso(last)} by the service's clock, sent with replyRef "
-        f"{record.reply_ref}. Each retry searches again and creates nothing; clear the task to submit a new job."
-    )
-
-
-def _a(kind: Kind) -> str:
-    return "an image" if kind == "image" else "a video"
-
-
-def _where(account: str | None) -> str:
-    return f"on account {account}" if account else "on each account of the connection"
-
-
 def _now() -> int:
     return int(time.time() * 1000)
-
-
-def _iso(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
-
-
-def _shorten(prompt: str | None) -> str:
-    text = prompt or ""
-    return repr(text if len(text) <= _MAX_SHOWN_PROMPT else f"{text[:_MAX_SHOWN_PROMPT]}...")

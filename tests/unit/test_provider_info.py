@@ -14,6 +14,7 @@ import airflow
 import jsonschema
 import pytest
 
+from airflow_provider_minimax.compat import conf
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 from airflow_provider_minimax.provider_info import get_provider_info
@@ -55,6 +56,13 @@ def test_a_mistake_in_the_form_would_be_found() -> None:
     wrong = [{**CONNECTION, "ui-field-behaviour": {"hidden-fields": ["pasword"]}}]
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, whole["properties"]["connection-types"])
+
+
+def test_airflow_knows_each_option_with_its_default() -> None:
+    ((section, described),) = INFO["config"].items()
+    assert {name: conf.get(section, name) for name in described["options"]} == {
+        name: option["default"] for name, option in described["options"].items()
+    }
 
 
 @pytest.mark.parametrize("section", ["hooks", "operators", "sensors", "triggers"])

@@ -82,8 +82,8 @@ def test_a_quantity_within_the_bounds_is_sent(quantity: int) -> None:
     assert image_body("p", None, {"quantity": quantity})["quantity"] == quantity
 
 
-@pytest.mark.parametrize("quantity", [0, -1, 5, 100, "2", 2.5])
-def test_any_other_quantity_is_refused(quantity: Any) -> None:
+@pytest.mark.parametrize("quantity", [0, -1, "2", 2.5])
+def test_what_is_no_quantity_is_refused(quantity: Any) -> None:
     with pytest.raises(MiniMaxBadRequestError, match="quantity"):
         image_body("p", None, {"quantity": quantity})
 

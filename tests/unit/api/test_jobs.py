@@ -11,6 +11,7 @@ from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.jobs import (
     FINAL_LABELS,
     KNOWN_LABELS,
+    STATUSES,
     check_labels,
     compact,
     created_at,
@@ -19,6 +20,7 @@ from airflow_provider_minimax.api.jobs import (
     media_url,
     outcome,
     status_label,
+    unknown_end,
 )
 
 # The documented table: status, label, outcome (None while the job runs).
@@ -104,6 +106,52 @@ def test_a_status_with_its_label_and_finality_means_the_same(status: int, label:
 )
 def test_the_number_decides_then_the_label_then_the_file(job: dict[str, Any], label: str, end: str | None) -> None:
     assert (status_label(job), is_final(job), outcome(job)) == (label, end is not None, end)
+
+
+# Statuses that the web application behind the service is said to have. None of them proves an end by itself.
+@pytest.mark.parametrize("number", [6, 8, 9, 10, 16])
+@pytest.mark.parametrize("extra", [{}, {"statusFinal": False}, {"statusFinal": None}])
+def test_an_undocumented_status_is_waited_on(number: int, extra: dict[str, Any]) -> None:
+    job = {"status": number, **extra}
+    assert (is_final(job), outcome(job), unknown_end(job)) == (False, None, None)
+    assert outcome({"status": 10, "statusFinal": False, "downloadURL": "u"}) is None
+
+
+@pytest.mark.parametrize(
+    ("job", "end", "words"),
+    [
+        ({"status": 9}, "failed", "unknown final status 9 (appeal rejected)"),
+        ({"status": 9, "statusLabel": "rejected"}, "failed", "unknown final status 9 (rejected, appeal rejected)"),
+        ({"status": 9, "statusLabel": " "}, "failed", "unknown final status 9 (appeal rejected)"),
+        ({"status": 9, "downloadURL": "u"}, "completed", None),
+        ({"status": 9, "statusLabel": "Failed"}, "failed", None),
+        ({"status": 9, "statusLabel": "moderated"}, "moderated", None),
+        ({"status": 10}, "failed", "unknown final status 10 (appeal approved)"),
+        ({"status": 10, "videoURL": "u"}, "completed", None),
+        ({"status": 6}, "failed", "unknown final status 6 (waits for review)"),
+        ({"status": 17}, "failed", "unknown final status 17"),
+        ({"status": "done"}, "failed", "unknown final status done"),
+        ({"status": 1}, "failed", "unknown final status 1"),
+        ({"status": 1, "statusLabel": "processing"}, "failed", "unknown final status 1 (processing)"),
+        ({"status": 3}, "failed", None),
+        ({"status": 2}, "completed", None),
+    ],
+)
+def test_a_final_status_that_nobody_knows_is_named(job: dict[str, Any], end: str, words: str | None) -> None:
+    final = {**job, "statusFinal": True}
+    assert (outcome(final), unknown_end(final)) == (end, words)
+
+
+def test_an_approved_appeal_with_a_file_is_a_success() -> None:
+    assert outcome({"status": 10, "downloadURL": "u"}) == "completed"
+
+
+def test_the_table_says_how_sure_it_is() -> None:
+    assert {number: status.source.confidence for number, status in STATUSES.items() if status.label is None} == (
+        dict.fromkeys((6, 8, 9, 10, 16), "C")
+    )
+    assert {status.source.confidence for status in STATUSES.values() if status.label} == {"A"}
+    assert sorted(STATUSES) == list(STATUSES)
 
 
 @pytest.mark.parametrize(

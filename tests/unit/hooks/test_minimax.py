@@ -123,6 +123,37 @@ def test_the_account_of_a_task_wins_over_that_of_the_connection(own: Any, extra:
     assert read_settings(connection(json.dumps({"account": extra})), "c", own).account == account
 
 
+@pytest.mark.parametrize(
+    ("extra", "configured", "expected"),
+    [
+        (None, None, "strict"),
+        (None, "warn", "warn"),
+        (None, "", "strict"),
+        ("", "off", "off"),
+        ("warn", None, "warn"),
+        (" Off ", "warn", "off"),
+    ],
+)
+def test_the_connection_wins_over_the_configuration(
+    monkeypatch: pytest.MonkeyPatch, extra: str | None, configured: str | None, expected: str
+) -> None:
+    if configured is not None:
+        monkeypatch.setenv("AIRFLOW__MINIMAX__CHECK_INPUTS", configured)
+    assert settings(check_inputs=extra).check_inputs == expected
+
+
+@pytest.mark.parametrize("value", ["yes", True, 1, [], {}], ids=repr)
+def test_a_check_that_is_none_is_refused_by_its_name(value: Any) -> None:
+    with pytest.raises(MiniMaxBadRequestError, match="Connection 'c': the extra check_inputs must be one of strict"):
+        settings(check_inputs=value)
+
+
+def test_a_mistake_in_the_configuration_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__MINIMAX__CHECK_INPUTS", "yes")
+    with pytest.raises(MiniMaxBadRequestError, match=r"\[minimax\] check_inputs must be one of strict, warn, off"):
+        settings()
+
+
 @pytest.mark.parametrize("password", [None, "", "  "])
 def test_a_connection_without_a_token_is_refused_by_name(password: str | None) -> None:
     with pytest.raises(MiniMaxAuthError, match="Connection 'c' has no API token"):

@@ -159,9 +159,9 @@ def test_a_lone_surrogate_travels_as_an_escape(api, sandbox):
 
 
 def test_models_may_be_listed_under_their_upstream_names(sandbox):
-    def models(**options):
-        sandbox.reset(SandboxConfig(history_end=1_742_000_000_000, **options))
-        return [item["modelID"] for item in sandbox.all_images()]
+    def models(account=0, **options):
+        sandbox.reset(SandboxConfig(accounts=2, history_end=1_742_000_000_000, **options))
+        return [item["modelID"] for item in sandbox.all_images(sandbox.accounts[account])]
 
     upstream = {
         "nano-banana-2": "nano_banana21_flash",
@@ -169,8 +169,11 @@ def test_models_may_be_listed_under_their_upstream_names(sandbox):
         "midjourney-v7": "mj_v7",
         "midjourney-niji7": "mj_niji7",
     }
-    assert upstream.keys() < set(models())
-    assert models(upstream_model_names=True) == [upstream.get(model, model) for model in models()]
+    plain = [models(account, upstream_model_names=False) for account in (0, 1)]
+    listed = [[upstream.get(model, model) for model in names] for names in plain]
+    assert upstream.keys() < set(plain[0])
+    assert [models(0), models(1)] == listed
+    assert [models(account, upstream_model_names=(1,)) for account in (0, 1)] == [plain[0], listed[1]]
 
 
 # Accounts

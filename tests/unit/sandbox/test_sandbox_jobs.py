@@ -57,6 +57,7 @@ def test_an_image_passes_through_all_statuses(api, clock):
         ("x [hold]", [0, 0, 0]),
         ("x [hold:11:2]", [2, 11, 2]),
         ("x [unknown:1]", [99, 2, 2]),
+        ("x [status] [status:3:2]", [99, 3, 99]),
     ],
 )
 def test_a_prompt_may_choose_its_final_status(api, clock, prompt, statuses):
@@ -66,6 +67,17 @@ def test_a_prompt_may_choose_its_final_status(api, clock, prompt, statuses):
     assert [item["status"] for item in items] == statuses
     for item in items:
         assert ("statusLabel" in item) == ("statusFinal" in item) == (item["status"] != 99)
+
+
+@pytest.mark.parametrize(("status", "final", "has_file"), [(6, False, False), (9, True, False), (10, True, True)])
+def test_a_status_of_the_web_application_has_no_label(api, clock, status, final, has_file):
+    (made,) = api.post("/images/create", {"prompt": f"x [status:{status}]"}).json()["imageIds"]
+    clock.now += 1000
+    item = image(api, made)
+    assert (item["status"], item["statusFinal"], bool(item.get("downloadURL"))) == (status, final, has_file)
+    assert "statusLabel" not in item
+    if has_file:
+        assert requests.get(item["downloadURL"], timeout=10).status_code == 200
 
 
 def test_hold_release_and_finish(sandbox, api, clock):

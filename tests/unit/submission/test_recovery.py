@@ -152,6 +152,39 @@ CASES = [
     Case("another model", IMAGES, None, [], [image(n, modelID="image-01") for n in (2, 1)],
          {"model": "nano-banana-pro"}),
     Case("another than the default model", IMAGES, None, [], [image(n, modelID="gpt-image-2") for n in (2, 1)]),
+    # The service may list a model under any name: only one that is known to be another's excludes.
+    *(Case(f"{model} listed as {shown!r}", IMAGES, PAIR, [], [image(n, modelID=shown) for n in (2, 1)],
+           {"model": model, "aspectRatio": "auto"})
+      for model, shown in (
+          ("nano-banana-2", "nano_banana21_flash"), ("nano-banana-pro", " NANO-BANANA2 "), ("seedream-5.0", "sd_v5"),
+          ("from-tomorrow", "tomorrow_v1"), ("mj_v7", "midjourney-v7"), ("midjourney-v7", "mj_v7"), ("image-01", None),
+          ("seedream-4.5", ""), ("seedream-4.5", 7),
+      )),
+    *(Case(f"{model} is not listed as {shown!r}", IMAGES, None, [], [image(n, modelID=shown) for n in (2, 1)],
+           {"model": model, "aspectRatio": "auto"})
+      for model, shown in (
+          ("nano-banana-2", "nano-banana2"), ("nano-banana-pro", "nano-banana-2"), ("midjourney-v7", "mj_niji7"),
+          ("seedream-5.0", "seedream-4.5"), ("from-tomorrow", "image-01"), ("image-01", "Nano_Banana21_Flash"),
+      )),
+    Case("beside one of a known other model", IMAGES, PAIR, [],
+         [image(4, "c", modelID="mj_v7"), image(3, "c", modelID="mj_v7"), image(2), image(1)]),
+    Case("beside one under an unknown name", IMAGES, None, [],
+         [image(4, "c", modelID="x"), image(3, "c", modelID="x"), *(image(n, modelID="image-01") for n in (2, 1))]),
+    Case("two under unknown names", IMAGES, None, [],
+         [image(4, "c", modelID="x"), image(3, "c", modelID="x"), image(2, modelID="y"), image(1, modelID="y")]),
+    Case("a video listed under another's internal number", VIDEO, None, [], [video(2, modelID=23001), video(1)]),
+    Case("a video listed under a shared number", VIDEO, (video_id(2),), [], [video(2, modelID="23217"), video(1)],
+         {"model": "T2V-2.3"}),
+
+    # A batch is whole, or another create's.
+    Case("the rest of a larger batch that ran under another ref", replace(IMAGES, foreign_ids=(image_id(3),)), None, [],
+         [image(3), image(2), image(1)]),
+    Case("the rest of a larger batch, in part of another prompt", IMAGES, None, [],
+         [image(3, desc="a dog"), image(2), image(1)]),
+    Case("the rest of a larger batch, in part from before", replace(IMAGES, known_ids={"2": (image_id(0),)}), None, [],
+         [image(2), image(1), image(0)]),
+    Case("the rest of a larger batch, in part without an id", IMAGES, None, [],
+         [image(3, imageId=None), image(2), image(1)]),
     Case("another ratio", IMAGES, None, [], [image(n, aspectRatio="1:1") for n in (2, 1)], {"aspectRatio": "4:3"}),
     Case("another than the default ratio", IMAGES, None, [], [image(n, aspectRatio="1:1") for n in (2, 1)]),
     Case("a ratio left to the service", IMAGES, PAIR, [], [image(n, aspectRatio="1:1") for n in (2, 1)],
@@ -246,6 +279,13 @@ def test_only_unambiguous_jobs_are_recovered(case: Case) -> None:
     expected = None if case.expected is None else RecoveredJobs(case.expected, case.by_ref)
     recovery = Recovery(case.record, case.body, case.now, case.delay)
     assert recovery.match(case.running, [JobList("2", case.listed, case.is_complete)]) == expected
+
+
+def test_batches_that_match_are_reported() -> None:
+    listed = [image(5, "d", modelID="mj_v7"), *(image(n, "c", modelID="x") for n in (4, 3)), image(2), image(1)]
+    recovery = Recovery(IMAGES, {}, NOW + 2000)
+    assert recovery.matching_batches([], [JobList("2", listed)]) == [(image_id(3), image_id(4)), PAIR]
+    assert recovery.matching_batches([running(image_id(3), "other")], [JobList("2", listed)]) == [PAIR]
 
 
 def test_the_lists_of_all_accounts_are_searched_together() -> None:

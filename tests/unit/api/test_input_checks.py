@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.models import (
-    IMAGE_MODELS,
-    VIDEO_MODELS,
-    check_image,
-    check_video,
-    image_ratio,
-    images_made,
-)
+from airflow_provider_minimax.api.ids import Kind
+from airflow_provider_minimax.api.input_checks import check_inputs, normalize_words
+from airflow_provider_minimax.api.models import MODELS, image_ratio, images_made
+from airflow_provider_minimax.api.settings import CheckInputs
+
+
+def check(kind: Kind, body: dict[str, Any], mode: CheckInputs = "strict") -> None:
+    check_inputs(kind, normalize_words(kind, {"prompt": "p"} | body), mode)
 
 
 def references(name: str, count: int, first: int = 1) -> dict[str, str]:
@@ -49,6 +50,8 @@ BAD_IMAGES: list[tuple[dict[str, Any], str]] = [
     ({"model": "seedream-4.5", "resolution": "3K"}, "resolution is one of 2K, 4K"),
     ({"model": "midjourney-niji7", "resolution": "2K"}, "resolution is not taken"),
     ({"model": "midjourney-v7", "quantity": 1}, "always makes, and costs, 4 images"),
+    ({"quantity": 5}, "quantity is 1 to 4, not 5"),
+    ({"model": "from-tomorrow", "quantity": 100}, "quantity is 1 to 4, not 100"),
     ({"replyUrl": "u" * 1025}, "reply_url is longer"),
     ({"model": "from-tomorrow", "replyRef": "r" * 1025}, "reply_ref is longer"),
 ]
@@ -101,42 +104,72 @@ BAD_VIDEOS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize("body", GOOD_IMAGES)
 def test_an_image_that_the_documents_allow_passes(body: dict[str, Any]) -> None:
-    check_image({"prompt": "p"} | body)
+    check("image", body)
 
 
 @pytest.mark.parametrize(("body", "words"), BAD_IMAGES)
 def test_an_image_that_they_do_not_allow_is_refused(body: dict[str, Any], words: str) -> None:
     with pytest.raises(MiniMaxBadRequestError, match=words):
-        check_image({"prompt": "p"} | body)
+        check("image", body)
 
 
 @pytest.mark.parametrize("body", GOOD_VIDEOS)
 def test_a_video_that_the_documents_allow_passes(body: dict[str, Any]) -> None:
-    check_video({"prompt": "p"} | body)
+    check("video", body)
 
 
 @pytest.mark.parametrize(("body", "words"), BAD_VIDEOS)
 def test_a_video_that_they_do_not_allow_is_refused(body: dict[str, Any], words: str) -> None:
     with pytest.raises(MiniMaxBadRequestError, match=words):
-        check_video({"prompt": "p"} | body)
+        check("video", body)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "words"), [*(("image", *bad) for bad in BAD_IMAGES), *(("video", *bad) for bad in BAD_VIDEOS)]
+)
+def test_whoever_knows_better_overrules_each_check(
+    caplog: pytest.LogCaptureFixture, kind: Kind, body: dict[str, Any], words: str
+) -> None:
+    check(kind, body, "off")
+    assert caplog.records == []
+    check(kind, body, "warn")
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * len(caplog.records)
+    assert re.search(words, caplog.text)
+    assert "check_inputs='warn'" in caplog.text
+
+
+def test_a_refusal_names_all_that_is_wrong_its_date_and_the_switch() -> None:
+    with pytest.raises(MiniMaxBadRequestError) as raised:
+        check("image", {"model": "seedream-5.0", "resolution": "4k", "quality": "high"})
+    assert str(raised.value) == (
+        "Model seedream-5.0: resolution is one of 2K, 3K, not '4k' (documented May 2026). Model seedream-5.0: quality "
+        "is not taken (documented May 2026). Nothing was sent. If the service takes it by now, check_inputs='warn' "
+        "sends it all the same."
+    )
 
 
 def test_a_model_that_is_not_known_passes_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    check_image({"prompt": "p", "model": "from-tomorrow"})
-    check_video({"prompt": "p", "model": "from-tomorrow"})
+    check("image", {"model": "from-tomorrow"})
+    check("video", {"model": "from-tomorrow"})
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
     assert "'from-tomorrow' is not known here" in caplog.text
 
 
 def test_every_model_takes_the_plainest_request() -> None:
-    for model in IMAGE_MODELS:
-        check_image({"prompt": "p", "model": model})
-    for model in VIDEO_MODELS:
-        check_video({"prompt": "p", "model": model})
+    for kind, models in MODELS.items():
+        for model in models:
+            check(kind, {"model": model})
 
 
 @pytest.mark.parametrize(
-    ("body", "count"), [({}, 1), ({"quantity": 3}, 3), ({"model": "midjourney-v7"}, 4), ({"model": "x"}, 1)]
+    ("body", "count"),
+    [
+        ({}, 1),
+        ({"quantity": 3}, 3),
+        ({"model": "midjourney-v7"}, 4),
+        ({"model": "midjourney-v7", "quantity": 1}, 1),
+        ({"model": "x"}, 1),
+    ],
 )
 def test_how_many_images_are_made(body: dict[str, Any], count: int) -> None:
     assert images_made(body) == count
@@ -154,7 +187,7 @@ def test_how_many_images_are_made(body: dict[str, Any], count: int) -> None:
 )
 def test_the_words_of_a_video_are_sent_as_documented(body: dict[str, Any], sent: dict[str, Any]) -> None:
     given = {"prompt": "p"} | body
-    assert check_video(given) == given | sent
+    assert normalize_words("video", given) == given | sent
 
 
 @pytest.mark.parametrize(
@@ -170,7 +203,7 @@ def test_the_words_of_a_video_are_sent_as_documented(body: dict[str, Any], sent:
 )
 def test_the_words_of_an_image_are_sent_as_documented(body: dict[str, Any], sent: dict[str, Any]) -> None:
     given = {"prompt": "p"} | body
-    assert check_image(given) == given | sent
+    assert normalize_words("image", given) == given | sent
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,74 @@
+"""A lost create of each model: adopted under whichever name the list shows it, and never taken from a stranger."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.api.models import MODELS
+from airflow_provider_minimax.sandbox import Sandbox
+from tests.unit.operators.creates import image, jobs, made, posts
+from tests.unit.operators.support import IMAGES, Task
+
+pytestmark = pytest.mark.usefixtures("fast_creates")
+
+POLICIES = ("fail", "resubmit")
+
+
+@pytest.fixture(params=[True, False], ids=["upstream-names", "plain-names"])
+def listed(sandbox: Sandbox, request: pytest.FixtureRequest) -> Sandbox:
+    """Jobs end at once, so that the scheduler does not show them."""
+    sandbox.reset(replace(sandbox.config, step_seconds=0.0, upstream_model_names=request.param))
+    return sandbox
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("model", MODELS["image"])
+def test_a_lost_create_of_each_model_is_sent_once(listed: Sandbox, model: str, policy: str) -> None:
+    listed.fail("accepted-504", IMAGES)
+    found = Task().run(image(model=model, on_unknown_outcome=policy))
+    assert posts(listed, "image") == 1
+    assert len(jobs(found)) == made(listed, "image") == (MODELS["image"][model].batch or 1)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("stranger", [model for model in MODELS["image"] if model != "seedream-5.0"])
+def test_the_batch_of_a_known_other_model_is_never_adopted(listed: Sandbox, stranger: str, policy: str) -> None:
+    theirs = arrives_with_the_create(listed, stranger)
+    listed.fail("accepted-504", IMAGES)
+    found = jobs(Task().run(image(model="seedream-5.0", on_unknown_outcome=policy)))
+    assert posts(listed, "image") == 1
+    assert not set(found) & set(theirs)
+
+
+def test_it_is_not_adopted_when_the_create_made_nothing(listed: Sandbox) -> None:
+    theirs = arrives_with_the_create(listed, "nano-banana-pro")
+    listed.fail("504", IMAGES)
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError, match="Its job was not found") as raised:
+        Task().run(image(model="seedream-5.0"))
+    assert not any(one in str(raised.value) for one in theirs)
+
+
+@pytest.mark.parametrize("model", ["from-tomorrow", "seedream-5.0"])
+def test_a_batch_under_an_unknown_name_is_ambiguous(listed: Sandbox, model: str) -> None:
+    theirs = arrives_with_the_create(listed, "from-yesterday")
+    listed.fail("accepted-504", IMAGES)
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError, match="is ambiguous, so none is adopted") as raised:
+        Task().run(image(model=model))
+    assert theirs[0] in str(raised.value)
+    assert posts(listed, "image") == 1
+
+
+def arrives_with_the_create(sandbox: Sandbox, model: str) -> list[str]:
+    """Let a stranger's batch of the same prompt and size start just before the next create."""
+    theirs: list[str] = []
+
+    def start(call: Any, _: float) -> None:
+        if call.operation == "GET /images/" and not theirs:
+            theirs.extend(sandbox.create_image("a paper boat", model=model))
+
+    sandbox.on_call = start
+    return theirs
