@@ -33,6 +33,16 @@ CONNECTION_FIELDS: Final[dict[str, dict[str, Any]]] = {
     "connect_timeout": _field("Connect timeout", "Seconds; 10 when empty.", "number", minimum=1),
     "read_timeout": _field("Read timeout", "Seconds; 60 when empty.", "number", minimum=1),
     "max_attempts": _field("Attempts", "Attempts of one request; 5 when empty.", "integer", minimum=1),
+    "proxy": _field(
+        "Proxy",
+        "Address such as http://proxy.example:3128; when empty, HTTPS_PROXY and NO_PROXY of the environment count.",
+        "string",
+    ),
+    "ca_bundle": _field(
+        "CA bundle",
+        "Path on each worker of the certificates to trust; when empty, REQUESTS_CA_BUNDLE of the environment counts.",
+        "string",
+    ),
 }
 
 
