@@ -82,11 +82,12 @@ _REDIRECT: Final = Meaning(errors.MiniMaxUpstreamError, "Redirected", f"{_NOT_FO
 _FAULT: Final = Meaning(
     errors.MiniMaxUpstreamError, "The service failed", "A fault of the service; a retry will ask again."
 )
+#: Ends the error of a create whose outcome is unknown, for a caller that does not look for the job itself.
+LOOK_FOR_IT: Final = " Look for it in the account's list before you clear the task."
 _LOST_CREATE: Final = Meaning(
     errors.MiniMaxUnknownOutcomeError,
     "Unknown outcome",
-    "The job may have been created and paid for, so it is not sent again here. Look for it in the account's "
-    "list before you clear the task.",
+    f"The job may have been created and paid for, so it is not sent again here.{LOOK_FOR_IT}",
 )
 _REDIRECTED_CREATE: Final = _LOST_CREATE._replace(advice=f"{_NOT_FOLLOWED} {_LOST_CREATE.advice}")
 

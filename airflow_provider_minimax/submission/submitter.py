@@ -14,6 +14,7 @@ from airflow_provider_minimax.api import errors, models
 from airflow_provider_minimax.api.accounts import AUTO, TRY_NEXT_ACCOUNT, candidates, no_account_error
 from airflow_provider_minimax.api.backoff import CREATE_BUDGET
 from airflow_provider_minimax.api.ids import Kind, parse_id
+from airflow_provider_minimax.api.responses import LOOK_FOR_IT
 from airflow_provider_minimax.submission import decision, recovery
 from airflow_provider_minimax.submission.clock import estimate_clock
 from airflow_provider_minimax.submission.job_lists import EmptyListError, JobLists
@@ -168,7 +169,8 @@ class Submitter:
             ids = client.submit(record.kind, self._body | chosen | {"replyRef": record.reply_ref})
         except errors.MiniMaxUnknownOutcomeError as error:
             self._met_unknown = True
-            accepted = str(error) if error.status is not None and 200 <= error.status < 300 else None
+            cause = str(error).removesuffix(LOOK_FOR_IT)
+            accepted = cause if error.status is not None and 200 <= error.status < 300 else None
             record = self._store_outcome(
                 replace(
                     record,
@@ -177,7 +179,7 @@ class Submitter:
                     accepted=accepted,
                 )
             )
-            return self._recover_job(record, str(error))
+            return self._recover_job(record, cause)
         except errors.MiniMaxError:
             # Refused or never sent: either way no job was made.
             self._store_refusal(record, former)
