@@ -44,6 +44,16 @@ CONNECTION_FIELDS: Final[dict[str, dict[str, Any]]] = {
         "string",
         enum=["strict", "warn", "off", None],
     ),
+    "proxy": _field(
+        "Proxy",
+        "Address such as http://proxy.example:3128; when empty, HTTPS_PROXY and NO_PROXY of the environment count.",
+        "string",
+    ),
+    "ca_bundle": _field(
+        "CA bundle",
+        "Path on each worker of the certificates to trust; when empty, REQUESTS_CA_BUNDLE of the environment counts.",
+        "string",
+    ),
 }
 
 #: The options of Airflow's configuration.

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self, Unpack
 
-from airflow_provider_minimax.api import backoff, media_types, pagination, payloads
+from airflow_provider_minimax.api import backoff, media_types, pagination, payloads, responses
+from airflow_provider_minimax.api.error_body import error_in
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.api.input_checks import check_inputs
@@ -168,7 +169,9 @@ class MiniMaxClient:
         ids = found.get("imageIds") if kind == "image" else [found.get("videoId")]
         if not isinstance(ids, list) or not any(ids):
             # Accepted, so paid for: whatever came may name the jobs in another form.
-            raise call.not_the_contract(f"accepted, but the response names no {kind} id: {_quote(response)}")
+            raise call.not_the_contract(
+                f"the create was accepted, but the response names no {kind} id: {_quote(response)}"
+            )
         return _ids(call, ids, kind)
 
     def _create(self, kind: Kind, prompt: str | None, account: str | None, fields: Mapping[str, Any]) -> list[str]:
@@ -225,7 +228,7 @@ class MiniMaxClient:
         """
         at_least_one("limit", limit)
         call = Call("GET", "/videos/", params=self._params(account, limit=limit, lastVideoId=last_video_id))
-        page = self._transport.send(call)
+        page = self._send(call)
         return _objects(call, page.get("videos") if isinstance(page, dict) else page, "videos")
 
     def cancel_video(self, video_id: str) -> None:
@@ -263,7 +266,11 @@ class MiniMaxClient:
 
     def list_accounts(self) -> dict[str, dict[str, Any]]:
         """Return the configured Hailuo accounts, safe fields only (GET /accounts)."""
-        accounts = self._object(Call("GET", "/accounts"))
+        call = Call("GET", "/accounts")
+        accounts = self._object(call)
+        if accounts and not any(isinstance(config, dict) for config in accounts.values()):
+            found = "the response names no accounts, so it is not the API's"
+            raise responses.not_the_contract(call.operation, 200, found, billable=False, settings=self.settings)
         return {
             name: {field: config[field] for field in _ACCOUNT_FIELDS if field in config}
             for name, config in accounts.items()
@@ -277,7 +284,7 @@ class MiniMaxClient:
         ``replyRef`` that its create was sent with.
         """
         call = Call("GET", "/scheduler/")
-        return _objects(call, self._transport.send(call), "running jobs")
+        return _objects(call, self._send(call), "running jobs")
 
     def list_available(self) -> list[dict[str, Any]]:
         """Return the accounts that have room for a video (GET /scheduler/available)."""
@@ -292,8 +299,16 @@ class MiniMaxClient:
         given = {"account": account or self.settings.account, **params}
         return {name: value for name, value in given.items() if value is not None}
 
-    def _object(self, call: Call) -> dict[str, Any]:
+    def _send(self, call: Call) -> Any:
         document = self._transport.send(call)
+        words = error_in(document) if isinstance(document, dict) else None
+        if words:
+            found = f"the response is an error, but its status is 200: {words}"
+            raise responses.not_the_contract(call.operation, 200, found, billable=call.billable, settings=self.settings)
+        return document
+
+    def _object(self, call: Call) -> dict[str, Any]:
+        document = self._send(call)
         if not isinstance(document, dict):
             raise call.not_the_contract("the response is not an object")
         return document

@@ -7,6 +7,8 @@ connection that was never made.
 
 from __future__ import annotations
 
+import re
+import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
@@ -39,8 +41,44 @@ _NO_CONNECTION: Final = (
     LocationValueError,
 )
 _TUNNEL_REFUSED: Final = "Tunnel connection failed"
-_PROXY_VARIABLES: Final = "HTTP_PROXY, HTTPS_PROXY and ALL_PROXY hold addresses or nothing"
+_PROXY_VARIABLES: Final = "HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
+_CA_VARIABLES: Final = "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE"
 _MAX_WORDS: Final = 200
+#: What OpenSSL puts around its words.
+_OPENSSL: Final = re.compile(r"\[\w+: \w+\]|\(_ssl\.c:\d+\)")
+
+
+class Route(NamedTuple):
+    """The way of a request, for the words of an error.
+
+    :param origin: scheme, host and port of the service.
+    :param proxy: scheme, host and port of the proxy; empty if none is used.
+    :param is_own_proxy: the connection names the proxy, not the environment.
+    :param ca_bundle: the file that the connection names; None if it names none.
+    """
+
+    origin: str = "the service"
+    proxy: str = ""
+    is_own_proxy: bool = False
+    ca_bundle: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Where to, and over which proxy."""
+        return f"{self.origin} over the proxy {self.proxy}" if self.proxy else self.origin
+
+    @property
+    def proxy_field(self) -> str:
+        """Where the address of the proxy stands."""
+        return '"Proxy" of the connection' if self.is_own_proxy else f"{_PROXY_VARIABLES} of the environment"
+
+    @property
+    def ca_field(self) -> str:
+        """Where the path of the CA certificates stands."""
+        return '"CA bundle" of the connection' if self.ca_bundle else f"{_CA_VARIABLES} of the environment"
+
+
+_UNKNOWN_ROUTE: Final = Route()
 
 
 class Fault(NamedTuple):
@@ -49,29 +87,34 @@ class Fault(NamedTuple):
     :param words: what happened, for a log or an error.
     :param sent: False if it certainly never left this machine.
     :param advice: the condition under which a request can be sent at all, as a clause; empty for a transient fault.
+    :param check: a sentence that says where to look; may be empty.
     """
 
     words: str
     sent: bool
     advice: str = ""
+    check: str = ""
 
 
-def fault_of(error: Exception, *, may_have_left: bool | None, is_overdue: bool = False) -> Fault:
+def fault_of(
+    error: Exception, *, may_have_left: bool | None, is_overdue: bool = False, route: Route = _UNKNOWN_ROUTE
+) -> Fault:
     """Return what an error of the HTTP library means.
 
     :param may_have_left: as the wire knows it; None if the request did not pass through one.
     :param is_overdue: the request has reached its deadline.
+    :param route: names the hosts and the fields to look at.
     """
     causes = list(_causes(error))
     if may_have_left if may_have_left is not None else not _proves_no_connection(causes):
-        return Fault(_lost(error, is_overdue=is_overdue), sent=True)
+        return _lost(error, is_overdue=is_overdue)
     if _is_certificate_file(error):
-        return Fault(_line(error), sent=False, advice="REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file that is there")
+        return Fault(_line(error), sent=False, advice=f"{route.ca_field} names a file that exists on this machine")
     if isinstance(error, exceptions.InvalidJSONError | exceptions.InvalidHeader):
         return Fault("a value of it cannot be sent", sent=False, advice="its parameters are right")
     if isinstance(error, ValueError):
-        return _malformed(error, causes)
-    return Fault(_unreached(causes), sent=False)
+        return _malformed(error, causes, route)
+    return _unreached(causes, route)
 
 
 def _causes(error: Exception) -> Iterator[BaseException]:
@@ -98,40 +141,80 @@ def _is_certificate_file(error: BaseException) -> bool:
     return type(error) is OSError and error.errno is None and not _is_refused_tunnel(error)
 
 
-def _lost(error: Exception, *, is_overdue: bool) -> str:
+def _lost(error: Exception, *, is_overdue: bool) -> Fault:
+    check = 'Where the service needs longer, raise "Read timeout" of the connection.'
     if is_overdue:
-        return "no complete response within three times the read timeout"
+        return Fault("no complete response within three times the read timeout", sent=True, check=check)
     if isinstance(error, exceptions.ReadTimeout | ReadTimeoutError):
-        return "no response within the read timeout"
+        return Fault("no response within the read timeout", sent=True, check=check)
     if isinstance(error, exceptions.SSLError | SSLError):
-        return "the TLS connection failed"
-    return f"the connection broke before the response was complete ({type(error).__name__})"
+        return Fault("the TLS connection failed", sent=True)
+    return Fault(f"the connection broke before the response was complete ({type(error).__name__})", sent=True)
 
 
-def _unreached(causes: Sequence[BaseException]) -> str:
+def _unreached(causes: Sequence[BaseException], route: Route) -> Fault:
     """Return why there was no connection; the deepest cause knows best."""
+    peer = "proxy" if any(isinstance(cause, exceptions.ProxyError | ProxyError) for cause in causes) else "service"
+    field = route.proxy_field if peer == "proxy" else '"Base URL" of the connection'
     for cause in reversed(causes):
         if _is_refused_tunnel(cause):
-            return f"the proxy refused the tunnel ({_line(cause).removeprefix(f'{_TUNNEL_REFUSED}: ')})"
-        if isinstance(cause, ssl.SSLError):
-            return f"the TLS connection failed ({_line(cause)})"
+            return _refused_tunnel(cause, route)
+        if isinstance(cause, ssl.SSLError | SSLError | exceptions.SSLError):
+            return _failed_tls(cause, route, field)
         if isinstance(cause, NewConnectionError):
             # To the library, a kind of ConnectTimeoutError.
-            break
+            words = f"the {peer} cannot be reached{_reason(cause.__cause__)}"
+            return Fault(words, sent=False, check=f"Check {field}, and the network of this machine.")
         if isinstance(cause, exceptions.ConnectTimeout | ConnectTimeoutError):
-            return "no connection within the connect timeout"
-    is_proxied = any(isinstance(cause, exceptions.ProxyError | ProxyError) for cause in causes)
-    return f"the {'proxy' if is_proxied else 'service'} cannot be reached"
+            check = f'Check {field}, "Connect timeout" of the connection, and the firewalls between.'
+            return Fault("no connection within the connect timeout", sent=False, check=check)
+    words = f"the {peer} cannot be reached{_reason(causes[-1])}"
+    return Fault(words, sent=False, check=f"Check {field}, and the network of this machine.")
 
 
-def _malformed(error: ValueError, causes: Sequence[BaseException]) -> Fault:
+def _refused_tunnel(error: BaseException, route: Route) -> Fault:
+    reason = _line(error).removeprefix(f"{_TUNNEL_REFUSED}: ")
+    check = f"Check {route.proxy_field}: the proxy passes nothing on to this host."
+    if reason.startswith("407"):
+        check = f"The proxy wants a user and a password: put http://user:password@host:port into {route.proxy_field}."
+    return Fault(f"the proxy refused the tunnel ({reason})", sent=False, check=check)
+
+
+def _failed_tls(error: BaseException, route: Route, field: str) -> Fault:
+    words = f"the TLS connection failed ({_OPENSSL.sub('', _line(error)).strip()})"
+    check = f"Check {field}."
+    if isinstance(error, ssl.SSLCertVerificationError):
+        # Only OpenSSL's own errors have the message apart.
+        reason = getattr(error, "verify_message", _line(error))
+        words = f"the TLS connection failed (certificate verify failed: {reason})"
+        used = f" (now {route.ca_bundle})" if route.ca_bundle else ""
+        check = f'Check {field}. If its CA is a private one, put the file of the CA into "CA bundle"{used}.'
+    elif "WRONG_VERSION_NUMBER" in str(error):
+        check = f"This port speaks no TLS: {field} begins with https:// where http:// or another port is right."
+    elif "NO_CERTIFICATE" in str(error) or isinstance(error.args[0] if error.args else None, PermissionError):
+        check = f"The file of {route.ca_field} holds no certificate that can be read."
+    return Fault(words, sent=False, check=check)
+
+
+def _reason(cause: BaseException | None) -> str:
+    """Return the operating system's reason, as the end of a clause."""
+    if isinstance(cause, socket.gaierror):
+        return f": its name was not found ({cause.strerror})"
+    if isinstance(cause, ConnectionRefusedError):
+        return ": it refused the connection"
+    reason = getattr(cause, "strerror", None)
+    return f": {reason}" if reason else ""
+
+
+def _malformed(error: ValueError, causes: Sequence[BaseException], route: Route) -> Fault:
     """Return the fault of a malformed address. The address is not shown: it may hold a password."""
     if isinstance(error, exceptions.InvalidSchema) and "SOCKS" in str(error):
         return Fault("the proxy is a SOCKS proxy", sent=False, advice="PySocks is installed (pip install PySocks)")
+    proxies = f"{route.proxy_field} {'holds' if route.is_own_proxy else 'hold'} an address or nothing"
     if any(isinstance(cause, exceptions.InvalidProxyURL | ProxySchemeUnknown) for cause in causes):
-        return Fault("the address of the proxy is malformed", sent=False, advice=_PROXY_VARIABLES)
-    words = "the host of the connection, or the address of its proxy, is malformed"
-    return Fault(words, sent=False, advice=f"the host of the connection is right, and {_PROXY_VARIABLES}")
+        return Fault("the address of the proxy is malformed", sent=False, advice=proxies)
+    words = 'the address in "Base URL", or the address of its proxy, is malformed'
+    return Fault(words, sent=False, advice=f'"Base URL" of the connection is right, and {proxies}')
 
 
 def _line(error: BaseException) -> str:

@@ -9,39 +9,66 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 
 from airflow_provider_minimax.api import backoff, errors
+from airflow_provider_minimax.api.connection_errors import Fault, Route
+from airflow_provider_minimax.api.error_body import message_of, redirect_target
 from airflow_provider_minimax.api.serialization import loads
+from airflow_provider_minimax.api.settings import USER_PREFIX, Settings
+from airflow_provider_minimax.compat import AirflowFailException
 
-#: Characters of the service's own message that go into an exception.
-_MAX_MESSAGE: Final = 300
+_UNAUTHORIZED: Final = 401
+_NOT_FOUND: Final = 404
+_PROXY_LOGIN: Final = 407
 _TIMED_OUT: Final = 408
 _NO_HELP: Final = "A retry will not help"
 _SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
-_TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
 
 
 class Meaning(NamedTuple):
-    """The error that a status stands for, and advice for the reader of a log."""
+    """What a status stands for.
+
+    :param verdict: in a few words, the beginning of a message.
+    :param advice: what a retry does, and what a reader of the log can do.
+    """
 
     error: type[errors.MiniMaxError]
+    verdict: str
     advice: str
 
 
 #: Sources: the vendor's pages for 400, 401, 404; the vendor's own script for 412, 422, 429, 502, 504 and
 #: 596; a third party's digest of its sibling services for the rest.
 _MEANINGS: Final[Mapping[int, Meaning]] = {
-    400: Meaning(errors.MiniMaxBadRequestError, f"{_NO_HELP} until the parameters are right."),
-    401: Meaning(errors.MiniMaxAuthError, f"{_NO_HELP} until the password of the connection is a valid API token."),
-    402: Meaning(errors.MiniMaxAuthError, f"{_NO_HELP} until the useapi.net subscription is active."),
-    403: Meaning(errors.MiniMaxAuthError, f"{_NO_HELP}: the resource belongs to another useapi.net user."),
-    404: Meaning(
-        errors.MiniMaxNotFoundError,
-        f"{_NO_HELP}: the id is unknown. (A video that moderation has removed is also answered like this.)",
+    400: Meaning(errors.MiniMaxBadRequestError, "Bad request", f"{_NO_HELP} until the parameters are right."),
+    401: Meaning(
+        errors.MiniMaxAuthError,
+        "The API token is refused",
+        f'{_NO_HELP} until "API token" of the connection holds a valid API token.',
     ),
-    412: Meaning(errors.MiniMaxOutOfCreditsError, f"{_NO_HELP} until the Hailuo account has credits again."),
-    422: Meaning(errors.MiniMaxModeratedError, f"{_NO_HELP}: the prompt was refused; change it."),
-    429: Meaning(errors.MiniMaxCapacityError, "Nothing was created. A retry will ask again."),
+    402: Meaning(
+        errors.MiniMaxAuthError,
+        "No useapi.net subscription",
+        f"{_NO_HELP} until the useapi.net subscription is active.",
+    ),
+    403: Meaning(
+        errors.MiniMaxAuthError, "Access denied", f"{_NO_HELP}: the resource belongs to another useapi.net user."
+    ),
+    404: Meaning(errors.MiniMaxNotFoundError, "Not found", f"{_NO_HELP}: the id is unknown."),
+    407: Meaning(
+        errors.MiniMaxBadRequestError,
+        "The proxy wants a user and a password",
+        f'{_NO_HELP} until the address of the proxy holds them: "Proxy" of the connection, or HTTP_PROXY of the '
+        "environment.",
+    ),
+    412: Meaning(
+        errors.MiniMaxOutOfCreditsError,
+        "Not enough credits",
+        f"{_NO_HELP} until the Hailuo account has credits again.",
+    ),
+    422: Meaning(errors.MiniMaxModeratedError, "Moderated", f"{_NO_HELP}: the prompt was refused; change it."),
+    429: Meaning(errors.MiniMaxCapacityError, "No free slot", "Nothing was created. A retry will ask again."),
     596: Meaning(
         errors.MiniMaxAccountOnHoldError,
+        "Account on hold",
         "The Hailuo account is on hold, perhaps for hours, or has to be set up again at useapi.net. "
         "A retry helps only after that.",
     ),
@@ -49,21 +76,20 @@ _MEANINGS: Final[Mapping[int, Meaning]] = {
 #: Statuses that are documented to create no job. After any other one, the outcome of a create is unknown: even a
 #: refusal may come from a proxy, or after the job was accepted (the vendor says so of 502 and 504).
 _NO_JOB: Final = frozenset({400, 401, 402, 403, 412, 422, 429, 596})
-_OTHER_REFUSAL: Final = Meaning(errors.MiniMaxBadRequestError, f"{_NO_HELP}: the request was refused.")
-_REDIRECT: Final = Meaning(
-    errors.MiniMaxUpstreamError,
-    "Redirects are not followed; check the host of the connection. A retry will ask again.",
+_OTHER_REFUSAL: Final = Meaning(errors.MiniMaxBadRequestError, "Refused", f"{_NO_HELP}: the request was refused.")
+_NOT_FOLLOWED: Final = 'Redirects are not followed, so that the token stays with the API; check the host in "Base URL".'
+_REDIRECT: Final = Meaning(errors.MiniMaxUpstreamError, "Redirected", f"{_NOT_FOLLOWED} A retry will ask again.")
+_FAULT: Final = Meaning(
+    errors.MiniMaxUpstreamError, "The service failed", "A fault of the service; a retry will ask again."
 )
-_FAULT: Final = Meaning(errors.MiniMaxUpstreamError, "A fault of the service; a retry will ask again.")
+#: Ends the error of a create whose outcome is unknown, for a caller that does not look for the job itself.
+LOOK_FOR_IT: Final = " Look for it in the account's list before you clear the task."
 _LOST_CREATE: Final = Meaning(
     errors.MiniMaxUnknownOutcomeError,
-    "The job may have been created and paid for, so it is not sent again here. Look for it in the account's "
-    "list before you clear the task.",
+    "Unknown outcome",
+    f"The job may have been created and paid for, so it is not sent again here.{LOOK_FOR_IT}",
 )
-_REDIRECTED_CREATE: Final = Meaning(
-    errors.MiniMaxUnknownOutcomeError,
-    f"Redirects are not followed; check the host of the connection. {_LOST_CREATE.advice}",
-)
+_REDIRECTED_CREATE: Final = _LOST_CREATE._replace(advice=f"{_NOT_FOLLOWED} {_LOST_CREATE.advice}")
 
 
 def meaning_of(status: int, *, billable: bool) -> Meaning:
@@ -91,58 +117,93 @@ def error_for(
     now: datetime,
     unreadable: str = "",
     mask: Callable[[Any], Any] = lambda document: document,
+    settings: Settings | None = None,
 ) -> errors.MiniMaxError:
     """Return the error for an unsuccessful response.
 
     :param operation: method and path, which holds the id.
     :param now: an aware time, to turn dates in ``Retry-After`` into seconds.
     :param unreadable: why the body could not be read, in a few words.
-    :param mask: hides the token in the decoded body.
+    :param mask: hides the token in the decoded body, and in text.
+    :param settings: names the connection and its fields.
     """
     meaning = meaning_of(status, billable=billable)
     document = mask(_document(body))
-    message = f"a body that is {unreadable}" if unreadable else message_of(document, body)
+    message = f"a body that is {unreadable}" if unreadable else mask(message_of(document, body))
+    if 300 <= status < 400:
+        message = f"to {mask(redirect_target(headers))}, with {message}"
+    is_page = bool(body) and document is None
+    advice = _advice(meaning, status, operation, settings, is_page=is_page)
     return meaning.error(
-        f"{operation} answered {status}: {message}. {meaning.advice}",
+        f"{meaning.verdict} ({status}): {message}. {_request(operation, settings)}. {advice}",
         status=status,
         retry_after=retry_after(headers, document, now),
     )
 
 
-def not_the_contract(operation: str, status: int | None, found: str, *, billable: bool) -> errors.MiniMaxError:
-    """Return the error for a response that breaks the service's contract, or broke off.
+def _advice(meaning: Meaning, status: int, operation: str, settings: Settings | None, *, is_page: bool) -> str:
+    """Return the advice for a status. Who sent it, and what it was a response to, may say more than its number."""
+    address = f'"Base URL" ({settings.base_url})' if settings else '"Base URL"'
+    if meaning is _LOST_CREATE:
+        hint = f"If {address} is wrong, nothing was created. " if status == _NOT_FOUND else ""
+        return f"{hint}{meaning.advice}"
+    if is_page and issubclass(meaning.error, AirflowFailException) and status != _PROXY_LOGIN:
+        return (
+            f"{_NO_HELP}: this is no response of the API. A firewall or a proxy on the way refused the request, or "
+            f"{address} is wrong."
+        )
+    if status == _UNAUTHORIZED and settings and not settings.token.startswith(USER_PREFIX):
+        return f"{meaning.advice} This one does not begin with {USER_PREFIX!r}: copy the token whole."
+    if status == _NOT_FOUND and "/videos/user:" in operation:
+        return f"{_NO_HELP}: the id is unknown, or moderation has removed the video."
+    if status == _NOT_FOUND and "/images/user:" not in operation:
+        return f"{_NO_HELP}: the account is unknown, or {address} is not the address of the API."
+    return meaning.advice
+
+
+def not_the_contract(
+    operation: str, status: int | None, found: str, *, billable: bool, settings: Settings | None = None
+) -> errors.MiniMaxError:
+    """Return the error for a response that breaks the service's contract.
 
     :param found: what came instead, in a few words.
+    :param settings: names the connection and its fields.
     """
     meaning = _LOST_CREATE if billable else _FAULT
-    return meaning.error(f"{operation}: {found}. {meaning.advice}", status=status)
+    check = f' Check "Base URL" ({settings.base_url}).' if settings else ""
+    return meaning.error(
+        f"{found[0].upper()}{found[1:]} ({_request(operation, settings)}).{check} {meaning.advice}", status=status
+    )
 
 
-def cannot_be_sent(operation: str, found: str, advice: str) -> errors.MiniMaxError:
-    """Return the error for a request that cannot leave until somebody repairs its cause.
+def no_response(
+    operation: str, fault: Fault, route: Route, settings: Settings, *, billable: bool
+) -> errors.MiniMaxError:
+    """Return the error for a request that got no complete response.
 
-    :param found: what is wrong, in a few words.
-    :param advice: the condition under which a retry helps, as a clause.
+    :param fault: its words may hold no token.
+    :param billable: the request was a create; its outcome is unknown unless it was never sent.
     """
-    return errors.MiniMaxBadRequestError(f"{operation} cannot be sent: {found}. {_NO_HELP} until {advice}.")
+    request = _request(operation, settings)
+    if fault.advice:
+        return errors.MiniMaxBadRequestError(
+            f"{request} cannot be sent: {fault.words}. {_NO_HELP} until {fault.advice}."
+        )
+    if not fault.sent:
+        return errors.MiniMaxUpstreamError(
+            f"No connection to {route.text}: {fault.words}; nothing was sent. {request}. {fault.check} "
+            "A retry will send it again."
+        )
+    meaning = _LOST_CREATE if billable else _FAULT
+    return meaning.error(
+        " ".join(
+            filter(None, [f"No response from {route.text}: {fault.words}. {request}.", fault.check, meaning.advice])
+        )
+    )
 
 
-def message_of(document: object, body: bytes) -> str:
-    """Return the service's own error message, shortened, on one line.
-
-    ``error`` is documented as a string; sibling services pass an object on.
-    """
-    error = document.get("error") if isinstance(document, dict) else None
-    if isinstance(error, dict):
-        error = error.get("message") or error.get("status")
-    if isinstance(error, str) and error.strip():
-        return " ".join(error.split())[:_MAX_MESSAGE].rstrip(".")
-    if not body:
-        return "an empty body"
-    if document is not None:
-        return "JSON without an error message"
-    title = _TITLE.search(body)
-    return f"not JSON but a page titled {title[1].decode(errors='replace').strip()!r}" if title else "not JSON"
+def _request(operation: str, settings: Settings | None) -> str:
+    return f"{operation} of connection {settings.conn_id!r}" if settings and settings.conn_id else operation
 
 
 def retry_after(headers: Mapping[str, str], document: object, now: datetime) -> float | None:

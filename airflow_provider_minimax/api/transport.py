@@ -16,12 +16,14 @@ import tenacity
 from requests.auth import AuthBase
 
 from airflow_provider_minimax import __version__
-from airflow_provider_minimax.api import backoff, clock, connection_errors, response_body, responses
+from airflow_provider_minimax.api import backoff, clock, response_body, responses
+from airflow_provider_minimax.api.connection_errors import LIBRARY_FAULTS, Route, fault_of
+from airflow_provider_minimax.api.error_body import message_of
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.masking import Mask
 from airflow_provider_minimax.api.serialization import UnreadableError, loads
 from airflow_provider_minimax.api.session import Session
-from airflow_provider_minimax.api.settings import Settings
+from airflow_provider_minimax.api.settings import Settings, origin_of
 from airflow_provider_minimax.api.wire import Wire
 
 log = logging.getLogger(__name__)
@@ -111,6 +113,8 @@ class Transport:
         #: Seconds by which the service's clock is ahead of ours, by its latest response; None until one tells.
         self.clock_offset: float | None = None
         self._mask = Mask(settings.token)
+        #: The address of the proxy, with its password; empty if none is used.
+        self._proxy = settings.proxy or ""
 
     def send(self, call: Call) -> Any:
         """Send a call and return the decoded response, with the token masked in it.
@@ -150,8 +154,10 @@ class Transport:
         session.headers["User-Agent"] = f"{_USER_AGENT} {requests.utils.default_user_agent()}"
         # Proxies and certificates of the environment, looked up once: for each request of a long walk it would
         # take noticeable time.
-        merged = session.merge_environment_settings(self._settings.base_url, {}, None, None, None)
+        settings = self._settings
+        merged = session.merge_environment_settings(settings.base_url, settings.proxies, None, settings.ca_bundle, None)
         session.proxies, session.verify, session.cert = merged["proxies"], merged["verify"], merged["cert"]
+        self._proxy = requests.utils.select_proxy(settings.base_url, session.proxies) or ""
         if any(" " in str(proxy) for proxy in session.proxies.values()):
             # Old releases of the library take it for the name of a host.
             raise requests.exceptions.InvalidProxyURL
@@ -164,7 +170,9 @@ class Transport:
         return backoff.delay(state.attempt_number, status=failed.error.status, retry_after=failed.error.retry_after)
 
     def _log_retry(self, state: tenacity.RetryCallState) -> None:
-        log.warning(
+        # What fails again in the same way is one warning.
+        log.log(
+            logging.WARNING if state.attempt_number == 1 else logging.INFO,
             "%s Attempt %d of %d in %.1f s.",
             _failure_of(state).error,
             state.attempt_number + 1,
@@ -178,7 +186,7 @@ class Transport:
         failed: _FailedAttemptError | None = None
         try:
             response = self._exchange(call)
-        except connection_errors.LIBRARY_FAULTS as error:
+        except LIBRARY_FAULTS as error:
             failed = self._no_response(call, error)
         if failed is not None:
             raise failed
@@ -242,6 +250,7 @@ class Transport:
                 now=datetime.now(UTC),
                 unreadable=response.unreadable,
                 mask=self._mask.hide_in_document,
+                settings=self._settings,
             )
             repeatable = backoff.may_retry(status=response.status, sent=True, billable=call.billable)
             raise _FailedAttemptError(error, repeatable=repeatable)
@@ -255,24 +264,27 @@ class Transport:
             except UnreadableError as error:
                 found = str(error)
             except ValueError:
-                found = responses.message_of(None, self._mask.hide(response.body[:_MAX_ERROR_BYTES]))
-        raise _FailedAttemptError(
-            call.not_the_contract(f"the response is {found}", response.status), repeatable=not call.billable
+                found = self._mask.hide_in_text(message_of(None, self._mask.hide(response.body[:_MAX_ERROR_BYTES])))
+        broken = responses.not_the_contract(
+            call.operation,
+            response.status,
+            f"the response is {found}",
+            billable=call.billable,
+            settings=self._settings,
         )
+        raise _FailedAttemptError(broken, repeatable=not call.billable)
 
     def _no_response(self, call: Call, error: Exception) -> _FailedAttemptError:
         """Return what an error of the HTTP library means for the call."""
-        wire = self._wire
+        wire, settings = self._wire, self._settings
         is_overdue = wire.may_have_left is True and wire.is_overdue
-        fault = connection_errors.fault_of(error, may_have_left=wire.may_have_left, is_overdue=is_overdue)
-        if fault.advice:
-            meaning = responses.cannot_be_sent(call.operation, self._mask.hide_in_text(fault.words), fault.advice)
-            return _FailedAttemptError(meaning, repeatable=False)
-        what = fault.words if fault.sent else f"{self._mask.hide_in_text(fault.words)}; nothing was sent"
-        meaning = responses.not_the_contract(call.operation, None, what, billable=call.billable and fault.sent)
-        return _FailedAttemptError(
-            meaning, repeatable=backoff.may_retry(status=None, sent=fault.sent, billable=call.billable)
-        )
+        own_proxy = settings.proxy is not None
+        route = Route(origin_of(settings.base_url), origin_of(self._proxy), own_proxy, settings.ca_bundle)
+        fault = fault_of(error, may_have_left=wire.may_have_left, is_overdue=is_overdue, route=route)
+        fault = fault._replace(words=self._mask.hide_in_text(fault.words))
+        meaning = responses.no_response(call.operation, fault, route, settings, billable=call.billable)
+        is_repeatable = not fault.advice and backoff.may_retry(status=None, sent=fault.sent, billable=call.billable)
+        return _FailedAttemptError(meaning, repeatable=is_repeatable)
 
 
 def _is_success(status: int) -> bool:

@@ -9,8 +9,17 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
+from airflow_provider_minimax.api.error_body import one_line
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
-from airflow_provider_minimax.api.settings import CheckInputs, Settings, base_url, check_token, read_check_inputs
+from airflow_provider_minimax.api.settings import (
+    CheckInputs,
+    Settings,
+    base_url,
+    ca_bundle,
+    check_token,
+    proxy_address,
+    read_check_inputs,
+)
 from airflow_provider_minimax.api.validation import PAGE_SIZE, SAFE_PAGE_SIZE, optional_text, required_text
 from airflow_provider_minimax.compat import AirflowNotFoundException, BaseHook, conf, get_async_connection
 from airflow_provider_minimax.provider_info import CONFIG_SECTION, CONNECTION_FIELDS, FIELD_BEHAVIOUR
@@ -32,6 +41,9 @@ _NUMBERS: Final[Mapping[str, type[float] | type[int]]] = {
     "read_timeout": float,
     "max_attempts": int,
 }
+#: Of seconds and of attempts: a socket takes no arbitrarily large timeout.
+_MAX_NUMBER: Final = 86_400
+_SET_UP_AGAIN: Final = "Set it up again at useapi.net."
 
 
 class MiniMaxHook(BaseHook):
@@ -96,7 +108,7 @@ class MiniMaxHook(BaseHook):
         return read_settings(connection, self.minimax_conn_id, self.account)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Test the connection without creating anything (GET /accounts).
+        """Test the connection without creating anything (GET /accounts). Raises nothing.
 
         :return: whether it is usable, and a message.
         """
@@ -104,6 +116,12 @@ class MiniMaxHook(BaseHook):
             accounts = self.get_conn().without_retries().list_accounts()
         except (MiniMaxError, AirflowNotFoundException) as error:
             return False, str(error)
+        except Exception as error:  # noqa: BLE001 - a secrets backend may raise anything
+            # Its text is not shown: it may quote the connection.
+            return False, (
+                f"Connection {self.minimax_conn_id!r} could not be tested: {type(error).__name__} before a response. "
+                "Check its fields and the secrets backend that holds it."
+            )
         return _check_accounts(accounts, self._client.settings.account)
 
     # Images
@@ -205,13 +223,20 @@ def read_settings(connection: Connection, conn_id: str, account: str | None = No
     chosen = account or default_account
     check_inputs = _check_inputs(where, extras.pop(_CHECK_INPUTS, None))
     numbers = {name: _number(where, name, extras.pop(name, None)) for name in _NUMBERS}
+    proxy, bundle = proxy_address(extras.pop("proxy", None), where), ca_bundle(extras.pop("ca_bundle", None), where)
     for name in extras:
         log.warning("%s: the unknown extra %r is ignored.", where, name)
+    address = base_url(connection.host, connection.schema, connection.port, where)
+    if connection.port and f":{connection.port}/" not in address:
+        log.info('%s: port %s is ignored, since "Base URL" is empty or a whole address.', where, connection.port)
     return Settings(
         token=check_token(connection.password, where),
-        base_url=base_url(connection.host, connection.schema, connection.port),
+        base_url=address,
         account=str(chosen) if chosen else None,
         check_inputs=check_inputs,
+        proxy=proxy,
+        ca_bundle=bundle,
+        conn_id=conn_id,
         **{name: value for name, value in numbers.items() if value is not None},
     )
 
@@ -240,12 +265,13 @@ def _number(where: str, name: str, value: object) -> Any:
         return None
     kind = _NUMBERS[name]
     try:
-        number = kind(str(value))
+        number = float(str(value))
     except ValueError:
-        number = kind(0)
-    if not 0 < number < float("inf"):
-        raise MiniMaxBadRequestError(f"{where}: the extra {name} must be a number above 0.")
-    return number
+        number = 0.0
+    if not 0 < number <= _MAX_NUMBER or (kind is int and not number.is_integer()):
+        words = "an integer" if kind is int else "a number"
+        raise MiniMaxBadRequestError(f"{where}: the extra {name} must be {words} above 0, and at most {_MAX_NUMBER}.")
+    return kind(number)
 
 
 def _check_accounts(accounts: Mapping[str, Mapping[str, Any]], wanted: str | None) -> tuple[bool, str]:
@@ -257,10 +283,14 @@ def _check_accounts(accounts: Mapping[str, Mapping[str, Any]], wanted: str | Non
         return False, f"The API token is valid, but account {wanted} is not configured at useapi.net."
     usable = healthy_accounts(accounts)
     if wanted is not None and wanted not in usable:
-        return False, f"Account {wanted} is in error: {accounts[wanted]['error']}"
+        return False, f"Account {wanted} is in error: {_error_of(accounts[wanted])}. {_SET_UP_AGAIN}"
     if not usable:
         return False, "All Hailuo accounts are in error: " + "; ".join(
-            f"{name}: {config['error']}" for name, config in accounts.items()
-        )
+            f"{name}: {_error_of(config)}" for name, config in accounts.items()
+        ) + f". {_SET_UP_AGAIN}"
     names = ", ".join(usable)
     return True, f"Connected. Usable Hailuo account{'s' if len(usable) > 1 else ''}: {names}"
+
+
+def _error_of(account: Mapping[str, Any]) -> str:
+    return one_line(str(account["error"])).rstrip(".")

@@ -61,7 +61,7 @@ class MediaDownloader:
 
     A file that exists already and matches the checksum in its name is not downloaded again.
 
-    :param settings: timeouts and attempts of the connection. Its token is not used.
+    :param settings: timeouts, attempts, proxy and certificates of the connection. Its token is not used.
     :param storage: the folder of the export.
     :param below: the folder of the files within that one; may be empty.
     :param stem: makes of an id the name of its file before the checksum.
@@ -85,6 +85,7 @@ class MediaDownloader:
         self._max_seconds = max_seconds
         self._timeout = (settings.connect_timeout, settings.read_timeout)
         self._max_attempts = settings.max_attempts
+        self._proxies, self._verify = settings.proxies, settings.ca_bundle or True
         self._schemes = ("https",) if settings.base_url.startswith("https:") else ("https", "http")
         self._pool = ThreadPoolExecutor(_WORKERS, "minimax-media")
         self._thread_local = threading.local()
@@ -189,7 +190,14 @@ class MediaDownloader:
             address = self._checked(url)
             try:
                 response = self._session.get(
-                    address, stream=True, timeout=self._timeout, allow_redirects=False, headers={"Referer": None}
+                    address,
+                    stream=True,
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                    headers={"Referer": None},
+                    # Passed with the request, since those of the environment win over those of a session.
+                    proxies=dict(self._proxies),
+                    verify=self._verify,
                 )
             except ValueError as error:
                 # A text of which no host or no header can be made, also in the configuration of this machine.

@@ -180,7 +180,7 @@ class Poller:
         succeeded = [job_id for job_id in self.spec.ids if self._has_succeeded(job_id)]
         failed = {job_id: result for job_id, result in self._final.items() if not self._has_succeeded(job_id)}
         if failed and (self.spec.require == "all" or not (succeeded or self.pending)):
-            raise failure_error(failed)
+            raise failure_error(failed, list(dict.fromkeys(succeeded)), self.pending)
         is_decided = bool(succeeded) if self.spec.require == "any" else not self.pending
         return self._compact(succeeded) if is_decided else None
 

@@ -14,6 +14,7 @@ from airflow_provider_minimax.api.accounts import AUTO, TRY_NEXT_ACCOUNT, candid
 from airflow_provider_minimax.api.backoff import CREATE_BUDGET
 from airflow_provider_minimax.api.ids import parse_id
 from airflow_provider_minimax.api.input_checks import check_inputs
+from airflow_provider_minimax.api.responses import LOOK_FOR_IT
 from airflow_provider_minimax.submission import decision, messages, recovery
 from airflow_provider_minimax.submission.clock import estimate_clock
 from airflow_provider_minimax.submission.job_lists import EmptyListError, JobLists
@@ -170,7 +171,8 @@ class Submitter:
             ids = client.submit(record.kind, self._body | chosen | {"replyRef": record.reply_ref})
         except errors.MiniMaxUnknownOutcomeError as error:
             self._met_unknown = True
-            accepted = str(error) if error.status is not None and 200 <= error.status < 300 else None
+            cause = str(error).removesuffix(LOOK_FOR_IT)
+            accepted = cause if error.status is not None and 200 <= error.status < 300 else None
             record = self._store_outcome(
                 replace(
                     record,
@@ -179,7 +181,7 @@ class Submitter:
                     accepted=accepted,
                 )
             )
-            return self._recover_job(record, str(error))
+            return self._recover_job(record, cause)
         except errors.MiniMaxError:
             # Refused or never sent: either way no job was made.
             self._store_refusal(record, former)

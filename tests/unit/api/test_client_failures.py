@@ -312,7 +312,7 @@ def test_a_create_that_gets_no_answer_is_sent_once(
 
 def test_an_error_says_which_id_it_is_about(requests_mock: Mocker) -> None:
     answer_all(requests_mock, status_code=404, json={"error": "Not found.", "code": 404})
-    assert str(fail(READS["get_image"], client())).startswith(f"GET /images/{IMAGE} answered 404: Not found. ")
+    assert str(fail(READS["get_image"], client())).startswith(f"Not found (404): Not found. GET /images/{IMAGE}. ")
 
 
 @everything

@@ -265,7 +265,7 @@ def test_a_proxy_that_can_never_be_reached_is_named_and_not_tried_again(
 def test_a_host_that_is_none_is_named(host: str) -> None:
     error = fail(transport(base_url=f"http://{host}/v1/minimax"))
     assert type(error) is errors.MiniMaxBadRequestError
-    assert "host of the connection" in str(error)
+    assert '"Base URL" of the connection' in str(error)
 
 
 def test_a_missing_certificate_file_is_named(environment: pytest.MonkeyPatch, certificate: Path) -> None:

@@ -51,8 +51,9 @@ def test_each_status_means_the_error_of_the_contract(billable: bool) -> None:
 @pytest.mark.parametrize("billable", [False, True], ids=["read", "create"])
 def test_the_advice_promises_a_retry_exactly_where_airflow_makes_one(billable: bool) -> None:
     for status in range(300, 600):
-        error, advice = meaning_of(status, billable=billable)
-        assert issubclass(error, AirflowFailException) == advice.startswith("A retry will not help"), status
+        meaning = meaning_of(status, billable=billable)
+        is_final = meaning.advice.startswith("A retry will not help")
+        assert issubclass(meaning.error, AirflowFailException) == is_final, status
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 504, 522])
@@ -83,16 +84,17 @@ def body(document: object) -> bytes:
         pytest.param(body(["a"]), "JSON without an error message", id="list"),
         pytest.param(b"", "an empty body", id="empty"),
         pytest.param(b"<html><head><title> 502 Bad Gateway\n</title>", "a page titled '502 Bad Gateway'", id="HTML"),
-        pytest.param(b"<html><body>busy</body>", "not JSON", id="HTML without title"),
+        pytest.param(b"<html><body>busy</body>", "a page that says 'busy'", id="HTML without title"),
         pytest.param(b"\x00\xff\xfe\x1f\x8b", "not JSON", id="garbage"),
         pytest.param(b"<title>\xff\xfe</title>", "a page titled", id="garbage title"),
-        pytest.param(b'{"error": "cut', "not JSON", id="truncated JSON"),
+        pytest.param(b'{"error": "cut', 'the text \'{"error": "cut\'', id="truncated JSON"),
         pytest.param(body({"error": "first\nsecond\r\n\tthird"}), "first second third", id="several lines"),
     ],
 )
 def test_the_services_words_are_found_in_any_body(raw: bytes, message: str) -> None:
     error = error_for("GET /images/X", 500, {}, raw, billable=False, now=NOW)
-    assert f"GET /images/X answered 500: {message}" in str(error).replace("not JSON but ", "")
+    assert f"The service failed (500): {message}" in str(error).replace("not JSON but ", "")
+    assert "GET /images/X" in str(error)
     assert "\n" not in str(error)
     assert error.status == 500
 
@@ -111,7 +113,7 @@ def test_an_error_ends_with_what_a_retry_will_do() -> None:
     error = error_for("POST /images/create", 412, {}, body({"error": "No credits."}), billable=True, now=NOW)
     assert isinstance(error, errors.MiniMaxOutOfCreditsError)
     assert str(error) == (
-        "POST /images/create answered 412: No credits. "
+        "Not enough credits (412): No credits. POST /images/create. "
         "A retry will not help until the Hailuo account has credits again."
     )
 
@@ -119,7 +121,7 @@ def test_an_error_ends_with_what_a_retry_will_do() -> None:
 def test_an_answer_that_is_not_the_contracts_is_an_upstream_error_for_a_read() -> None:
     error = not_the_contract("GET /images/", 200, "the response is not an object", billable=False)
     assert type(error) is errors.MiniMaxUpstreamError
-    assert str(error).startswith("GET /images/: the response is not an object. ")
+    assert str(error).startswith("The response is not an object (GET /images/). ")
     assert error.status == 200
 
 

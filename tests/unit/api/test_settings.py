@@ -27,13 +27,25 @@ TOKEN = "user:1234-s3cr3tT0kenValue"
         pytest.param("proxy", "http", None, "http://proxy/v1/minimax", id="schema"),
         pytest.param("proxy", "http", 8080, "http://proxy:8080/v1/minimax", id="schema and port"),
         pytest.param("proxy", None, 8080, "https://proxy:8080/v1/minimax", id="port"),
-        pytest.param("http://proxy", "https", 8080, "http://proxy:8080/v1/minimax", id="the host's own schema wins"),
+        pytest.param("http://proxy", "https", None, "http://proxy/v1/minimax", id="the host's own schema wins"),
+        pytest.param("http://proxy", None, 8080, "http://proxy/v1/minimax", id="a whole address ignores the port"),
+        pytest.param("https://proxy/a", None, 8080, "https://proxy/a", id="with a path, too"),
         pytest.param("http://proxy:1", None, 2, "http://proxy:1/v1/minimax", id="the host's own port wins"),
         pytest.param("HTTP://Proxy", None, None, "http://proxy/v1/minimax", id="capitals"),
         pytest.param("http://[::1]:8765", None, None, "http://[::1]:8765/v1/minimax", id="IPv6 with port"),
         pytest.param("[::1]", "http", 80, "http://[::1]:80/v1/minimax", id="IPv6 bare"),
         pytest.param("http://[2001:db8::2]", None, None, "http://[2001:db8::2]/v1/minimax", id="IPv6"),
-        pytest.param(None, "http", 8080, "http://api.useapi.net:8080/v1/minimax", id="port alone"),
+        pytest.param("::1", "http", 8765, "http://[::1]:8765/v1/minimax", id="IPv6 without brackets"),
+        pytest.param("2001:db8::2", None, None, "https://[2001:db8::2]/v1/minimax", id="IPv6 without anything"),
+        pytest.param("https://::1", "v1", 8443, "https://[::1]:8443/v1", id="IPv6 of a URI within a URI"),
+        pytest.param(None, None, 33597, DEFAULT_BASE_URL, id="port alone"),
+        pytest.param("", "http", 33597, DEFAULT_BASE_URL, id="schema and port alone"),
+        pytest.param("proxy", "a/b", None, "https://proxy/a/b", id="the path of a URI"),
+        pytest.param("proxy", "/a/b/", 8443, "https://proxy:8443/a/b", id="the path of a URI, slashes, port"),
+        pytest.param("proxy", "v1", None, "https://proxy/v1", id="the path of a URI, one segment"),
+        pytest.param("http://proxy", "a/b", 8080, "http://proxy:8080/a/b", id="a URI within a URI"),
+        pytest.param("https://proxy/a", "b", None, "https://proxy/a", id="the host's own path wins"),
+        pytest.param("", "a/b", None, "https://api.useapi.net/a/b", id="a URI without a host"),
         pytest.param(None, "https", None, DEFAULT_BASE_URL, id="schema alone"),
         pytest.param(DEFAULT_BASE_URL, None, None, DEFAULT_BASE_URL, id="the default itself"),
     ],
@@ -59,7 +71,11 @@ def test_the_fields_of_a_connection_mean_one_address(
         pytest.param("https://proxy#hunter2", None, id="fragment"),
         pytest.param("https://proxy:port", None, id="port that is no number"),
         pytest.param("https://proxy:99999", None, id="port too large"),
-        pytest.param("::1", None, id="IPv6 without brackets"),
+        pytest.param("fe80::1%eth0", None, id="IPv6 of one machine's interface"),
+        pytest.param("proxy", "a?x=hunter2", id="query in the path of a URI"),
+        pytest.param("my..host", None, id="empty label"),
+        pytest.param(f"{'a' * 64}.example", None, id="label of 64 characters"),
+        pytest.param("user:1234-hunter2", None, id="the token"),
         pytest.param("[::1", None, id="IPv6 half in brackets"),
         pytest.param("http://ho\u2100st", None, id="a character that stands for a slash"),
         pytest.param("my proxy", None, id="blank within"),
@@ -70,7 +86,7 @@ def test_the_fields_of_a_connection_mean_one_address(
 def test_what_is_no_plain_address_is_refused_in_one_line(host: str, schema: str | None) -> None:
     with pytest.raises(MiniMaxBadRequestError) as caught:
         base_url(host, schema)
-    assert "host of the connection" in str(caught.value)
+    assert '"Base URL"' in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "hunter2" not in str(caught.value)
 

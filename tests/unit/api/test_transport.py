@@ -211,7 +211,7 @@ def test_a_retry_is_told_in_the_log_with_its_reason_and_its_pause(
         transport().send(READ)
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 1
-    assert "GET /images/ answered 429: busy" in lines[0]
+    assert "No free slot (429): busy. GET /images/" in lines[0]
     assert "Attempt 2 of 5 in" in lines[0]
 
 

@@ -227,11 +227,11 @@ def test_a_search_that_fails_loses_sight_of_nothing(sandbox: Sandbox, kind: str,
     sandbox.fail("accepted-504", CREATE[kind])
     sandbox.fail(fault, "GET /scheduler/", times=5)
     with pytest.raises(
-        errors.MiniMaxUnknownOutcomeError, match="The search for its job failed: GET /scheduler/"
+        errors.MiniMaxUnknownOutcomeError, match=r"The search for its job failed: .*GET /scheduler/"
     ) as raised:
         task.run(make(kind, on_unknown_outcome="resubmit"))
     assert not isinstance(raised.value, AirflowFailException)
-    for word in ("'a paper boat'", task.store.get(KEY)["reply_ref"], "answered 504", "creates nothing"):
+    for word in ("'a paper boat'", task.store.get(KEY)["reply_ref"], "(504)", "creates nothing"):
         assert word in str(raised.value)
     sandbox.clear_faults()
     assert jobs(task.run(make(kind)))

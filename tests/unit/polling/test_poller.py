@@ -116,14 +116,23 @@ def test_the_error_names_the_status_of_each_failed_job_and_what_a_retry_finds() 
     message = str(caught.value)
     assert message.startswith(f"Failed (status 3), out of ideas: {A}, prompt {'boat ' * 12 + '...'!r}; ")
     assert f"moderated (status 5): {C}" in message
-    assert B not in message
+    assert f"Completed and paid for, to be collected by id: {B}." in message
     assert "a retry of the wait finds the same" in message
 
 
 def test_a_single_missing_job_keeps_the_error_of_the_service() -> None:
     with pytest.raises(errors.MiniMaxNotFoundError) as caught:
-        poller(A, B).poll(Service(a=GONE, b=DONE))
+        poller(A).poll(Service(a=GONE))
     assert caught.value is GONE
+
+
+def test_the_error_of_a_missing_job_names_the_others_that_are_paid_for() -> None:
+    with pytest.raises(errors.MiniMaxNotFoundError) as caught:
+        poller(A, B, B, C).poll(Service(a=GONE, b=DONE, c=RUNS))
+    assert str(caught.value) == (
+        f"{GONE} Completed and paid for, to be collected by id: {B}. Still running and paid for: {C}."
+    )
+    assert caught.value.status == GONE.status
 
 
 # Failures that may pass
