@@ -12,7 +12,8 @@ from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind, parse_id, parse_id_list
 from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, outcome, status_label
-from airflow_provider_minimax.api.validation import optional_text, required_text
+from airflow_provider_minimax.api.validation import ON_EMPTY, one_of, optional_text, required_text
+from airflow_provider_minimax.compat import AirflowSkipException
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.storage.location import required_location
 
@@ -101,10 +102,12 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
 
     A kill stops it before the next piece, and no file appears after it.
 
-    :param ids: full ids of images and videos, one or a list. Templated.
+    :param ids: full ids or compact dicts of images and videos: one, a list, or a list of lists (the results of a mapped
+        task). Templated; text that a template renders of any of them will do.
     :param output_path: the folder, on any storage that ``ObjectStoragePath`` knows: text, a ``Path`` or an
         ``ObjectStoragePath``. Templated; what was rendered to nothing, as a whole or in a segment, is refused.
     :param storage_conn_id: the Airflow connection of the storage. Templated.
+    :param on_empty: what an empty list means: ``"fail"`` the task, ``"skip"`` it, or ``"return"`` an empty list.
     :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account that the ids have to belong to; defaults to the connection's. Templated.
     :return: (XCom) a list of ``id``, ``path``, ``bytes``, ``sha256``, in the order asked.
@@ -117,15 +120,18 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
     def __init__(
         self,
         *,
-        ids: str | Sequence[str],
+        ids: object,
         output_path: str | Path | ObjectStoragePath,
         storage_conn_id: str | None = None,
+        on_empty: str = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        one_of("on_empty", on_empty, ON_EMPTY)
         self.ids = ids
         self.output_path = output_path
         self.storage_conn_id = storage_conn_id
+        self.on_empty = on_empty
 
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
         """Fetch, several at a time."""
@@ -138,8 +144,9 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
 
         ids, _ = parse_id_list(self.ids, "ids")
         if not ids:
-            raise errors.MiniMaxBadRequestError("ids is an empty list: there is nothing to download.")
-        kinds = [self._kind(required_text("ids", job_id)) for job_id in ids]
+            return self._nothing()
+        ids = [required_text("ids", job_id) for job_id in ids]
+        kinds = [self._kind(job_id) for job_id in ids]
         client = self.hook.get_conn()
         storage = storage_at(folder_at(self.output_path, self.storage_conn_id))
         with storage_errors(storage.folder):
@@ -165,6 +172,14 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
                 )
         self.log.info("%d files, %d bytes", len(found), sum(row["bytes"] for row in found))
         return found
+
+    def _nothing(self) -> list[dict[str, Any]]:
+        message = "ids is an empty list: there is nothing to download."
+        if self.on_empty == "skip":
+            raise AirflowSkipException(f"Skipped: {message}")
+        if self.on_empty == "fail":
+            raise errors.MiniMaxBadRequestError(message)
+        return []
 
     def _kind(self, job_id: str) -> Kind:
         kind: Kind = "video" if "-video:" in job_id else "image"
