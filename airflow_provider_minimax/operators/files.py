@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, ObjectStoragePath
 
+    from airflow_provider_minimax.api.settings import Settings
+
 _CHUNK: Final = 1024 * 1024
+#: The vendor's page for POST /files/ speaks of up to 5 GB.
+_MAX_BYTES: Final = 5 * 10**9
+#: Seconds for one attempt to read such a file from an address.
+_MAX_SECONDS: Final = 3600.0
 
 
 class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
@@ -33,10 +39,14 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
 
     A kill stops it before the next piece of the file is read or sent.
 
-    :param source_path: a png, jpeg, webp, mp3, wav or mp4 file, on the worker or on any storage that
-        ``ObjectStoragePath`` knows: text, a ``Path`` or an ``ObjectStoragePath``. Templated; what was rendered to
-        nothing, as a whole or in a segment, is refused.
+    :param source_path: a png, jpeg, webp, mp3, wav or mp4 file, on the worker, on any storage that
+        ``ObjectStoragePath`` knows, or at an https address: text, a ``Path`` or an ``ObjectStoragePath``. Templated;
+        what was rendered to nothing, as a whole or in a segment, is refused. No credentials are sent to an address,
+        whose query, perhaps a signature, is not logged.
     :param storage_conn_id: the Airflow connection of that storage. Templated.
+    :param allow_private_addresses: let an https address, and those that it redirects to, lie in a private network or
+        on the worker itself. Off by default: a prompt or a ``conf`` that names the address must not read what only the
+        worker can.
     :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account to upload to; required by the service where several are configured. Templated.
     :return: (XCom) the file id.
@@ -45,11 +55,17 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
     template_fields: Sequence[str] = ("source_path", "storage_conn_id", *MiniMaxBaseOperator.template_fields)
 
     def __init__(
-        self, *, source_path: str | Path | ObjectStoragePath, storage_conn_id: str | None = None, **kwargs: Any
+        self,
+        *,
+        source_path: str | Path | ObjectStoragePath,
+        storage_conn_id: str | None = None,
+        allow_private_addresses: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.source_path = source_path
         self.storage_conn_id = storage_conn_id
+        self.allow_private_addresses = allow_private_addresses
 
     def execute(self, context: Context) -> str:  # noqa: ARG002 - Airflow passes it
         """Upload."""
@@ -58,7 +74,8 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
                 "A file is of use to one account only: name it. (A create with account='auto' follows its files.)"
             )
         client = self.hook.get_conn()
-        with self._local_copy() as path, self._interruptible():
+        source = required_location("source_path", self.source_path)
+        with self._interruptible(), self._local_copy(source, client.settings) as path:
             file_id = client.upload_file(path, check_stopped=self._check_stopped)
         wanted = client.settings.account
         owner = parse_id(file_id, "file").account
@@ -67,29 +84,71 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
             raise errors.MiniMaxUpstreamError(
                 f"{file_id} was uploaded to account {owner} instead of {wanted}. A retry uploads again."
             )
-        self.log.info("Uploaded %s as %s", self.source_path, file_id)
+        self.log.info("Uploaded %s as %s", _without_query(source), file_id)
         return file_id
 
     @contextmanager
-    def _local_copy(self) -> Iterator[Path]:
+    def _local_copy(self, source: str, settings: Settings) -> Iterator[Path]:
         """Yield the file as a local one: a retried request reads it again."""
-        source = required_location("source_path", self.source_path)
         conn_id = optional_text("storage_conn_id", self.storage_conn_id)
         if "://" not in source and conn_id is None:
             yield Path(source)
             return
-        from airflow_provider_minimax.storage.folders import storage_path
-
         with tempfile.TemporaryDirectory(prefix="minimax-") as folder:
             copy = Path(folder) / "upload"
-            try:
-                with storage_path(source, conn_id).open("rb") as remote, copy.open("wb") as local:
-                    while piece := remote.read(_CHUNK):
-                        self._check_stopped()
-                        local.write(piece)
-            except (OSError, ValueError, ImportError) as error:
-                raise errors.MiniMaxBadRequestError(f"source_path: {source} cannot be read: {error}.") from None
+            if source.partition("://")[0].lower() in ("http", "https"):
+                self._copy_from_web(source, conn_id, copy, settings)
+            else:
+                self._copy_from_storage(source, conn_id, copy)
             yield copy
+
+    def _copy_from_storage(self, source: str, conn_id: str | None, copy: Path) -> None:
+        from airflow_provider_minimax.storage.errors import reading_errors
+        from airflow_provider_minimax.storage.folders import path_at
+
+        path = path_at("source_path", source, conn_id)
+        with copy.open("wb") as local, reading_errors("source_path", path), path.open("rb") as remote:
+            while piece := remote.read(_CHUNK):
+                self._check_stopped()
+                local.write(piece)
+                if local.tell() > _MAX_BYTES:
+                    raise errors.MiniMaxBadRequestError(
+                        f"source_path {path} is larger than the {_MAX_BYTES:,} bytes that the service takes."
+                    )
+
+    def _copy_from_web(self, url: str, conn_id: str | None, copy: Path, settings: Settings) -> None:
+        from airflow_provider_minimax.media.filenames import MediaError, TransientMediaError
+        from airflow_provider_minimax.media.web import WebReader
+
+        shown = _without_query(url)
+        if conn_id is not None:
+            raise errors.MiniMaxBadRequestError(
+                f"storage_conn_id={conn_id!r} is of no use for {shown}: no credentials are sent to an https address."
+            )
+        reader = WebReader(
+            settings,
+            ("https",),
+            max_bytes=_MAX_BYTES,
+            max_seconds=_MAX_SECONDS,
+            check=self._check_stopped,
+            public_only=not self.allow_private_addresses,
+        )
+
+        def take(pieces: Iterator[bytes]) -> None:
+            with copy.open("wb") as local:
+                local.writelines(pieces)
+
+        try:
+            reader.read(url, shown, take)
+        except TransientMediaError as error:
+            raise errors.MiniMaxError(f"source_path {shown} was not read: {error}. A retry reads it again.") from None
+        except MediaError as error:
+            raise errors.MiniMaxBadRequestError(f"source_path {shown} cannot be read: {error}.") from None
+
+
+def _without_query(source: str) -> str:
+    """Return an address as it may be logged."""
+    return source.partition("?")[0]
 
 
 class MiniMaxDownloadOperator(MiniMaxBaseOperator):
