@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.settings import Settings
 
+log = logging.getLogger(__name__)
+
 _CHUNK: Final = 1024 * 1024
-#: The vendor's page for POST /files/ speaks of up to 5 GB.
-_MAX_BYTES: Final = 5 * 10**9
 #: Seconds for one attempt to read such a file from an address.
 _MAX_SECONDS: Final = 3600.0
 
@@ -53,6 +54,8 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
     """
 
     template_fields: Sequence[str] = ("source_path", "storage_conn_id", *MiniMaxBaseOperator.template_fields)
+    #: The most bytes to copy from a storage or an address: the vendor's page for POST /files/ speaks of up to 5 GB.
+    max_bytes: int = 5 * 10**9
 
     def __init__(
         self,
@@ -84,7 +87,7 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
             raise errors.MiniMaxUpstreamError(
                 f"{file_id} was uploaded to account {owner} instead of {wanted}. A retry uploads again."
             )
-        self.log.info("Uploaded %s as %s", _without_query(source), file_id)
+        log.info("Uploaded %s as %s", _without_query(source), file_id)
         return file_id
 
     @contextmanager
@@ -111,9 +114,9 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
             while piece := remote.read(_CHUNK):
                 self._check_stopped()
                 local.write(piece)
-                if local.tell() > _MAX_BYTES:
+                if local.tell() > self.max_bytes:
                     raise errors.MiniMaxBadRequestError(
-                        f"source_path {path} is larger than the {_MAX_BYTES:,} bytes that the service takes."
+                        f"source_path {path} is larger than the {self.max_bytes:,} bytes that the service takes."
                     )
 
     def _copy_from_web(self, url: str, conn_id: str | None, copy: Path, settings: Settings) -> None:
@@ -128,7 +131,7 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
         reader = WebReader(
             settings,
             ("https",),
-            max_bytes=_MAX_BYTES,
+            max_bytes=self.max_bytes,
             max_seconds=_MAX_SECONDS,
             check=self._check_stopped,
             public_only=not self.allow_private_addresses,
@@ -215,7 +218,7 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
             jobs = [client.get_job(kind, job_id) for kind, job_id in zip(kinds, ids, strict=True)]
         for job_id, job in zip(ids, jobs, strict=True):
             _check_finished(job_id, job)
-        found = []
+        found: list[dict[str, Any]] = []
         with MediaDownloader(
             client.settings, storage, below="", stem=download_stem, check_stopped=self._check_stopped
         ) as fetcher:
@@ -229,7 +232,7 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
                 found.append(
                     {"id": job_id, "path": storage.url(saved.path), "bytes": saved.bytes, "sha256": saved.sha256}
                 )
-        self.log.info("%d files, %d bytes", len(found), sum(row["bytes"] for row in found))
+        log.info("%d files, %d bytes", len(found), sum(row["bytes"] for row in found))
         return found
 
     def _nothing(self) -> list[dict[str, Any]]:

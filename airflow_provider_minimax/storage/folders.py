@@ -7,7 +7,6 @@ connection does not exist, and the store then refuses each attempt in words that
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.validation import optional_text
@@ -57,12 +56,11 @@ def path_at(parameter: str, value: object, storage_conn_id: str | None) -> Objec
 
     where = required_location(parameter, value)
     conn_id = optional_text("storage_conn_id", storage_conn_id)
-    address = urlsplit(where)
-    scheme = address.scheme or "file"
+    scheme, _, address = where.partition("://") if "://" in where else ("file", "", "")
     # What a DAG attaches by itself needs no package, and no connection.
     is_airflows = has_fs(scheme)
     if is_airflows:
-        _check_connection(address.netloc.rpartition("@")[0] or conn_id, parameter, where)
+        _check_connection(address.partition("/")[0].rpartition("@")[0] or conn_id, parameter, where)
     try:
         # In Airflow 3.1 a `conn_id` of None would replace the one in the path.
         path = ObjectStoragePath(where) if conn_id is None else ObjectStoragePath(where, conn_id=conn_id)
@@ -83,16 +81,10 @@ def _check_connection(conn_id: str | None, parameter: str, where: str) -> None:
     try:
         BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
-        reason = "does not exist"
-    except ValueError as error:
-        # Its text may quote the connection.
-        reason = f"cannot be read ({type(error).__name__})"
-    else:
-        return
-    raise MiniMaxBadRequestError(
-        f"The storage connection {conn_id!r} {reason}: {parameter} {where} needs it. Correct it or name another one "
-        f"(storage_conn_id, or <conn_id>@ in {parameter}); a retry will not help until then."
-    )
+        raise MiniMaxBadRequestError(
+            f"The storage connection {conn_id!r} does not exist: {parameter} {where} needs it. Create it, or name "
+            f"another one (storage_conn_id, or <conn_id>@ in {parameter}); a retry will not help until then."
+        ) from None
 
 
 def _how_to_install(scheme: str) -> str:
