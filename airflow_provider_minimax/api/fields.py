@@ -12,23 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.ids import Kind, parse_id_list
-from airflow_provider_minimax.api.validation import missing_value_error, optional_text
+from airflow_provider_minimax.api.ids import Kind, parse_id_list, parse_one_id
+from airflow_provider_minimax.api.validation import missing_value_error, optional_text, quoted, whole_number
 
 _FLAGS: Final[Mapping[str, bool]] = {"true": True, "false": False}
-
-
-def _read_int(parameter: str, value: object) -> int | None:
-    text = optional_text(parameter, value) if not isinstance(value, bool) else str(value)
-    if text is None:
-        return None
-    try:
-        number = float(text)
-        if number.is_integer():
-            return int(number)
-    except ValueError:
-        pass
-    raise MiniMaxBadRequestError(f"{parameter} takes a whole number, not {value!r}. Nothing was sent.")
 
 
 def _read_bool(parameter: str, value: object) -> bool | None:
@@ -46,13 +33,17 @@ def _read_bool(parameter: str, value: object) -> bool | None:
 def _read_file_ids(parameter: str, value: object) -> list[str] | None:
     if value is None:
         return None
-    given, is_single = parse_id_list(value, parameter)
+    given, is_single = parse_id_list(value, parameter, "file")
     if is_single:
-        raise MiniMaxBadRequestError(f"{parameter} takes a list of file ids, not {value!r}. Nothing was sent.")
+        raise MiniMaxBadRequestError(f"{parameter} takes a list of file ids, not {quoted(value)}. Nothing was sent.")
     ids = [optional_text(parameter, one) for one in given]
     if None in ids:
         raise missing_value_error(parameter, value)
     return [one for one in ids if one is not None]
+
+
+def _read_file_id(parameter: str, value: object) -> str | None:
+    return parse_one_id(value, parameter, "file")
 
 
 @dataclass(frozen=True)
@@ -80,7 +71,7 @@ def _word(parameter: str, api_name: str) -> CreateField:
 
 
 def _file(parameter: str, api_name: str) -> CreateField:
-    return CreateField(parameter, api_name, is_file=True)
+    return CreateField(parameter, api_name, _read_file_id, is_file=True)
 
 
 def _files(parameter: str, api_name: str, *, first: int = 1) -> CreateField:
@@ -101,7 +92,7 @@ CREATE_FIELDS: Final[Mapping[Kind, tuple[CreateField, ...]]] = {
     "image": (
         _MODEL,
         _ASPECT_RATIO,
-        CreateField("quantity", "quantity", _read_int),
+        CreateField("quantity", "quantity", whole_number),
         _RESOLUTION,
         _word("quality", "quality"),
         _file("character_file_id", "characterFileId"),
@@ -113,14 +104,14 @@ CREATE_FIELDS: Final[Mapping[Kind, tuple[CreateField, ...]]] = {
         _MODEL,
         _word("options", "options"),
         _RESOLUTION,
-        CreateField("duration", "duration", _read_int),
+        CreateField("duration", "duration", whole_number),
         _ASPECT_RATIO,
         _file("end_frame_file_id", "end_frame_fileID"),
         _files("reference_file_ids", "fileID", first=2),
         _files("video_file_ids", "videoFileID"),
         _files("audio_file_ids", "audioFileID"),
         *_COMMON,
-        CreateField("max_jobs", "maxJobs", _read_int),
+        CreateField("max_jobs", "maxJobs", whole_number),
     ),
 }
 

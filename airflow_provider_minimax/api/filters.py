@@ -44,11 +44,14 @@ class Selection:
 
     @classmethod
     def parse(
-        cls, statuses: Collection[str] | None = None, created_from: PointInTime = None, created_to: PointInTime = None
+        cls,
+        statuses: Collection[str] | str | None = None,
+        created_from: PointInTime = None,
+        created_to: PointInTime = None,
     ) -> Self:
         """Parse the rendered parameters of a task.
 
-        :param statuses: labels such as ``"completed"``.
+        :param statuses: labels such as ``"completed"``, or the text of their list.
         :param created_from: a datetime or an ISO string, UTC where it names no zone; or epoch milliseconds (of ten
             digits: seconds), as a number or as text. Inclusive.
         :param created_to: the same; exclusive.

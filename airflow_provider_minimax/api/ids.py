@@ -7,15 +7,17 @@ a URL may pass as one.
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple, cast
+from collections.abc import Collection, Mapping
+from typing import Any, Final, Literal, NamedTuple, cast
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.validation import optional_text
+from airflow_provider_minimax.api.validation import is_list, members, optional_text, quoted, read_literal, required_text
 
 Kind = Literal["image", "video", "file"]
+
+#: The field that holds the id in a compact dict, and in the service's own object.
+_ID_FIELDS: Final[Mapping[Kind, str]] = {"image": "imageId", "video": "videoId", "file": "fileID"}
 
 _ID = re.compile(r"user:(?P<user>\d+)-minimax:(?P<account>[\w.@]+)-(?P<kind>[a-z]+):(?P<bare>[\w.@:-]+)", re.ASCII)
 _SHAPE = "user:<user>-minimax:<account>-{kind}:<{kind}_id>"
@@ -63,19 +65,47 @@ def parse_id(value: object, kind: Kind, *, account: str | None = None) -> Resour
     return found
 
 
-def parse_id_list(value: object, parameter: str) -> tuple[list[str], bool]:
-    """Return the ids of a parameter, unchecked, and whether it is a single id instead of a list.
+def parse_id_list(value: object, parameter: str, *kinds: Kind) -> tuple[list[str], bool]:
+    """Return the ids of a parameter, flat, and whether it is a single id instead of a list.
 
-    :param value: an id, a list of ids, or the text of such a list, as a template renders it.
-    :param parameter: its name, for the message.
-    :raises MiniMaxBadRequestError: text that begins like a list but is not one.
+    The ids themselves are not checked: ``parse_id`` does that.
+
+    :param value: a full id, a compact dict that holds one, a list of these, a list of lists (the results of a mapped
+        task), or the text of any of them, in Python or JSON, as a template renders it.
+    :param parameter: its name, for the error.
+    :param kinds: the kinds of id that it takes; images and videos by default.
+    :raises MiniMaxBadRequestError: text that begins like a list but is not one, or a dict without such an id.
     """
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError):
-            raise MiniMaxBadRequestError(f"{parameter}: {value!r} is not a list of ids.") from None
-    if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
-        return list(value), False
+    value = read_literal(parameter, value, "a list of ids")
+    if isinstance(value, Mapping):
+        return [_id_of(value, parameter, kinds or ("image", "video"))], True
+    if is_list(value):
+        return [one for member in members(value) for one in parse_id_list(member, parameter, *kinds)[0]], False
     # Parsing it later reports any fault.
     return [cast("str", value)], True
+
+
+def parse_one_id(value: object, parameter: str, kind: Kind) -> str | None:
+    """Return the one id of a parameter, with ``parse_id_list``'s forms; None if it was not given.
+
+    :raises MiniMaxBadRequestError: as there; or it holds none, several, or what rendered to nothing.
+    """
+    if value is None:
+        return None
+    ids, _ = parse_id_list(value, parameter, kind)
+    if len(ids) != 1:
+        found = f"a list of {len(ids)}: name one of them" if ids else "an empty list"
+        raise MiniMaxBadRequestError(f"{parameter} takes one {kind} id, and got {found}. Nothing was sent.")
+    return required_text(parameter, ids[0])
+
+
+def _id_of(found: Mapping[Any, Any], parameter: str, kinds: Collection[Kind]) -> str:
+    """Return the id that a dict holds."""
+    fields = [_ID_FIELDS[kind] for kind in kinds]
+    for field in fields:
+        if found.get(field):
+            return cast("str", found[field])
+    own = next((field for field in _ID_FIELDS.values() if found.get(field)), None)
+    what = f"the dict of {own} {found[own]}" if own else f"the dict {quoted(dict(found))}"
+    state = f" ({found['statusLabel']})" if found.get("statusLabel") else ""
+    raise MiniMaxBadRequestError(f"{parameter}: {what}{state} has no {' or '.join(fields)}. Nothing was sent.")

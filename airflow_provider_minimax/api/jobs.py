@@ -16,6 +16,7 @@ from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.serialization import to_plain_json
 from airflow_provider_minimax.api.sources import JOB_PAGES, WEB_APPLICATION, Source
 from airflow_provider_minimax.api.timestamps import epoch_milliseconds
+from airflow_provider_minimax.api.validation import is_list, members, quoted, read_literal
 
 #: An image or a video as the API sends it. Every field is optional in practice.
 Job = Mapping[str, Any]
@@ -189,16 +190,22 @@ def compact(job: Job, kind: Kind = "image") -> dict[str, Any]:
     return {field: to_plain_json(value) for field, value in row.items()}
 
 
-def check_labels(parameter: str, labels: Collection[str], known: Collection[str]) -> frozenset[str]:
+def check_labels(parameter: str, labels: object, known: Collection[str]) -> frozenset[str]:
     """Return the labels as a set.
 
-    :raises MiniMaxBadRequestError: one of them is unknown, or cannot occur here.
+    :param labels: a list of them, or its text, as a template renders it.
+    :raises MiniMaxBadRequestError: it is something else, or one of them is unknown or cannot occur here.
     """
-    if isinstance(labels, str):
-        raise MiniMaxBadRequestError(f"{parameter} takes a list of status labels, not the string {labels!r}.")
-    unknown = sorted(str(label) for label in set(labels) - set(known))
+    given = read_literal(parameter, labels, "a list of status labels")
+    if not is_list(given):
+        example = f"[{labels!r}]" if isinstance(labels, str) and labels in known else '["completed"]'
+        raise MiniMaxBadRequestError(
+            f"{parameter} takes a list of status labels, such as {example}, not {quoted(labels)}."
+        )
+    found = list(members(given))
+    unknown = sorted({str(label) for label in found if not isinstance(label, str) or label not in known})
     if unknown:
         raise MiniMaxBadRequestError(
             f"{parameter}: unknown status label {', '.join(map(repr, unknown))}; known are {', '.join(sorted(known))}."
         )
-    return frozenset(labels)
+    return frozenset(str(label) for label in found)

@@ -29,6 +29,10 @@ class MediaError(Exception):
     """A file could not be downloaded; the message says why."""
 
 
+class TransientMediaError(MediaError):
+    """It could not be downloaded this time; later, the same request may succeed."""
+
+
 def stem_of(key: str) -> str:
     """Return the name of an image's file before the checksum: safe on any storage, and unique.
 

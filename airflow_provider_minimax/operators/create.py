@@ -33,6 +33,7 @@ from airflow_provider_minimax.polling.events import is_back_on_worker, jobs_of, 
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
     from airflow_provider_minimax.operators.job_wait import JobWait
     from airflow_provider_minimax.submission.record import Record
@@ -46,6 +47,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ON_UNKNOWN_OUTCOME: Final = ("fail", "resubmit")
+#: The label of a mapped task: the first words of its prompt, or else the file that a video begins with. The space keeps
+#: a DAG that renders native objects from reading a prompt such as ``1984`` as a number, which Airflow would fail on.
+_MAP_INDEX: Final = (
+    "{{ ' ' if dag.render_template_as_native_obj }}"
+    "{{ ((task.prompt or task.file_id) | string).split() | join(' ') | truncate(48, end='…', leeway=0) }}"
+)
 #: The longest pause before a missing job is polled a second time, in seconds: a worker is held meanwhile.
 _MAX_SECOND_POLL_DELAY: Final = 10.0
 
@@ -116,6 +123,17 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         self._context: Context | None = None
         self._jobs: SubmittedJobs | None = None
         self._is_killed_by_user = False
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Return the operator with some parameters, to be mapped over others with ``expand``.
+
+        Unless told otherwise, Airflow's pages show the beginning of the prompt in the place of the map index.
+        """
+        partial = super().partial(**kwargs)
+        if partial.kwargs.get("map_index_template") is None:
+            partial.kwargs["map_index_template"] = _MAP_INDEX
+        return partial
 
     # Defined by each subclass
 

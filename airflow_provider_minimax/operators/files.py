@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,8 @@ from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind, parse_id, parse_id_list
 from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, outcome, status_label, unknown_end
-from airflow_provider_minimax.api.validation import optional_text, required_text
+from airflow_provider_minimax.api.validation import ON_EMPTY, one_of, optional_text, required_text
+from airflow_provider_minimax.compat import AirflowSkipException
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.storage.location import required_location
 
@@ -21,7 +23,13 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, ObjectStoragePath
 
+    from airflow_provider_minimax.api.settings import Settings
+
+log = logging.getLogger(__name__)
+
 _CHUNK: Final = 1024 * 1024
+#: Seconds for one attempt to read such a file from an address.
+_MAX_SECONDS: Final = 3600.0
 
 
 class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
@@ -32,23 +40,35 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
 
     A kill stops it before the next piece of the file is read or sent.
 
-    :param source_path: a png, jpeg, webp, mp3, wav or mp4 file, on the worker or on any storage that
-        ``ObjectStoragePath`` knows: text, a ``Path`` or an ``ObjectStoragePath``. Templated; what was rendered to
-        nothing, as a whole or in a segment, is refused.
+    :param source_path: a png, jpeg, webp, mp3, wav or mp4 file, on the worker, on any storage that
+        ``ObjectStoragePath`` knows, or at an https address: text, a ``Path`` or an ``ObjectStoragePath``. Templated;
+        what was rendered to nothing, as a whole or in a segment, is refused. No credentials are sent to an address,
+        whose query, perhaps a signature, is not logged.
     :param storage_conn_id: the Airflow connection of that storage. Templated.
+    :param allow_private_addresses: let an https address, and those that it redirects to, lie in a private network or
+        on the worker itself. Off by default: a prompt or a ``conf`` that names the address must not read what only the
+        worker can.
     :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account to upload to; required by the service where several are configured. Templated.
     :return: (XCom) the file id.
     """
 
     template_fields: Sequence[str] = ("source_path", "storage_conn_id", *MiniMaxBaseOperator.template_fields)
+    #: The most bytes to copy from a storage or an address: the vendor's page for POST /files/ speaks of up to 5 GB.
+    max_bytes: int = 5 * 10**9
 
     def __init__(
-        self, *, source_path: str | Path | ObjectStoragePath, storage_conn_id: str | None = None, **kwargs: Any
+        self,
+        *,
+        source_path: str | Path | ObjectStoragePath,
+        storage_conn_id: str | None = None,
+        allow_private_addresses: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.source_path = source_path
         self.storage_conn_id = storage_conn_id
+        self.allow_private_addresses = allow_private_addresses
 
     def execute(self, context: Context) -> str:  # noqa: ARG002 - Airflow passes it
         """Upload."""
@@ -57,7 +77,8 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
                 "A file is of use to one account only: name it. (A create with account='auto' follows its files.)"
             )
         client = self.hook.get_conn()
-        with self._local_copy() as path, self._interruptible():
+        source = required_location("source_path", self.source_path)
+        with self._interruptible(), self._local_copy(source, client.settings) as path:
             file_id = client.upload_file(path, check_stopped=self._check_stopped)
         wanted = client.settings.account
         owner = parse_id(file_id, "file").account
@@ -66,29 +87,71 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
             raise errors.MiniMaxUpstreamError(
                 f"{file_id} was uploaded to account {owner} instead of {wanted}. A retry uploads again."
             )
-        self.log.info("Uploaded %s as %s", self.source_path, file_id)
+        log.info("Uploaded %s as %s", _without_query(source), file_id)
         return file_id
 
     @contextmanager
-    def _local_copy(self) -> Iterator[Path]:
+    def _local_copy(self, source: str, settings: Settings) -> Iterator[Path]:
         """Yield the file as a local one: a retried request reads it again."""
-        source = required_location("source_path", self.source_path)
         conn_id = optional_text("storage_conn_id", self.storage_conn_id)
         if "://" not in source and conn_id is None:
             yield Path(source)
             return
-        from airflow_provider_minimax.storage.folders import storage_path
-
         with tempfile.TemporaryDirectory(prefix="minimax-") as folder:
             copy = Path(folder) / "upload"
-            try:
-                with storage_path(source, conn_id).open("rb") as remote, copy.open("wb") as local:
-                    while piece := remote.read(_CHUNK):
-                        self._check_stopped()
-                        local.write(piece)
-            except (OSError, ValueError, ImportError) as error:
-                raise errors.MiniMaxBadRequestError(f"source_path: {source} cannot be read: {error}.") from None
+            if source.partition("://")[0].lower() in ("http", "https"):
+                self._copy_from_web(source, conn_id, copy, settings)
+            else:
+                self._copy_from_storage(source, conn_id, copy)
             yield copy
+
+    def _copy_from_storage(self, source: str, conn_id: str | None, copy: Path) -> None:
+        from airflow_provider_minimax.storage.errors import reading_errors
+        from airflow_provider_minimax.storage.folders import path_at
+
+        path = path_at("source_path", source, conn_id)
+        with copy.open("wb") as local, reading_errors("source_path", path), path.open("rb") as remote:
+            while piece := remote.read(_CHUNK):
+                self._check_stopped()
+                local.write(piece)
+                if local.tell() > self.max_bytes:
+                    raise errors.MiniMaxBadRequestError(
+                        f"source_path {path} is larger than the {self.max_bytes:,} bytes that the service takes."
+                    )
+
+    def _copy_from_web(self, url: str, conn_id: str | None, copy: Path, settings: Settings) -> None:
+        from airflow_provider_minimax.media.filenames import MediaError, TransientMediaError
+        from airflow_provider_minimax.media.web import WebReader
+
+        shown = _without_query(url)
+        if conn_id is not None:
+            raise errors.MiniMaxBadRequestError(
+                f"storage_conn_id={conn_id!r} is of no use for {shown}: no credentials are sent to an https address."
+            )
+        reader = WebReader(
+            settings,
+            ("https",),
+            max_bytes=self.max_bytes,
+            max_seconds=_MAX_SECONDS,
+            check=self._check_stopped,
+            public_only=not self.allow_private_addresses,
+        )
+
+        def take(pieces: Iterator[bytes]) -> None:
+            with copy.open("wb") as local:
+                local.writelines(pieces)
+
+        try:
+            reader.read(url, shown, take)
+        except TransientMediaError as error:
+            raise errors.MiniMaxError(f"source_path {shown} was not read: {error}. A retry reads it again.") from None
+        except MediaError as error:
+            raise errors.MiniMaxBadRequestError(f"source_path {shown} cannot be read: {error}.") from None
+
+
+def _without_query(source: str) -> str:
+    """Return an address as it may be logged."""
+    return source.partition("?")[0]
 
 
 class MiniMaxDownloadOperator(MiniMaxBaseOperator):
@@ -101,10 +164,12 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
 
     A kill stops it before the next piece, and no file appears after it.
 
-    :param ids: full ids of images and videos, one or a list. Templated.
+    :param ids: full ids or compact dicts of images and videos: one, a list, or a list of lists (the results of a mapped
+        task). Templated; text that a template renders of any of them will do.
     :param output_path: the folder, on any storage that ``ObjectStoragePath`` knows: text, a ``Path`` or an
         ``ObjectStoragePath``. Templated; what was rendered to nothing, as a whole or in a segment, is refused.
     :param storage_conn_id: the Airflow connection of the storage. Templated.
+    :param on_empty: what an empty list means: ``"fail"`` the task, ``"skip"`` it, or ``"return"`` an empty list.
     :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account that the ids have to belong to; defaults to the connection's. Templated.
     :return: (XCom) a list of ``id``, ``path``, ``bytes``, ``sha256``, in the order asked.
@@ -117,15 +182,18 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
     def __init__(
         self,
         *,
-        ids: str | Sequence[str],
+        ids: object,
         output_path: str | Path | ObjectStoragePath,
         storage_conn_id: str | None = None,
+        on_empty: str = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        one_of("on_empty", on_empty, ON_EMPTY)
         self.ids = ids
         self.output_path = output_path
         self.storage_conn_id = storage_conn_id
+        self.on_empty = on_empty
 
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
         """Fetch, several at a time."""
@@ -138,8 +206,9 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
 
         ids, _ = parse_id_list(self.ids, "ids")
         if not ids:
-            raise errors.MiniMaxBadRequestError("ids is an empty list: there is nothing to download.")
-        kinds = [self._kind(required_text("ids", job_id)) for job_id in ids]
+            return self._nothing()
+        ids = [required_text("ids", job_id) for job_id in ids]
+        kinds = [self._kind(job_id) for job_id in ids]
         client = self.hook.get_conn()
         storage = storage_at(folder_at(self.output_path, self.storage_conn_id))
         with storage_errors(storage.folder):
@@ -149,7 +218,7 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
             jobs = [client.get_job(kind, job_id) for kind, job_id in zip(kinds, ids, strict=True)]
         for job_id, job in zip(ids, jobs, strict=True):
             _check_finished(job_id, job)
-        found = []
+        found: list[dict[str, Any]] = []
         with MediaDownloader(
             client.settings, storage, below="", stem=download_stem, check_stopped=self._check_stopped
         ) as fetcher:
@@ -163,8 +232,16 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
                 found.append(
                     {"id": job_id, "path": storage.url(saved.path), "bytes": saved.bytes, "sha256": saved.sha256}
                 )
-        self.log.info("%d files, %d bytes", len(found), sum(row["bytes"] for row in found))
+        log.info("%d files, %d bytes", len(found), sum(row["bytes"] for row in found))
         return found
+
+    def _nothing(self) -> list[dict[str, Any]]:
+        message = "ids is an empty list: there is nothing to download."
+        if self.on_empty == "skip":
+            raise AirflowSkipException(f"Skipped: {message}")
+        if self.on_empty == "fail":
+            raise errors.MiniMaxBadRequestError(message)
+        return []
 
     def _kind(self, job_id: str) -> Kind:
         kind: Kind = "video" if "-video:" in job_id else "image"

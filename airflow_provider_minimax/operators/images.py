@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError, MiniMaxJobFailedError
 from airflow_provider_minimax.api.fields import parameters
-from airflow_provider_minimax.api.validation import PAGE_SIZE, at_least_one, one_of
+from airflow_provider_minimax.api.validation import (
+    ON_EMPTY,
+    PAGE_SIZE,
+    at_least_one,
+    missing_value_error,
+    one_of,
+    optional_count,
+    required_text,
+)
 from airflow_provider_minimax.compat import AirflowSkipException
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.operators.create import MiniMaxCreateOperator
@@ -24,7 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ON_EMPTY: Final = ("return", "skip", "fail")
 _ON_MEDIA_ERROR: Final = ("fail", "skip")
 _MODES: Final = ("snapshot", "sync")
 
@@ -35,8 +42,9 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
     The service has no filters, so the list is walked and filtered here, until ``limit`` images match, the walk is
     older than ``created_from``, or the list ends.
 
-    :param limit: maximum number of images returned, after the filters.
-    :param statuses: status labels to keep, such as ``["completed"]``; None for all. Templated.
+    :param limit: maximum number of images returned, after the filters. Templated.
+    :param statuses: status labels to keep, such as ``["completed"]``, or the text of such a list; None for all.
+        Templated.
     :param created_from: keep images created at or after this time (datetime or ISO string, UTC where it names no
         zone; or epoch milliseconds). Templated.
     :param created_to: keep images created before this time. Templated.
@@ -55,6 +63,7 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
     """
 
     template_fields: Sequence[str] = (
+        "limit",
         "statuses",
         "created_from",
         "created_to",
@@ -64,8 +73,8 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
     def __init__(
         self,
         *,
-        limit: int = 30,
-        statuses: Collection[str] | None = None,
+        limit: int | str = 30,
+        statuses: Collection[str] | str | None = None,
         created_from: PointInTime = None,
         created_to: PointInTime = None,
         max_scanned: int | None = None,
@@ -74,10 +83,11 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        at_least_one("limit", limit)
+        if isinstance(limit, int):
+            at_least_one("limit", limit)
         if max_scanned is not None:
             at_least_one("max_scanned", max_scanned)
-        one_of("on_empty", on_empty, _ON_EMPTY)
+        one_of("on_empty", on_empty, ON_EMPTY)
         self.limit = limit
         self.statuses = statuses
         self.created_from = created_from
@@ -93,7 +103,10 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
         from airflow_provider_minimax.export.progress import WalkProgress
 
         selection = Selection.parse(self.statuses, self.created_from, self.created_to)
-        page_size = PAGE_SIZE if selection != Selection() else min(self.limit, PAGE_SIZE)
+        limit = optional_count("limit", self.limit)
+        if limit is None:
+            raise missing_value_error("limit", None)
+        page_size = PAGE_SIZE if selection != Selection() else min(limit, PAGE_SIZE)
         client = self.hook.get_conn().with_list_checks(check_total=self.check_total)
         found: list[dict[str, Any]] = []
         scanned = 0
@@ -101,7 +114,7 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
         self._check_stopped()
         with self._interruptible():
             pages = self._until_killed(client.iter_pages(page_size=page_size))
-            for chosen in select_pages(pages, selection, self.limit, self.max_scanned):
+            for chosen in select_pages(pages, selection, limit, self.max_scanned):
                 found += [compact(image) for image in chosen.images]
                 scanned = chosen.scanned
                 progress.update(scanned, len(found), chosen.total)
@@ -135,13 +148,13 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         ``ObjectStoragePath``. Templated; what was rendered to nothing, as a whole or in a segment, is refused.
     :param file_format: ``"jsonl"`` (every field that the API sent), ``"jsonl.gz"``, ``"csv"`` (one column for each
         documented field, nested ones as JSON, undocumented ones in the last column), or ``"parquet"`` (typed; needs
-        the extra ``parquet``).
+        the extra ``parquet``). Templated.
     :param storage_conn_id: the Airflow connection of the storage. Templated.
-    :param statuses: status labels to keep; None for all. Templated.
+    :param statuses: status labels to keep, or the text of their list; None for all. Templated.
     :param created_from: keep images created at or after this time (datetime or ISO string, UTC where it names no
         zone; or epoch milliseconds). Templated.
     :param created_to: keep images created before this time. Templated.
-    :param max_images: stop after so many images, the newest ones.
+    :param max_images: stop after so many images, the newest ones; None for all. Templated.
     :param part_rows: images in a part: the most that a killed attempt loses.
     :param download_media: fetch the files into ``media/``; path, size and checksum go into the row.
     :param on_media_error: ``"fail"``, or ``"skip"`` a file that cannot be fetched and list it in the manifest.
@@ -165,10 +178,12 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
 
     template_fields: Sequence[str] = (
         "output_path",
+        "file_format",
         "storage_conn_id",
         "statuses",
         "created_from",
         "created_to",
+        "max_images",
         *MiniMaxBaseOperator.template_fields,
     )
 
@@ -178,10 +193,10 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         output_path: str | Path | ObjectStoragePath,
         file_format: str = "jsonl",
         storage_conn_id: str | None = None,
-        statuses: Collection[str] | None = None,
+        statuses: Collection[str] | str | None = None,
         created_from: PointInTime = None,
         created_to: PointInTime = None,
-        max_images: int | None = None,
+        max_images: int | str | None = None,
         part_rows: int = 10_000,
         download_media: bool = False,
         on_media_error: str = "fail",
@@ -195,9 +210,11 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         super().__init__(**kwargs)
         from airflow_provider_minimax.export.formats import check_format_name
 
-        check_format_name(file_format)
+        # A constant is checked here, what a template renders to in `execute`.
+        if "{" not in str(file_format):
+            check_format_name(file_format)
         at_least_one("part_rows", part_rows)
-        if max_images is not None:
+        if isinstance(max_images, int):
             at_least_one("max_images", max_images)
         one_of("on_media_error", on_media_error, _ON_MEDIA_ERROR)
         one_of("mode", mode, _MODES)
@@ -229,17 +246,18 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         from airflow_provider_minimax.storage.folders import folder_at
 
         # A DAG file is also read where the libraries of its tasks are not installed.
-        format_named(self.file_format)
-        if self.csv_safe and self.file_format != "csv":
-            raise MiniMaxBadRequestError(f"csv_safe is for file_format='csv', not {self.file_format!r}.")
+        file_format = required_text("file_format", self.file_format)
+        format_named(file_format)
+        if self.csv_safe and file_format != "csv":
+            raise MiniMaxBadRequestError(f"csv_safe is for file_format='csv', not {file_format!r}.")
         selection = Selection.parse(self.statuses, self.created_from, self.created_to)
         folder = folder_at(self.output_path, self.storage_conn_id)
         client = self.hook.get_conn().with_list_checks(check_total=self.check_total, allow_empty=self.allow_empty)
         plan = ExportPlan(
             selection=selection,
-            file_format=self.file_format,
+            file_format=file_format,
             part_rows=self.part_rows,
-            max_images=self.max_images,
+            max_images=optional_count("max_images", self.max_images),
             account=client.settings.account,
             download_media=self.download_media,
             skip_bad_media=self.on_media_error == "skip",
@@ -261,8 +279,7 @@ class MiniMaxCreateImageOperator(MiniMaxCreateOperator):
     """Creates images, pays for them once, and waits until they are completed.
 
     :param prompt: what is to be seen. Templated.
-    :param model: as the service names it; None for its default, ``image-01``. Templated, like every field below
-        but ``quantity``.
+    :param model: as the service names it; None for its default, ``image-01``. Templated, like every field below.
     :param aspect_ratio: such as ``"16:9"``.
     :param quantity: 1 to 4 images; None leaves it to the service (1; midjourney models always make 4).
     :param require: succeed when ``"all"`` images are completed, as many as were requested,
@@ -280,11 +297,7 @@ class MiniMaxCreateImageOperator(MiniMaxCreateOperator):
     """
 
     kind = "image"
-    template_fields: Sequence[str] = (
-        "prompt",
-        *(field for field in parameters("image") if field != "quantity"),
-        *MiniMaxCreateOperator.template_fields,
-    )
+    template_fields: Sequence[str] = ("prompt", *parameters("image"), *MiniMaxCreateOperator.template_fields)
 
     def __init__(
         self,
@@ -292,7 +305,7 @@ class MiniMaxCreateImageOperator(MiniMaxCreateOperator):
         prompt: str,
         model: str | None = None,
         aspect_ratio: str | None = None,
-        quantity: int | None = None,
+        quantity: int | str | None = None,
         require: str = "all",
         resolution: str | None = None,
         quality: str | None = None,

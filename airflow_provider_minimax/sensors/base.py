@@ -7,12 +7,15 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from airflow_provider_minimax.api.ids import Kind, parse_id_list
+from airflow_provider_minimax.api.validation import ON_EMPTY, one_of
 from airflow_provider_minimax.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
+    AirflowSkipException,
     AirflowTaskTimeout,
     BaseOperator,
     BaseSensorOperator,
@@ -82,6 +85,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
         *,
         require: str = "all",
         accept_statuses: Sequence[str] = (),
+        on_empty: str = "fail",
         minimax_conn_id: str = MiniMaxHook.default_conn_name,
         account: str | None = None,
         poke_interval: timedelta | float | None = None,
@@ -99,9 +103,11 @@ class MiniMaxJobSensor(BaseSensorOperator):
         )
         check_require(require)
         check_accepted(accept_statuses)
+        one_of("on_empty", on_empty, ON_EMPTY)
         self.poke_interval = timing.at_least_minimum(self.poke_interval)
         self.require = require
         self.accept_statuses = accept_statuses
+        self.on_empty = on_empty
         self.minimax_conn_id = minimax_conn_id
         self.account = account
         # If Airflow starts nothing in the triggerer (before 3.3, or in a test run), the task defers from a worker.
@@ -142,6 +148,10 @@ class MiniMaxJobSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait, in the worker or in the triggerer."""
+        if self.on_empty != "fail" and not self._ids[0]:
+            if self.on_empty == "skip":
+                raise AirflowSkipException(f"Skipped: {self.kind}_id is an empty list.")
+            return []
         with self._killable():
             if not self.deferrable:
                 return super().execute(context)
@@ -262,7 +272,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
 
     def _spec(self) -> WaitSpec:
         return WaitSpec.from_kwargs(
-            parse_id_list(self._given_ids, f"{self.kind}_id")[0],
+            self._ids[0],
             kind=self.kind,
             require=self.require,
             accept_statuses=self.accept_statuses,
@@ -276,9 +286,14 @@ class MiniMaxJobSensor(BaseSensorOperator):
     def _given_ids(self) -> object:
         return getattr(self, f"{self.kind}_id")
 
+    @cached_property
+    def _ids(self) -> tuple[list[str], bool]:
+        """The rendered ids, and whether it is one instead of a list. Read once: those of a mapped task are lazy."""
+        return parse_id_list(self._given_ids, f"{self.kind}_id", self.kind)
+
     @property
     def _is_single(self) -> bool:
-        return parse_id_list(self._given_ids, f"{self.kind}_id")[1]
+        return self._ids[1]
 
     def _to_xcom(self, jobs: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
         return jobs[0] if self._is_single else jobs

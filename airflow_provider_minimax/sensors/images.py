@@ -16,9 +16,10 @@ class MiniMaxImageSensor(MiniMaxJobSensor):
     ``soft_fail``, ``never_fail``, ``silent_fail`` and ``timeout`` mean the same whether the sensor pokes, is
     rescheduled or is deferred. It never cancels a job.
 
-    :param image_id: a full image id, or a list of them. Templated; a template that renders a list as text is read as
-        that list.
+    :param image_id: a full image id, a compact image, a list of these, or a list of lists (the results of a mapped
+        task). Templated; text that a template renders of any of them will do.
     :param require: with a list, succeed when ``"all"`` images are completed, or ``"any"``.
+    :param on_empty: what an empty list means: ``"fail"`` the task, ``"skip"`` it, or ``"return"`` an empty list.
     :param accept_statuses: final statuses that count as success beside ``completed``: ``"moderated"``, ``"failed"``.
     :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account that the images have to belong to; without it, any: an id names its account.
@@ -42,6 +43,6 @@ class MiniMaxImageSensor(MiniMaxJobSensor):
     kind = "image"
     template_fields: Sequence[str] = ("image_id", "minimax_conn_id", "account")
 
-    def __init__(self, *, image_id: str | Sequence[str], **kwargs: Any) -> None:
+    def __init__(self, *, image_id: object, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.image_id = image_id

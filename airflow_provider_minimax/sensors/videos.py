@@ -14,7 +14,7 @@ class MiniMaxVideoSensor(MiniMaxJobSensor):
     Like ``MiniMaxImageSensor``, with other defaults: 30 s between two rounds, 60 min until the time-out. For a video
     that moderation has removed the service responds with 404, and the wait ends with ``MiniMaxNotFoundError``.
 
-    :param video_id: a full video id, or a list of them. Templated.
+    :param video_id: a full video id, a compact video, a list of these, or a list of lists. Templated.
     :return: (XCom) the compact video, or the list of them in the order of ``video_id``: ``videoId``, ``status``,
         ``statusLabel``, ``statusFinal``, ``createTime``, ``modelID``, ``aspectRatio``, ``desc``, ``width``,
         ``height``, ``url``.
@@ -23,6 +23,6 @@ class MiniMaxVideoSensor(MiniMaxJobSensor):
     kind = "video"
     template_fields: Sequence[str] = ("video_id", "minimax_conn_id", "account")
 
-    def __init__(self, *, video_id: str | Sequence[str], **kwargs: Any) -> None:
+    def __init__(self, *, video_id: object, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.video_id = video_id

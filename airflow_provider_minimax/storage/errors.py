@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
@@ -33,38 +33,72 @@ _LIBRARY_ERRORS: Final = {
     "google.auth.exceptions": ("GoogleAuthError",),
     "azure.core.exceptions": ("AzureError",),
 }
+#: Those of them that last until somebody names credentials, or a region, that exist.
+_PERMANENT_LIBRARY_ERRORS: Final = {
+    "botocore.exceptions": ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "NoRegionError"),
+    "google.auth.exceptions": ("DefaultCredentialsError",),
+    "azure.core.exceptions": ("ClientAuthenticationError",),
+}
 
 
 def storage_faults() -> tuple[type[Exception], ...]:
     """Return the types that a storage raises. Some libraries let errors of their transport through."""
-    types = (
-        getattr(sys.modules.get(module), name, None) for module, names in _LIBRARY_ERRORS.items() for name in names
-    )
-    return (OSError, *(error for error in types if error is not None))
+    return (OSError, *_loaded(_LIBRARY_ERRORS))
+
+
+def _loaded(names: Mapping[str, tuple[str, ...]]) -> list[type[Exception]]:
+    """Return those of these types whose library is in use."""
+    types = (getattr(sys.modules.get(module), name, None) for module, found in names.items() for name in found)
+    return [error for error in types if error is not None]
 
 
 @contextlib.contextmanager
 def storage_errors(folder: ObjectStoragePath) -> Iterator[None]:
-    """Turn an error of the storage into one line that says whether a retry can help."""
+    """Turn an error of writing to a storage into one line that says whether a retry can help."""
     try:
         yield
     except storage_faults() as error:
-        reason = " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split())
         if is_permanent(error):
-            raise MiniMaxBadRequestError(
-                f"output_path {folder} cannot be written: {reason}. A retry will not help until it can."
-            ) from None
+            raise _permanent_error(f"output_path {folder} cannot be written", error, folder) from None
         raise MiniMaxError(
-            f"Writing to {folder} failed: {reason}. No manifest was written; "
+            f"Writing to {folder} failed: {_reason(error)}. No manifest was written; "
             "a retry resumes after the last complete part."
         ) from None
+
+
+@contextlib.contextmanager
+def reading_errors(parameter: str, path: ObjectStoragePath) -> Iterator[None]:
+    """Turn an error of reading from a storage, or of reaching it, into one line that says whether a retry can help."""
+    try:
+        yield
+    except storage_faults() as error:
+        if is_permanent(error):
+            raise _permanent_error(f"{parameter} {path} cannot be read", error, path) from None
+        raise MiniMaxError(f"Reading {path} failed: {_reason(error)}. A retry reads it again.") from None
+
+
+def _permanent_error(verdict: str, error: Exception, path: ObjectStoragePath) -> MiniMaxBadRequestError:
+    credentials = ""
+    if path.conn_id is None and path.protocol not in ("", "file", "local"):
+        credentials = (
+            f" The path names no connection (storage_conn_id, or {path.protocol}://<conn_id>@...), so the worker's own "
+            "credentials were used."
+        )
+    return MiniMaxBadRequestError(f"{verdict}: {_reason(error)}.{credentials} A retry will not help until it can.")
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split()).rstrip(".")
 
 
 def is_permanent(error: Exception) -> bool:
     """Return whether an error of a storage lasts until somebody fixes its cause."""
     if error_code(error) in _TRANSIENT_CODES:
         return False
-    return isinstance(error, _PERMANENT_TYPES) or (isinstance(error, OSError) and error.errno in _PERMANENT)
+    if isinstance(error, OSError) and error.errno in _PERMANENT:
+        return True
+    return isinstance(error, (*_PERMANENT_TYPES, *_loaded(_PERMANENT_LIBRARY_ERRORS)))
 
 
 def error_code(error: Exception) -> str:

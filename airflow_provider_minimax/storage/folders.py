@@ -1,12 +1,18 @@
-"""From an operator's ``output_path`` to a folder, and from a folder to the storage that it lies on."""
+"""From a path of an operator to a place on a storage, and from a folder to the storage that it lies on.
+
+What can never work is refused here, before anything is sent: Airflow itself falls back to other credentials where a
+connection does not exist, and the store then refuses each attempt in words that name neither.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.validation import optional_text
+from airflow_provider_minimax.compat import AirflowNotFoundException, BaseHook
 from airflow_provider_minimax.storage.base import Storage
+from airflow_provider_minimax.storage.errors import reading_errors
 from airflow_provider_minimax.storage.local import LocalStorage
 from airflow_provider_minimax.storage.location import required_location
 from airflow_provider_minimax.storage.object_store import ObjectStorage
@@ -14,30 +20,78 @@ from airflow_provider_minimax.storage.object_store import ObjectStorage
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
+#: The packages that bring the schemes of Airflow's own providers.
+_PACKAGES: Final = {
+    **dict.fromkeys(("s3", "s3a", "s3n"), "apache-airflow-providers-amazon[s3fs]"),
+    **dict.fromkeys(("gs", "gcs"), "apache-airflow-providers-google"),
+    **dict.fromkeys(("abfs", "abfss", "adl"), "apache-airflow-providers-microsoft-azure"),
+}
+
 
 def folder_at(output_path: object, storage_conn_id: str | None) -> ObjectStoragePath:
-    """Return the folder that an operator's ``output_path`` names.
+    """Return the folder that an operator's ``output_path`` names; see ``path_at``.
 
-    :param output_path: text, a ``Path`` or an ``ObjectStoragePath``.
-    :param storage_conn_id: the Airflow connection of the storage; one in the path itself wins.
-    :raises MiniMaxBadRequestError: a segment of it was rendered to nothing, or its storage is not installed.
+    :raises MiniMaxBadRequestError: it cannot be written: nobody has named credentials for it.
     """
-    where = required_location("output_path", output_path)
+    folder = path_at("output_path", output_path, storage_conn_id)
+    # Of s3fs, which Airflow makes anonymous where it finds no credentials: nobody writes to a bucket like that.
+    if folder.conn_id is None and getattr(folder.fs, "anon", False) is True:
+        raise MiniMaxBadRequestError(
+            f"output_path {folder} cannot be written: it names no connection, and the worker has no credentials of its "
+            f"own. Name one: storage_conn_id, or {folder.protocol}://<conn_id>@{folder.path.lstrip('/')}."
+        )
+    return folder
+
+
+def path_at(parameter: str, value: object, storage_conn_id: str | None) -> ObjectStoragePath:
+    """Return the file or folder that a parameter names, on a storage that can be reached.
+
+    :param value: text, a ``Path`` or an ``ObjectStoragePath``.
+    :param storage_conn_id: the Airflow connection of the storage; one in the path itself wins.
+    :raises MiniMaxBadRequestError: a segment of it was rendered to nothing, its connection does not exist, or its
+        storage is not installed.
+    """
+    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk.io import has_fs
+
+    where = required_location(parameter, value)
     conn_id = optional_text("storage_conn_id", storage_conn_id)
+    scheme, _, address = where.partition("://") if "://" in where else ("file", "", "")
+    # What a DAG attaches by itself needs no package, and no connection.
+    is_airflows = has_fs(scheme)
+    if is_airflows:
+        _check_connection(address.partition("/")[0].rpartition("@")[0] or conn_id, parameter, where)
     try:
-        path = storage_path(where, conn_id)
-        _ = path.fs
+        # In Airflow 3.1 a `conn_id` of None would replace the one in the path.
+        path = ObjectStoragePath(where) if conn_id is None else ObjectStoragePath(where, conn_id=conn_id)
+        with reading_errors(parameter, path):
+            _ = path.fs
+    except MiniMaxBadRequestError:
+        raise
     except (ValueError, ImportError) as error:
-        raise MiniMaxBadRequestError(f"output_path {where}: {error}.") from None
+        reason = str(error).rstrip(".") if is_airflows else _how_to_install(scheme)
+        raise MiniMaxBadRequestError(f"{parameter} {where}: {reason}. A retry will not help until then.") from None
     return path
 
 
-def storage_path(where: str, conn_id: str | None) -> ObjectStoragePath:
-    """Return a path on a storage, with this connection or the one that the path names."""
-    from airflow.sdk import ObjectStoragePath
+def _check_connection(conn_id: str | None, parameter: str, where: str) -> None:
+    """Check that the connection of a storage exists, if one is named."""
+    if conn_id is None:
+        return
+    try:
+        BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise MiniMaxBadRequestError(
+            f"The storage connection {conn_id!r} does not exist: {parameter} {where} needs it. Create it, or name "
+            f"another one (storage_conn_id, or <conn_id>@ in {parameter}); a retry will not help until then."
+        ) from None
 
-    # In Airflow 3.1 a `conn_id` of None would replace the one in the path.
-    return ObjectStoragePath(where) if conn_id is None else ObjectStoragePath(where, conn_id=conn_id)
+
+def _how_to_install(scheme: str) -> str:
+    package = _PACKAGES.get(scheme)
+    if package is None:
+        return f"no Airflow provider on this worker knows the scheme {scheme!r}"
+    return f"this worker lacks the package for {scheme}: pip install '{package}'"
 
 
 def storage_at(folder: ObjectStoragePath) -> Storage:

@@ -176,7 +176,7 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
                 resolved[name] = await self._resolve_value(value)
         id_name = f"{self.spec.kind}_id"
         try:
-            ids, single = parse_id_list(resolved[id_name], id_name)
+            ids, single = parse_id_list(resolved[id_name], id_name, self.spec.kind)
             self.spec = replace(
                 self.spec,
                 ids=tuple(ids),
