@@ -33,6 +33,7 @@ CONNECTION_FIELDS: Final[dict[str, dict[str, Any]]] = {
     "connect_timeout": _field("Connect timeout", "Seconds; 10 when empty.", "number", minimum=1),
     "read_timeout": _field("Read timeout", "Seconds; 60 when empty.", "number", minimum=1),
     "max_attempts": _field("Attempts", "Attempts of one request; 5 when empty.", "integer", minimum=1),
+    "prices": _field("Prices", 'Credits by model, as JSON: {"image-01": 1}.', "string"),
 }
 
 
@@ -51,9 +52,23 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [_modules("hooks.minimax")],
         "operators": [_modules("operators.choose", "operators.files", "operators.images", "operators.videos")],
-        "sensors": [_modules("sensors.images", "sensors.videos")],
-        "triggers": [_modules("triggers.jobs", "triggers.start_from_trigger", "triggers.timer")],
+        "sensors": [_modules("sensors.credits", "sensors.images", "sensors.videos")],
+        "triggers": [_modules("triggers.credits", "triggers.jobs", "triggers.start_from_trigger", "triggers.timer")],
         "extra-links": [f"{_PACKAGE}.links.MiniMaxMediaLink"],
+        "config": {
+            "minimax": {
+                "description": "Defaults of the provider for MiniMax / Hailuo AI.",
+                "options": {
+                    "prices": {
+                        "description": "Credits by model, as JSON; the extra of a connection wins. See docs/cost.md.",
+                        "version_added": None,
+                        "type": "string",
+                        "example": '{"image-01": 1, "Seedance-2.0": {"720": "21/s"}}',
+                        "default": None,
+                    },
+                },
+            },
+        },
         "connection-types": [
             {
                 "connection-type": "minimax",

@@ -15,7 +15,8 @@ from typing import Literal, NamedTuple, cast
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.validation import optional_text
 
-Kind = Literal["image", "video", "file"]
+#: Of ids; and ``"credits"``, for which a task can wait and which have none.
+Kind = Literal["image", "video", "file", "credits"]
 
 _ID = re.compile(r"user:(?P<user>\d+)-minimax:(?P<account>[\w.@]+)-(?P<kind>[a-z]+):(?P<bare>[\w.@:-]+)", re.ASCII)
 _SHAPE = "user:<user>-minimax:<account>-{kind}:<{kind}_id>"

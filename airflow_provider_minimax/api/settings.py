@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxBadRequestError
+from airflow_provider_minimax.api.prices import UserPrices
 
 DEFAULT_BASE_URL: Final = "https://api.useapi.net/v1/minimax"
 _BASE_PATH: Final = urlsplit(DEFAULT_BASE_URL).path
@@ -30,6 +31,7 @@ class Settings:
     :param read_timeout: seconds between two pieces of a response.
     :param max_attempts: attempts of one request.
     :param max_response_bytes: the most bytes of a response's decoded body; a larger one is an error.
+    :param prices: the user's table of prices; None without one.
     """
 
     token: str = field(repr=False)
@@ -39,6 +41,7 @@ class Settings:
     read_timeout: float = 60.0
     max_attempts: int = 5
     max_response_bytes: int = 64 * 2**20
+    prices: UserPrices | None = field(default=None, repr=False)
 
     @property
     def total_timeout(self) -> float:

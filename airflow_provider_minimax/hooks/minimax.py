@@ -9,9 +9,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
+from airflow_provider_minimax.api.prices import UserPrices
 from airflow_provider_minimax.api.settings import Settings, base_url, check_token
 from airflow_provider_minimax.api.validation import PAGE_SIZE, SAFE_PAGE_SIZE, optional_text, required_text
-from airflow_provider_minimax.compat import AirflowNotFoundException, BaseHook, get_async_connection
+from airflow_provider_minimax.compat import AirflowNotFoundException, BaseHook, conf, get_async_connection
 from airflow_provider_minimax.provider_info import CONNECTION_FIELDS, FIELD_BEHAVIOUR
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ACCOUNT: Final = "account"
+_PRICES: Final = "prices"
 _NUMBERS: Final[Mapping[str, type[float] | type[int]]] = {
     "connect_timeout": float,
     "read_timeout": float,
@@ -187,6 +189,13 @@ class MiniMaxHook(BaseHook):
         """Return credits and limits of an account."""
         return self.get_conn().get_features(account)
 
+    def get_credits(self, account: str | None = None) -> float:
+        """Return the credits that an account has left.
+
+        :raises MiniMaxUpstreamError: the service did not say.
+        """
+        return self.get_conn().get_credits(account)
+
 
 def read_settings(connection: Connection, conn_id: str, account: str | None = None) -> Settings:
     """Return the settings of a connection. Do not keep the connection itself: its ``repr`` shows the password.
@@ -201,12 +210,14 @@ def read_settings(connection: Connection, conn_id: str, account: str | None = No
     # Either may be a number: a template rendered as a native object gives one.
     chosen = account or default_account
     numbers = {name: _number(where, name, extras.pop(name, None)) for name in _NUMBERS}
+    prices = _user_prices(where, extras.pop(_PRICES, None))
     for name in extras:
         log.warning("%s: the unknown extra %r is ignored.", where, name)
     return Settings(
         token=check_token(connection.password, where),
         base_url=base_url(connection.host, connection.schema, connection.port),
         account=str(chosen) if chosen else None,
+        prices=prices,
         **{name: value for name, value in numbers.items() if value is not None},
     )
 
@@ -219,6 +230,18 @@ def _extras(text: str | None, where: str) -> dict[str, Any]:
     if not isinstance(extras, dict):
         raise MiniMaxBadRequestError(f"{where}: the extra is not a JSON object.")
     return extras
+
+
+def _user_prices(where: str, extra: object) -> UserPrices | None:
+    """Return the user's table of prices: the connection's, otherwise Airflow's ``[minimax] prices``.
+
+    It is read when a create needs it, so that a mistake in it ends no other task.
+    """
+    if extra:
+        return UserPrices(f"{where}: the extra {_PRICES}", "from the connection's prices", extra)
+    configured = conf.get("minimax", _PRICES, fallback=None)
+    source = f"[minimax] {_PRICES}"
+    return UserPrices(f"Airflow's {source}", f"from {source}", configured) if configured else None
 
 
 def _number(where: str, name: str, value: object) -> Any:
