@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue
 
@@ -50,6 +50,9 @@ except ImportError:
     )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
     from airflow.sdk import Connection
 
 __all__ = [
@@ -71,6 +74,7 @@ __all__ = [
     "TaskDeferred",
     "conf",
     "get_async_connection",
+    "get_stats",
 ]
 
 AsyncReader = Callable[[str, BaseHook], Awaitable["Connection"]]
@@ -112,3 +116,27 @@ async def _read_in_thread(conn_id: str, hook: BaseHook) -> Connection:
     from asgiref.sync import sync_to_async
 
     return await sync_to_async(hook.get_connection)(conn_id)
+
+
+class Metrics(Protocol):
+    """The part of Airflow's ``Stats`` that is used here."""
+
+    def incr(self, stat: str, count: float = 1, *, tags: Mapping[str, str] | None = None) -> None:
+        """Add to a counter."""
+
+    def gauge(self, stat: str, value: float, *, tags: Mapping[str, str] | None = None) -> None:
+        """Set a gauge."""
+
+    def timing(self, stat: str, dt: timedelta, *, tags: Mapping[str, str] | None = None) -> None:
+        """Report a duration."""
+
+
+@cache
+def get_stats() -> Metrics:
+    """Return Airflow's metrics. Imported on the first call: to parse a DAG file must cost little."""
+    try:
+        from airflow.sdk.observability.stats import Stats
+    except ImportError:
+        # Airflow 3.1
+        from airflow.stats import Stats
+    return Stats  # type: ignore[return-value]

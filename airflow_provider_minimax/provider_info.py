@@ -54,6 +54,7 @@ CONNECTION_FIELDS: Final[dict[str, dict[str, Any]]] = {
         "Path on each worker of the certificates to trust; when empty, REQUESTS_CA_BUNDLE of the environment counts.",
         "string",
     ),
+    "prices": _field("Prices", 'Credits by model, as JSON: {"image-01": 1}.', "string"),
 }
 
 #: The options of Airflow's configuration.
@@ -66,6 +67,13 @@ _CONFIG_OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "type": "string",
         "example": "warn",
         "default": "strict",
+    },
+    "prices": {
+        "description": "Credits by model, as JSON; the extra of a connection wins. See docs/cost.md.",
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": '{"image-01": 1, "Seedance-2.0": {"720": "21/s"}}',
+        "default": None,
     },
 }
 
@@ -85,8 +93,8 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [_modules("hooks.minimax")],
         "operators": [_modules("operators.choose", "operators.files", "operators.images", "operators.videos")],
-        "sensors": [_modules("sensors.images", "sensors.videos")],
-        "triggers": [_modules("triggers.jobs", "triggers.start_from_trigger", "triggers.timer")],
+        "sensors": [_modules("sensors.credits", "sensors.images", "sensors.videos")],
+        "triggers": [_modules("triggers.credits", "triggers.jobs", "triggers.start_from_trigger", "triggers.timer")],
         "config": {
             CONFIG_SECTION: {
                 "description": "Defaults for the tasks of MiniMax / Hailuo AI.",

@@ -15,6 +15,7 @@ from airflow_provider_minimax.api.error_body import error_in
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.api.input_checks import check_inputs
+from airflow_provider_minimax.api.prices import as_credits
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.api.transport import Call, Transport
 from airflow_provider_minimax.api.validation import PAGE_SIZE, SAFE_PAGE_SIZE, at_least_one
@@ -293,7 +294,15 @@ class MiniMaxClient:
 
     def get_features(self, account: str | None = None) -> dict[str, Any]:
         """Return credits and limits of an account (GET /features/)."""
-        return self._object(Call("GET", "/features/", params=self._params(account)))
+        return self._object(_features_call(self._params(account)))
+
+    def get_credits(self, account: str | None = None) -> float:
+        """Return the credits that an account has left (``totalCredits`` of GET /features/)."""
+        call = _features_call(self._params(account))
+        total = as_credits(self._object(call).get("totalCredits"))
+        if total is None:
+            raise call.not_the_contract("the response holds no number of credits")
+        return total
 
     def _params(self, account: str | None, **params: str | int | None) -> dict[str, str | int]:
         given = {"account": account or self.settings.account, **params}
@@ -312,6 +321,10 @@ class MiniMaxClient:
         if not isinstance(document, dict):
             raise call.not_the_contract("the response is not an object")
         return document
+
+
+def _features_call(params: Mapping[str, str | int]) -> Call:
+    return Call("GET", "/features/", params=params)
 
 
 class _Upload(io.BufferedReader):

@@ -14,7 +14,8 @@ from typing import Any, Final, Literal, NamedTuple, cast
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.validation import is_list, members, optional_text, quoted, read_literal, required_text
 
-Kind = Literal["image", "video", "file"]
+#: Of ids; and ``"credits"``, for which a task can wait and which have none.
+Kind = Literal["image", "video", "file", "credits"]
 
 #: The field that holds the id in a compact dict, and in the service's own object.
 _ID_FIELDS: Final[Mapping[Kind, str]] = {"image": "imageId", "video": "videoId", "file": "fileID"}

@@ -9,6 +9,7 @@ from typing import Final, Literal, get_args
 from urllib.parse import SplitResult, urlsplit, uses_netloc
 
 from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxBadRequestError
+from airflow_provider_minimax.api.prices import UserPrices
 
 #: What happens to inputs of a create that are documented not to be taken: ``"strict"`` refuses them, ``"warn"`` logs
 #: a warning and sends them, ``"off"`` sends them.
@@ -42,6 +43,7 @@ class Settings:
     :param proxy: the address of a proxy, with its user if it needs one; None for those of the environment.
     :param ca_bundle: a file or folder of CA certificates on this machine; None for those of the environment.
     :param conn_id: the Airflow connection, for logs and errors; empty if they come from none.
+    :param prices: the user's table of prices; None without one.
     """
 
     token: str = field(repr=False)
@@ -61,6 +63,8 @@ class Settings:
     def proxies(self) -> dict[str, str]:
         """The own proxy, as the HTTP library takes it; empty without one."""
         return {} if self.proxy is None else {"http": self.proxy, "https": self.proxy}
+
+    prices: UserPrices | None = field(default=None, repr=False)
 
     @property
     def total_timeout(self) -> float:

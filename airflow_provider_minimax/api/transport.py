@@ -15,7 +15,7 @@ import requests
 import tenacity
 from requests.auth import AuthBase
 
-from airflow_provider_minimax import __version__
+from airflow_provider_minimax import __version__, metrics
 from airflow_provider_minimax.api import backoff, clock, response_body, responses
 from airflow_provider_minimax.api.connection_errors import LIBRARY_FAULTS, Route, fault_of
 from airflow_provider_minimax.api.error_body import message_of
@@ -56,6 +56,12 @@ class Call(NamedTuple):
     def operation(self) -> str:
         """The call's name in logs and errors."""
         return f"{self.method} {self.path}"
+
+    @property
+    def metric(self) -> str:
+        """The call's name in metrics, without the id: ``get.images.id``."""
+        parts = ("id" if ":" in part else part for part in self.path.split("/") if part)
+        return ".".join((self.method.lower(), *parts))
 
     def not_the_contract(self, found: str, status: int = 200) -> MiniMaxError:
         """Return the error for a successful response that breaks the service's contract.
@@ -188,6 +194,8 @@ class Transport:
             response = self._exchange(call)
         except LIBRARY_FAULTS as error:
             failed = self._no_response(call, error)
+        status = "none" if failed else f"{response.status // 100}xx"
+        metrics.count(metrics.REQUESTS, operation=call.metric, status=status)
         if failed is not None:
             raise failed
         return self._decode(call, response)

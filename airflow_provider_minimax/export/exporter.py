@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
+from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxShortListError
 from airflow_provider_minimax.api.jobs import is_final
 from airflow_provider_minimax.api.pagination import Image, Page, PositionLostError, image_key
@@ -317,6 +318,10 @@ class _Export:
         ownership.release()
         # ObjectStoragePath does not open the files, because it would report each draft; the manifest stands for all.
         get_hook_lineage_collector().add_output_asset(context=storage.folder, uri=storage.url(MANIFEST))
+        # What a sync has found on the disk is not counted again.
+        size = sum(part.bytes for part in state.parts) + state.contents.media_bytes
+        metrics.count(metrics.EXPORTED, state.contents.images, kind="image")
+        metrics.count(metrics.EXPORT_BYTES, size, kind="image")
         return summarize(storage, manifest, state.scanned)
 
     def _merge(self, fresh: Manifest) -> Manifest:

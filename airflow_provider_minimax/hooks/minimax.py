@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from airflow_provider_minimax.api.error_body import one_line
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
+from airflow_provider_minimax.api.prices import UserPrices
 from airflow_provider_minimax.api.settings import (
     CheckInputs,
     Settings,
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 _ACCOUNT: Final = "account"
 _CHECK_INPUTS: Final = "check_inputs"
+_PRICES: Final = "prices"
 _NUMBERS: Final[Mapping[str, type[float] | type[int]]] = {
     "connect_timeout": float,
     "read_timeout": float,
@@ -208,6 +210,13 @@ class MiniMaxHook(BaseHook):
         """Return credits and limits of an account."""
         return self.get_conn().get_features(account)
 
+    def get_credits(self, account: str | None = None) -> float:
+        """Return the credits that an account has left.
+
+        :raises MiniMaxUpstreamError: the service did not say.
+        """
+        return self.get_conn().get_credits(account)
+
 
 def read_settings(connection: Connection, conn_id: str, account: str | None = None) -> Settings:
     """Return the settings of a connection. Do not keep the connection itself: its ``repr`` shows the password.
@@ -224,6 +233,7 @@ def read_settings(connection: Connection, conn_id: str, account: str | None = No
     check_inputs = _check_inputs(where, extras.pop(_CHECK_INPUTS, None))
     numbers = {name: _number(where, name, extras.pop(name, None)) for name in _NUMBERS}
     proxy, bundle = proxy_address(extras.pop("proxy", None), where), ca_bundle(extras.pop("ca_bundle", None), where)
+    prices = _user_prices(where, extras.pop(_PRICES, None))
     for name in extras:
         log.warning("%s: the unknown extra %r is ignored.", where, name)
     address = base_url(connection.host, connection.schema, connection.port, where)
@@ -237,6 +247,7 @@ def read_settings(connection: Connection, conn_id: str, account: str | None = No
         proxy=proxy,
         ca_bundle=bundle,
         conn_id=conn_id,
+        prices=prices,
         **{name: value for name, value in numbers.items() if value is not None},
     )
 
@@ -257,6 +268,18 @@ def _check_inputs(where: str, value: object) -> CheckInputs:
         return read_check_inputs(f"{where}: the extra {_CHECK_INPUTS}", value)
     configured = conf.get(CONFIG_SECTION, _CHECK_INPUTS, fallback="") or Settings.check_inputs
     return read_check_inputs(f"Airflow's option [{CONFIG_SECTION}] {_CHECK_INPUTS}", configured)
+
+
+def _user_prices(where: str, extra: object) -> UserPrices | None:
+    """Return the user's table of prices: the connection's, otherwise Airflow's ``[minimax] prices``.
+
+    It is read when a create needs it, so that a mistake in it ends no other task.
+    """
+    if extra:
+        return UserPrices(f"{where}: the extra {_PRICES}", "from the connection's prices", extra)
+    configured = conf.get(CONFIG_SECTION, _PRICES, fallback=None)
+    source = f"[{CONFIG_SECTION}] {_PRICES}"
+    return UserPrices(f"Airflow's {source}", f"from {source}", configured) if configured else None
 
 
 def _number(where: str, name: str, value: object) -> Any:

@@ -28,6 +28,7 @@ from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.operators.cancellation import SubmittedJobs, is_killed_by_user, run_within_kill_timeout
+from airflow_provider_minimax.operators.costs import push_cost
 from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.polling.events import is_back_on_worker, jobs_of, timeout_error
 
@@ -87,11 +88,13 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         little jitter comes on top.
     :param timeout: seconds of the wait, and likewise of the time for which each attempt without capacity (429) submits
         again; by default 30 min for images and 60 min for a video.
+    :param max_credits: refuse a create that costs more, or whose price is unknown. Each create is judged on its own,
+        so in a mapped task each of its instances. Templated.
     :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account to work on, or ``"auto"`` for one with capacity and credits. Templated.
     """
 
-    template_fields: Sequence[str] = ("check_inputs", *MiniMaxBaseOperator.template_fields)
+    template_fields: Sequence[str] = ("check_inputs", "max_credits", *MiniMaxBaseOperator.template_fields)
     kind: ClassVar[Kind]
     prompt: str | None
     operator_extra_links = (MiniMaxMediaLink(),)
@@ -109,6 +112,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: timedelta | float | None = None,
         timeout: timedelta | float | None = None,
+        max_credits: float | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -116,6 +120,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         self.wait_for_completion = wait_for_completion
         self.on_unknown_outcome = on_unknown_outcome
         self.check_inputs = check_inputs
+        self.max_credits = max_credits
         self.deferrable = deferrable
         defaults = timing.DEFAULTS[self.kind]
         self.poke_interval = timing.at_least_minimum(_seconds("poke_interval", poke_interval, defaults.interval))
@@ -214,6 +219,9 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
                 if self._jobs or not submitter.may_come_back:
                     raise
                 self._submit_later(context, store, since or started, error)
+            finally:
+                # Each attempt, since Airflow removes the XComs of the one before.
+                push_cost(context, store)
 
     def _run_attempt(self, submitter: Submitter) -> Any:
         record, is_earlier = submitter.resume_or_submit()
@@ -292,6 +300,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         )
 
     def _submitter(self, context: Context, store: RecordStore, *, repeat_at_capacity: bool) -> Submitter:
+        from airflow_provider_minimax.api.prices import read_max_credits
         from airflow_provider_minimax.submission.retry_delays import RetryDelays
         from airflow_provider_minimax.submission.submitter import Submitter
 
@@ -308,6 +317,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
             before_create=self._stop_before_create_if_killed,
             search_interval=self.poke_interval,
             repeat_at_capacity=repeat_at_capacity,
+            max_credits=read_max_credits(self.max_credits),
         )
 
     @staticmethod

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxModeratedError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.jobs import unknown_end
@@ -86,6 +87,13 @@ class JobWait:
         :raises AirflowSensorTimeout: the deadline has passed.
         :raises MiniMaxModeratedError: a job was moderated; the error says what to do.
         """
+        started = time.monotonic()
+        try:
+            return self._wait_until(deadline, check)
+        finally:
+            metrics.timing(metrics.WAIT_SECONDS, time.monotonic() - started, kind=self._spec.kind)
+
+    def _wait_until(self, deadline: float, check: Callable[[], None]) -> list[dict[str, Any]]:
         timeout = deadline - time.time()
         while True:
             check()

@@ -15,6 +15,8 @@ from airflow_provider_minimax.compat import AirflowSensorTimeout
 
 Payload = dict[str, Any]
 
+#: The verdict on jobs at a time-out.
+NOT_FINAL: Final = "Not final"
 #: Jobs in one event: Airflow logs and stores it, and a job may carry a prompt of some thousand characters.
 _MAX_JOBS: Final = 100
 
@@ -72,11 +74,12 @@ def has_ended_task(event: Any) -> bool:
     return isinstance(event, str) and event == "success"
 
 
-def jobs_of(event: Any, timeout: float, next_step: str = "") -> list[dict[str, Any]]:
+def jobs_of(event: Any, timeout: float, next_step: str = "", verdict: str = NOT_FINAL) -> list[dict[str, Any]]:
     """Return the compact jobs of an event.
 
     :param timeout: seconds that the wait had, for the message.
     :param next_step: what to do after a time-out, for the message.
+    :param verdict: of a time-out, likewise.
     :raises MiniMaxError: the error that ended the wait, by its own class.
     :raises AirflowSensorTimeout: the deadline has passed.
     """
@@ -84,7 +87,7 @@ def jobs_of(event: Any, timeout: float, next_step: str = "") -> list[dict[str, A
         case {"end": "completed", "jobs": [*jobs]}:
             return jobs
         case {"end": "timed out", "message": str(pending)}:
-            raise timeout_error(timeout, pending, next_step)
+            raise timeout_error(timeout, pending, next_step, verdict)
         case {"end": "failed", "error": str(name), "message": str(message)}:
             kind = getattr(errors, name, None)
             if not (isinstance(kind, type) and issubclass(kind, errors.MiniMaxError)):
@@ -97,9 +100,9 @@ def jobs_of(event: Any, timeout: float, next_step: str = "") -> list[dict[str, A
             )
 
 
-def timeout_error(timeout: float, pending: str, next_step: str = "") -> AirflowSensorTimeout:
+def timeout_error(timeout: float, pending: str, next_step: str = "", verdict: str = NOT_FINAL) -> AirflowSensorTimeout:
     """Return the error of a wait that has timed out; Airflow does not retry it."""
-    return AirflowSensorTimeout(f"Not final within {timeout:g} s: {pending} {next_step}".rstrip())
+    return AirflowSensorTimeout(f"{verdict} within {timeout:g} s: {pending} {next_step}".rstrip())
 
 
 def _payload(end: str, **carried: Any) -> Payload:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeGuard
 
+from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.errors import MiniMaxAccountOnHoldError, MiniMaxError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.jobs import COMPLETED, KNOWN_LABELS, Job, compact, is_final, outcome, status_label
 from airflow_provider_minimax.compat import AirflowException, AirflowFailException
@@ -62,6 +63,7 @@ class Poller:
 
         :raises Exception: a bug of the provider, or a connection that is not defined.
         """
+        metrics.count(metrics.POLLS, kind=self.spec.kind)
         try:
             result = read(self.pending)
         except Exception as error:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.polling import failures
 from airflow_provider_minimax.polling.events import Payload, failure_event, success_event, timed_out
@@ -35,6 +36,7 @@ class SharedWait:
     is_in_last_round: bool = False
     #: The context of the trigger, so that the log lines of its jobs reach the log of its task.
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    started: float = field(default_factory=time.time)
     _held_back: tuple[Payload | None] | None = None
 
     @property
@@ -55,18 +57,22 @@ class SharedWait:
         if time.time() < self.not_before:
             self._held_back = (payload,)
         else:
-            self.end.set_result(payload)
+            self._end(payload)
 
     def finish_if_overdue(self, now: float) -> None:
         """End it if its payload is held back, or its last round has brought no response in time."""
         if not self.end.done() and (self._held_back or self.ends_by <= now):
-            self.end.set_result(self._held_back[0] if self._held_back else self.time_out())
+            self._end(self._held_back[0] if self._held_back else self.time_out())
 
     def fail(self, error: BaseException) -> None:
         """End it at once because the poll itself has ended."""
         if not self.end.done():
             payload = self._held_back[0] if self._held_back else failure_event(failures.to_wait_error(error))
-            self.end.set_result(payload)
+            self._end(payload)
+
+    def _end(self, payload: Payload | None) -> None:
+        self.end.set_result(payload)
+        metrics.timing(metrics.WAIT_SECONDS, time.time() - self.started, kind=self.poller.spec.kind)
 
     def process_round(self, result: RoundResult) -> Payload | None:
         """Return the payload when a round ends the wait."""

@@ -46,6 +46,7 @@ class WaitDefaults(NamedTuple):
 DEFAULTS: Final[Mapping[Kind, WaitDefaults]] = {
     "image": WaitDefaults(10.0, 1800.0),
     "video": WaitDefaults(30.0, 3600.0),
+    "credits": WaitDefaults(300.0, 43_200.0),
 }
 
 Uniform = Callable[[float, float], float]

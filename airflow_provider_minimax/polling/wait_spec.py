@@ -75,6 +75,11 @@ class WaitSpec:
         ids = tuple(parse_id(job_id, self.kind, account=self.account).full for job_id in self.ids)
         return self if ids == self.ids else replace(self, ids=ids)
 
+    @property
+    def label(self) -> str:
+        """What is awaited, for a log."""
+        return f"{len(self.ids)} {self.kind}(s)"
+
     def is_fresh(self) -> bool:
         """Return whether the jobs are so new that the service may not know them yet."""
         return time.time() < self.fresh_until

@@ -211,6 +211,10 @@ class Sandbox:
         """Put an account in error, or out of it."""
         self._account(account).error = error
 
+    def set_credits(self, number: int, account: str | None = None) -> None:
+        """Set the credits that an account has left."""
+        self._account(account).credits = number
+
     def _change_job(self, job_id: str, change: Callable[[Job, float], None]) -> None:
         state = self._context.state
         with state.lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
+from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.ids import Kind, parse_id_list
 from airflow_provider_minimax.api.validation import ON_EMPTY, one_of
 from airflow_provider_minimax.compat import (
@@ -26,6 +28,7 @@ from airflow_provider_minimax.compat import (
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling import failures, timing
 from airflow_provider_minimax.polling.events import (
+    NOT_FINAL,
     has_ended_task,
     is_back_on_worker,
     jobs_of,
@@ -44,10 +47,12 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
     from airflow.triggers.base import StartTriggerArgs
 
+    from airflow_provider_minimax.polling.shared_poll import SharedReader
+    from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
+
 #: Seconds by which our check of the time-out precedes Airflow's, which ignores ``never_fail`` and does not name the
 #: pending jobs.
 _TIMEOUT_MARGIN: Final = 0.05
-_AFTER_TIMEOUT: Final = "The jobs continue at the service: clear the task to wait for them again, or raise its timeout."
 
 
 class _StartArgs:
@@ -68,31 +73,26 @@ class _StartArgs:
         return start_args(**sensor._start_parameters())
 
 
-class MiniMaxJobSensor(BaseSensorOperator):
-    """Waits until jobs of a kind are completed, and returns them; see the sensors that derive from it.
+class MiniMaxWaitSensor(BaseSensorOperator):
+    """Waits by polling the service, in a worker or in the triggerer; see the sensors that derive from it."""
 
-    A subclass names its ``kind``, and sets the attribute ``<kind>_id`` in its constructor.
-    """
-
-    #: The kind of the awaited jobs.
+    #: What is awaited.
     kind: ClassVar[Kind]
+    poller_class: ClassVar[type[Poller]] = Poller
+    #: What the error of a time-out says: the verdict, and what to do.
+    timed_out: ClassVar[str] = NOT_FINAL
+    after_timeout: ClassVar[str] = ""
 
     ui_color = "#f2e6ff"
-    start_trigger_args: StartTriggerArgs | None = _StartArgs()  # type: ignore[assignment]
 
     def __init__(
         self,
         *,
-        require: str = "all",
-        accept_statuses: Sequence[str] = (),
-        on_empty: str = "fail",
         minimax_conn_id: str = MiniMaxHook.default_conn_name,
         account: str | None = None,
         poke_interval: timedelta | float | None = None,
         timeout: timedelta | float | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        start_from_trigger: bool = False,
-        end_from_trigger: bool = False,
         **kwargs: Any,
     ) -> None:
         defaults = timing.DEFAULTS[self.kind]
@@ -101,57 +101,33 @@ class MiniMaxJobSensor(BaseSensorOperator):
             timeout=defaults.timeout if timeout is None else timeout,
             **kwargs,
         )
-        check_require(require)
-        check_accepted(accept_statuses)
-        one_of("on_empty", on_empty, ON_EMPTY)
         self.poke_interval = timing.at_least_minimum(self.poke_interval)
-        self.require = require
-        self.accept_statuses = accept_statuses
-        self.on_empty = on_empty
         self.minimax_conn_id = minimax_conn_id
         self.account = account
-        # If Airflow starts nothing in the triggerer (before 3.3, or in a test run), the task defers from a worker.
-        self.deferrable = deferrable or start_from_trigger or end_from_trigger
-        self.start_from_trigger = start_from_trigger
-        self.end_from_trigger = end_from_trigger
+        self.deferrable = deferrable
         self._poller: Poller | None = None
-        self._cached_reader: Reader | None = None
+        self._cached_reader: SharedReader | None = None
         self._started_at = 0.0
         self._is_killable = False
 
-    @classmethod
-    def partial(cls, **kwargs: Any) -> OperatorPartial:
-        """Return the sensor with some parameters, to be mapped over others with ``expand``."""
-        from airflow_provider_minimax.triggers.start_from_trigger import MiniMaxPartial
+    # Defined by each subclass
 
-        return MiniMaxPartial.of(super().partial(**kwargs))
+    @abstractmethod
+    def _spec(self) -> WaitSpec:
+        """Return what is awaited, as rendered."""
 
-    def _start_parameters(self) -> dict[str, Any]:
-        return {
-            "kind": self.kind,
-            f"{self.kind}_id": self._given_ids,
-            "require": self.require,
-            "accept_statuses": list(self.accept_statuses),
-            "minimax_conn_id": self.minimax_conn_id,
-            "account": self.account,
-            "poke_interval": self.poke_interval,
-            "timeout": self.timeout,
-            "silent_fail": self.silent_fail,
-            "end_in_triggerer": self._ends_in_triggerer,
-        }
+    @abstractmethod
+    def _make_reader(self, context: Context) -> SharedReader:
+        """Return the reader of this wait."""
 
-    @property
-    def _ends_in_triggerer(self) -> bool:
-        from airflow_provider_minimax.triggers.endings import may_end_in_triggerer
+    @abstractmethod
+    def _make_trigger(self, spec: WaitSpec) -> MiniMaxJobTrigger:
+        """Return the trigger that waits instead."""
 
-        return self.end_from_trigger and may_end_in_triggerer(vars(self))
+    # Called by Airflow
 
     def execute(self, context: Context) -> Any:
         """Wait, in the worker or in the triggerer."""
-        if self.on_empty != "fail" and not self._ids[0]:
-            if self.on_empty == "skip":
-                raise AirflowSkipException(f"Skipped: {self.kind}_id is an empty list.")
-            return []
         with self._killable():
             if not self.deferrable:
                 return super().execute(context)
@@ -193,9 +169,10 @@ class MiniMaxJobSensor(BaseSensorOperator):
             if self.reschedule and poller.failures != failures:
                 save_failures(context, poller.failures)
             if completed is not None:
+                metrics.timing(metrics.WAIT_SECONDS, self._run_duration(context), kind=self.kind)
                 return PokeReturnValue(is_done=True, xcom_value=self._to_xcom(completed))
             if is_last:
-                raise timeout_error(self.timeout, poller.describe_pending(), _AFTER_TIMEOUT)
+                raise timeout_error(self.timeout, poller.describe_pending(), self.after_timeout, self.timed_out)
         return PokeReturnValue(is_done=False)
 
     def _is_overdue(self, context: Context) -> bool:
@@ -224,7 +201,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
         if has_ended_task(event):
             # A test run of a DAG gets here even after the trigger has pushed the result and ended the task.
             return None
-        return self._to_xcom(jobs_of(event, self.timeout, _AFTER_TIMEOUT))
+        return self._to_xcom(jobs_of(event, self.timeout, self.after_timeout, self.timed_out))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral."""
@@ -244,31 +221,121 @@ class MiniMaxJobSensor(BaseSensorOperator):
 
     def _deferral_timeout(self) -> AirflowSensorTimeout | AirflowTaskTimeout:
         """Return the error of a trigger that Airflow has ended before it sent an event."""
-        limit = self.execution_timeout.total_seconds() if self.execution_timeout else self.timeout
-        if self.start_from_trigger and limit < self.timeout:
-            # For a task that starts in the triggerer, Airflow counts the time there as its execution.
-            return AirflowTaskTimeout(f"Not final within the execution_timeout of {limit:g} s. A retry waits again.")
-        return timeout_error(self.timeout, "the trigger sent no event.", _AFTER_TIMEOUT)
+        return timeout_error(self.timeout, "the trigger sent no event.", self.after_timeout, self.timed_out)
 
     def _flags(self) -> AbstractContextManager[None]:
         return skip_on_failure(soft_fail=self.soft_fail, never_fail=self.never_fail)
 
     def _defer(self, deadline: float) -> NoReturn:
-        from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
-
+        failures = self._poller.failures if self._poller else 0
         self.defer(
-            trigger=MiniMaxJobTrigger.from_spec(
-                replace(
-                    self._spec(),
-                    deadline=deadline,
-                    failures=self._poller.failures if self._poller else 0,
-                    single=self._is_single,
-                    end_in_triggerer=self._ends_in_triggerer,
-                )
-            ),
+            trigger=self._make_trigger(replace(self._spec(), deadline=deadline, failures=failures)),
             method_name="execute_complete",
             timeout=timing.deferral_timeout(deadline - time.time(), self.poke_interval),
         )
+
+    def _to_xcom(self, jobs: list[dict[str, Any]]) -> Any:
+        return jobs[0]
+
+    def _get_reader(self, context: Context) -> SharedReader:
+        if self._cached_reader is None:
+            self._cached_reader = self._make_reader(context)
+        return self._cached_reader
+
+    def _get_poller(self, context: Context) -> Poller:
+        if self._poller is None:
+            self._started_at = time.monotonic()
+            earlier_failures = load_failures(context) if self.reschedule else 0
+            self._poller = self.poller_class(replace(self._spec(), failures=earlier_failures).checked())
+        return self._poller
+
+    def _run_duration(self, context: Context) -> float:
+        """Return the seconds since the first poke."""
+        if not self.reschedule:
+            return time.monotonic() - self._started_at
+        first = context["ti"].get_first_reschedule_date(context)
+        return 0.0 if first is None else (datetime.now(UTC) - first).total_seconds()
+
+    def _get_next_poke_interval(
+        self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
+    ) -> float:
+        """Add jitter to Airflow's own interval, and back off while the service fails."""
+        interval = super()._get_next_poke_interval(started_at, run_duration, poke_count)
+        return self._poller.next_delay(interval) if self._poller else interval
+
+
+class MiniMaxJobSensor(MiniMaxWaitSensor):
+    """Waits until jobs of a kind are completed, and returns them; see the sensors that derive from it.
+
+    A subclass names its ``kind``, and sets the attribute ``<kind>_id`` in its constructor.
+    """
+
+    after_timeout = "The jobs continue at the service: clear the task to wait for them again, or raise its timeout."
+    start_trigger_args: StartTriggerArgs | None = _StartArgs()  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        *,
+        require: str = "all",
+        accept_statuses: Sequence[str] = (),
+        on_empty: str = "fail",
+        start_from_trigger: bool = False,
+        end_from_trigger: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_require(require)
+        check_accepted(accept_statuses)
+        one_of("on_empty", on_empty, ON_EMPTY)
+        self.require = require
+        self.accept_statuses = accept_statuses
+        self.on_empty = on_empty
+        # If Airflow starts nothing in the triggerer (before 3.3, or in a test run), the task defers from a worker.
+        self.deferrable = self.deferrable or start_from_trigger or end_from_trigger
+        self.start_from_trigger = start_from_trigger
+        self.end_from_trigger = end_from_trigger
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Return the sensor with some parameters, to be mapped over others with ``expand``."""
+        from airflow_provider_minimax.triggers.start_from_trigger import MiniMaxPartial
+
+        return MiniMaxPartial.of(super().partial(**kwargs))
+
+    def execute(self, context: Context) -> Any:
+        """Wait, in the worker or in the triggerer."""
+        if self.on_empty != "fail" and not self._ids[0]:
+            if self.on_empty == "skip":
+                raise AirflowSkipException(f"Skipped: {self.kind}_id is an empty list.")
+            return []
+        return super().execute(context)
+
+    def _start_parameters(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            f"{self.kind}_id": self._given_ids,
+            "require": self.require,
+            "accept_statuses": list(self.accept_statuses),
+            "minimax_conn_id": self.minimax_conn_id,
+            "account": self.account,
+            "poke_interval": self.poke_interval,
+            "timeout": self.timeout,
+            "silent_fail": self.silent_fail,
+            "end_in_triggerer": self._ends_in_triggerer,
+        }
+
+    @property
+    def _ends_in_triggerer(self) -> bool:
+        from airflow_provider_minimax.triggers.endings import may_end_in_triggerer
+
+        return self.end_from_trigger and may_end_in_triggerer(vars(self))
+
+    def _deferral_timeout(self) -> AirflowSensorTimeout | AirflowTaskTimeout:
+        limit = self.execution_timeout.total_seconds() if self.execution_timeout else self.timeout
+        if self.start_from_trigger and limit < self.timeout:
+            # For a task that starts in the triggerer, Airflow counts the time there as its execution.
+            return AirflowTaskTimeout(f"Not final within the execution_timeout of {limit:g} s. A retry waits again.")
+        return super()._deferral_timeout()
 
     def _spec(self) -> WaitSpec:
         return WaitSpec.from_kwargs(
@@ -298,30 +365,14 @@ class MiniMaxJobSensor(BaseSensorOperator):
     def _to_xcom(self, jobs: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
         return jobs[0] if self._is_single else jobs
 
-    def _get_reader(self, context: Context) -> Reader:
-        if self._cached_reader is None:
-            # A rescheduled sensor is a new process at each poke; the time that earlier ones have polled counts.
-            age = self._run_duration(context) if self.reschedule else 0.0
-            self._cached_reader = Reader.for_client(MiniMaxHook(self.minimax_conn_id).get_conn(), self.kind, age=age)
-        return self._cached_reader
+    def _make_reader(self, context: Context) -> Reader:
+        # A rescheduled sensor is a new process at each poke; the time that earlier ones have polled counts.
+        age = self._run_duration(context) if self.reschedule else 0.0
+        return Reader.for_client(MiniMaxHook(self.minimax_conn_id).get_conn(), self.kind, age=age)
 
-    def _get_poller(self, context: Context) -> Poller:
-        if self._poller is None:
-            self._started_at = time.monotonic()
-            earlier_failures = load_failures(context) if self.reschedule else 0
-            self._poller = Poller(replace(self._spec(), failures=earlier_failures).checked())
-        return self._poller
+    def _make_trigger(self, spec: WaitSpec) -> MiniMaxJobTrigger:
+        from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 
-    def _run_duration(self, context: Context) -> float:
-        """Return the seconds since the first poke."""
-        if not self.reschedule:
-            return time.monotonic() - self._started_at
-        first = context["ti"].get_first_reschedule_date(context)
-        return 0.0 if first is None else (datetime.now(UTC) - first).total_seconds()
-
-    def _get_next_poke_interval(
-        self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
-    ) -> float:
-        """Add jitter to Airflow's own interval, and back off while the service fails."""
-        interval = super()._get_next_poke_interval(started_at, run_duration, poke_count)
-        return self._poller.next_delay(interval) if self._poller else interval
+        return MiniMaxJobTrigger.from_spec(
+            replace(spec, single=self._is_single, end_in_triggerer=self._ends_in_triggerer)
+        )

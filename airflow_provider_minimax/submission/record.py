@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
 import msgspec
 
-from airflow_provider_minimax.api.ids import Kind
+from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.submission.clock import CLOCK_SKEW
 
 _VERSION: Final = 1
@@ -27,6 +27,21 @@ Phase = Literal["intent", "refused", "created"]
 #: Milliseconds since the epoch, and between two clocks: their sum is a time that can be written as a date.
 _Time = Annotated[int, msgspec.Meta(ge=0, le=10**14)]
 _Offset = Annotated[int, msgspec.Meta(ge=-(10**13), le=10**13)]
+
+
+class Submission(NamedTuple):
+    """Jobs that were submitted, and what they cost.
+
+    :param credits: of all jobs, by the price that was known before; None if it was not.
+    :param source: of the price.
+    :param jobs: their ids.
+    """
+
+    credits: float | None
+    source: str | None
+    jobs: tuple[str, ...]
+    model: str | None
+    account: str
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,10 @@ class Record:
     :param is_mapped: whether the task is mapped; then the prompts of its siblings may begin alike.
     :param closed: an attempt has read all new jobs, searched to its end and found nothing. A job without a creation
         time that appears later is not provably ours.
+    :param model: the model of the create.
+    :param credits: what it costs; None if unknown.
+    :param price_source: where that price is from.
+    :param spent: all submissions of the task so far whose jobs are known, this one included.
     """
 
     kind: Kind
@@ -84,11 +103,27 @@ class Record:
     accepted: str | None = None
     is_mapped: bool = False
     closed: bool = False
+    model: str | None = None
+    credits: float | None = None
+    price_source: str | None = None
+    spent: tuple[Submission, ...] = ()
 
     @property
     def label(self) -> str:
         """The jobs, as a log line names them."""
         return ", ".join(self.ids) or f"replyRef {self.reply_ref}"
+
+    @property
+    def metric_tags(self) -> dict[str, str | None]:
+        """The tags of metrics about this create."""
+        account = self.account or (parse_id(self.ids[0], self.kind).account if self.ids else None)
+        return {"kind": self.kind, "account": account, "model": self.model}
+
+    def with_jobs(self, ids: Sequence[str]) -> Self:
+        """Return the record of a create whose jobs are known."""
+        account = parse_id(ids[0], self.kind).account
+        spent = Submission(self.credits, self.price_source, tuple(ids), self.model, account)
+        return replace(self, phase="created", ids=tuple(ids), spent=(*self.spent, spent))
 
     def created_between(self) -> list[tuple[int, int]]:
         """Return the earliest and latest creation time of our job, by the service's clock, in epoch milliseconds.

@@ -9,15 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_minimax.api import errors, models
+from airflow_provider_minimax import metrics
+from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO, TRY_NEXT_ACCOUNT, candidates, no_account_error
 from airflow_provider_minimax.api.backoff import CREATE_BUDGET
 from airflow_provider_minimax.api.ids import parse_id
 from airflow_provider_minimax.api.input_checks import check_inputs
+from airflow_provider_minimax.api.prices import Cost, check_max_credits, model_of
 from airflow_provider_minimax.api.responses import LOOK_FOR_IT
 from airflow_provider_minimax.submission import decision, messages, recovery
 from airflow_provider_minimax.submission.clock import estimate_clock
 from airflow_provider_minimax.submission.job_lists import EmptyListError, JobLists
+from airflow_provider_minimax.submission.pricing import find_cost
 from airflow_provider_minimax.submission.record import Record, fingerprint
 from airflow_provider_minimax.submission.record_store import RecordStore
 from airflow_provider_minimax.submission.request import CreateRequest
@@ -44,6 +47,7 @@ class Submitter:
     :param is_mapped: see ``Record``.
     :param before_create: called right before a create is sent; may raise.
     :param search_interval: seconds between two searches for a lost job.
+    :param max_credits: refuse a create that costs more, or whose price is unknown; None for no limit.
     :param repeat_at_capacity: let the client repeat a create that finds no capacity; otherwise it is sent once.
     """
 
@@ -61,6 +65,7 @@ class Submitter:
         before_create: Callable[[], None],
         search_interval: float,
         repeat_at_capacity: bool = True,
+        max_credits: float | None = None,
     ) -> None:
         self._request = request
         self._store = store
@@ -74,6 +79,7 @@ class Submitter:
         self._before_create = before_create
         self._search_interval = min(search_interval, MAX_SEARCH_INTERVAL)
         self._repeat_at_capacity = repeat_at_capacity
+        self._max_credits = max_credits
         account = client.settings.account if request.account == AUTO else request.account or client.settings.account
         # "auto" is resolved later; any other malformed input is found here, before anything is stored.
         self._body = request.body(None if request.account == AUTO else account)
@@ -160,7 +166,9 @@ class Submitter:
                 "submitted; a retry continues."
             )
         former = self._store.record
-        record = self._build_intent(former, account)
+        cost = find_cost(self._client, self._request.kind, self._body, account)
+        check_max_credits(cost, self._max_credits, self._request.kind, self._body)
+        record = self._build_intent(former, account, cost)
         self._before_create()
         self._store_intent(record)
         self._has_resubmitted = self._met_unknown
@@ -171,6 +179,7 @@ class Submitter:
             ids = client.submit(record.kind, self._body | chosen | {"replyRef": record.reply_ref})
         except errors.MiniMaxUnknownOutcomeError as error:
             self._met_unknown = True
+            metrics.count(metrics.UNKNOWN_OUTCOMES, **record.metric_tags)
             cause = str(error).removesuffix(LOOK_FOR_IT)
             accepted = cause if error.status is not None and 200 <= error.status < 300 else None
             record = self._store_outcome(
@@ -189,7 +198,7 @@ class Submitter:
         log.info("Submitted %s; billable from now on.", ", ".join(ids))
         return self._store_ids(record, ids)
 
-    def _build_intent(self, former: Record | None, account: str | None) -> Record:
+    def _build_intent(self, former: Record | None, account: str | None, cost: Cost) -> Record:
         """Return the record of a create that is about to be sent."""
         settings = self._client.settings
         # The client sends nothing later. How long the response takes says nothing about when the job was made.
@@ -218,6 +227,10 @@ class Submitter:
             clock_margin=clock.margin,
             unknown_in=resubmitted_in,
             resubmitted_in=resubmitted_in,
+            model=model_of(self._request.kind, self._body),
+            credits=cost.credits,
+            price_source=cost.source,
+            spent=former.spent if former else (),
         )
         if former is None or not self._is_resubmit_of(former):
             return record
@@ -240,12 +253,13 @@ class Submitter:
 
     def _log_submit(self, record: Record) -> None:
         log.info(
-            "Submitting %s with the prompt %s and model %s to %s (replyRef %s).",
+            "Submitting %s with the prompt %s and model %s to %s (replyRef %s). Cost: %s.",
             f"{record.quantity} images" if record.quantity > 1 else messages.an(record.kind),
             messages.shorten(record.prompt),
-            models.model_name(record.kind, self._body),
+            record.model,
             f"account {record.account}" if record.account else "an account of the service's choice",
             record.reply_ref,
+            Cost(record.credits, record.price_source),
         )
 
     # Store
@@ -268,7 +282,10 @@ class Submitter:
             self._store_outcome(replace(record, phase="refused", sent_before=_now()))
 
     def _store_ids(self, record: Record, ids: Sequence[str]) -> Record:
-        record = self._store_outcome(replace(record, phase="created", sent_before=_now(), ids=tuple(ids)))
+        record = self._store_outcome(replace(record, sent_before=_now()).with_jobs(ids))
+        metrics.count(metrics.SUBMISSIONS, **record.metric_tags)
+        if record.credits is not None:
+            metrics.count(metrics.CREDITS, record.credits, **record.metric_tags)
         if len(ids) != record.quantity:
             log.warning("%d jobs were requested, and the service made %d.", record.quantity, len(ids))
         elsewhere = [one for one in ids if record.account not in (None, parse_id(one, record.kind).account)]
@@ -310,6 +327,7 @@ class Submitter:
                     ", ".join(found.ids),
                     f"its replyRef {record.reply_ref}" if found.by_ref else "prompt, inputs, account and time alone",
                 )
+                metrics.count(metrics.RECOVERED, **record.metric_tags)
                 return self._store_ids(record, found.ids)
             if search < MAX_SEARCHES:
                 time.sleep(self._search_interval)

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Hashable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
@@ -41,9 +41,13 @@ class MiniMaxJobTrigger(BaseEventTrigger):
     :param options: the other fields of ``WaitSpec``.
     """
 
+    spec_class: ClassVar[type[WaitSpec]] = WaitSpec
+    poller_class: ClassVar[type[Poller]] = Poller
+    spec: WaitSpec
+
     def __init__(self, ids: Sequence[str], deadline: float, **options: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.spec = WaitSpec.from_kwargs(ids, deadline=deadline, **options)
+        self.spec = self.spec_class.from_kwargs(ids, deadline=deadline, **options)
 
     @classmethod
     def from_spec(cls, spec: WaitSpec) -> Self:
@@ -90,12 +94,12 @@ class MiniMaxJobTrigger(BaseEventTrigger):
     ) -> AsyncIterator[TriggerEvent]:
         """Wait on the shared poll; yield how the wait ended."""
         try:
-            poller = Poller(self.spec.checked())
+            poller = self.poller_class(self.spec.checked())
         except MiniMaxBadRequestError as error:
             yield TriggerEvent(failure_event(error))
             return
         deadline = datetime.fromtimestamp(self.spec.deadline, UTC).isoformat(timespec="seconds")
-        log.info("Waiting for %d %s(s) until %s.", len(self.spec.ids), self.spec.kind, deadline)
+        log.info("Waiting for %s until %s.", self.spec.label, deadline)
         key = self._key
         stream = shared_poll.shared_stream(key, self._make_stream)
         wait = stream.join(poller, self.spec.deadline, self._not_before())
@@ -141,7 +145,14 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         return time.time() + timing.min_deferral(self.spec.poke_interval)
 
     def _make_stream(self) -> Stream:
-        return Stream(self.spec.kind, self.spec.poke_interval, self._get_settings)
+        return Stream(self.spec.kind, self.spec.poke_interval, self._get_settings, account=self._account())
+
+    def _account(self) -> str | None:
+        """Return the account of the ids; None if there are several."""
+        match self._key:
+            case (_, _, _, (str(owner),), _):
+                return owner.rpartition(":")[2]
+        return None
 
     async def _get_settings(self) -> Settings:
         conn_id = self.spec.minimax_conn_id

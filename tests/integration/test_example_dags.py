@@ -149,3 +149,19 @@ def test_each_prompt_of_a_list_becomes_an_image(sandbox: Sandbox) -> None:
 
 def paid(sandbox: Sandbox) -> dict[str, int]:
     return dict(sandbox.stats.creates)
+
+
+def test_a_run_knows_what_it_costs(sandbox: Sandbox) -> None:
+    run = Run(example("example_minimax_budget").dag)
+    assert run.state == "success"
+    assert run.xcom("enough_credits") == {"account": None, "credits": 10_000}
+    assert run.xcom("total_cost") == {"credits": 12, "jobs": 12, "unknown_price": 0}
+    assert sandbox.stats.credits_spent == 12
+
+
+def test_a_create_above_its_limit_is_not_sent(sandbox: Sandbox) -> None:
+    run = Run(example("example_minimax_budget").dag, max_credits=3)
+    assert run.state == "failed"
+    assert run.states["create_images"] == "failed"
+    assert run.xcom("total_cost") == {"credits": 0, "jobs": 0, "unknown_price": 0}
+    assert paid(sandbox) == {}

@@ -118,6 +118,7 @@ def _run(order: dict[str, Any]) -> None:
     ti = SimpleNamespace(
         dag_id="dag", task_id="task", run_id="run", map_index=-1, max_tries=9, try_number=order["try_number"],
         get_task_states=lambda *_, **__: {"run": {"task": order.get("state", "running")}},
+        xcom_push=lambda key, value: None,
     )  # fmt: skip
     # As Airflow's task runner does.
     signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())

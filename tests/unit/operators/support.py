@@ -72,12 +72,14 @@ class Task:
     state: str | None = "running"
     try_number: int = 0
     map_index: int = -1
+    xcoms: dict[str, Any] = field(default_factory=dict)
 
     def context(self) -> dict[str, Any]:
         ti = SimpleNamespace(
             dag_id="dag", task_id="task", run_id="run", map_index=self.map_index,
             max_tries=self.max_tries, try_number=self.try_number,
             get_task_states=lambda *_, **__: {"run": {"task": self.state}},
+            xcom_push=lambda key, value: self.xcoms.update({key: JSON.validate_python(value)}),
         )  # fmt: skip
         return {"ti": ti} | ({"task_state_store": self.store} if self.store is not None else {})
 
@@ -93,6 +95,8 @@ class Task:
     def run(self, operator: Any) -> Any:
         """Run one try, from its start."""
         self.try_number += 1
+        # As Airflow does.
+        self.xcoms.clear()
         return type(operator).execute.__wrapped__(operator, self.context())
 
     def deferral(self, operator: Any) -> TaskDeferred:

@@ -1,0 +1,73 @@
+"""What tasks have submitted, and what it costs: one XCom for each, and their sum for a DAG run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_minimax.submission.record_store import RecordStore
+
+log = logging.getLogger(__name__)
+
+#: The key of the XCom of each task that creates.
+COST_KEY: Final = "minimax_cost"
+
+
+def push_cost(context: Context, store: RecordStore) -> None:
+    """Push what a task has submitted so far. A failure to push it does not end the attempt."""
+    try:
+        record = store.record
+    except MiniMaxUpstreamError:
+        # The attempt reports it.
+        return
+    if record is None or not record.spent:
+        return
+    known = [one.credits for one in record.spent if one.credits is not None]
+    latest = record.spent[-1]
+    cost = {
+        "credits": sum(known) if len(known) == len(record.spent) else None,
+        "source": latest.source,
+        "jobs": [job for one in record.spent for job in one.jobs],
+        "model": latest.model,
+        "account": latest.account,
+    }
+    try:
+        context["ti"].xcom_push(key=COST_KEY, value=cost)
+    except Exception as error:  # noqa: BLE001 - an XCom backend may raise anything, and the job is billed
+        log.error("The XCom %s could not be pushed: %r", COST_KEY, error)
+
+
+def sum_costs(context: Context, task_ids: Iterable[str] | None = None) -> dict[str, Any]:
+    """Return what tasks of this DAG run have submitted, and log it.
+
+    :param context: of the task that calls this.
+    :param task_ids: the tasks that create; by default all tasks upstream of the calling one. A mapped task counts with
+        all its instances.
+    :return: ``credits`` of all jobs with a known price, None if there is none of these; the number of ``jobs``, and of
+        those with an ``unknown_price``; 0 credits where nothing was submitted.
+    """
+    names = sorted(context["task"].get_flat_relative_ids(upstream=True) if task_ids is None else task_ids)
+    pulled = context["ti"].xcom_pull(task_ids=names, key=COST_KEY) if names else []
+    total = add_costs(one for one in pulled if isinstance(one, Mapping))
+    known = "an unknown number of" if total["credits"] is None else f"{total['credits']:g}"
+    unknown = total["unknown_price"]
+    rest = f"; the price of {unknown} of them is unknown" if unknown else ""
+    log.info("This run has submitted %d jobs for %s credits%s.", total["jobs"], known, rest)
+    return total
+
+
+def add_costs(costs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the sum of XComs ``minimax_cost``; see ``sum_costs``."""
+    found = list(costs)
+    known = [one["credits"] for one in found if one["credits"] is not None]
+    return {
+        "credits": sum(known) if known or not found else None,
+        "jobs": sum(len(one["jobs"]) for one in found),
+        "unknown_price": sum(len(one["jobs"]) for one in found if one["credits"] is None),
+    }
