@@ -26,6 +26,11 @@ class MediaKind:
     file_extension: Callable[[bytes], str | None]
 
     @property
+    def with_article(self) -> str:
+        """``an image``."""
+        return f"a{'n' if self.name[0] in 'aeiou' else ''} {self.name}"
+
+    @property
     def plural(self) -> str:
         """``images``: the path of the list, its key in a page, the prefix of parts, and the count in a summary."""
         return f"{self.name}s"

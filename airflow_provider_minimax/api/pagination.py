@@ -93,9 +93,7 @@ class _StuckError(MiniMaxUpstreamError):
     """The cursor does not move."""
 
 
-def walk(
-    first: dict[str, Any], fetch: Fetch, end: EndCheck | None = None, kind: MediaKind = IMAGES
-) -> Iterator[Page]:
+def walk(first: dict[str, Any], fetch: Fetch, end: EndCheck | None = None, kind: MediaKind = IMAGES) -> Iterator[Page]:
     """Yield page after page, each image once, until the list ends.
 
     The first page is yielded even without images, for its ``total``.
@@ -173,9 +171,9 @@ def _refetch_empty_list(first: dict[str, Any], end: EndCheck, kind: MediaKind) -
 
 def _short_list(received: int, counted: int, kind: MediaKind) -> MiniMaxShortListError:
     return MiniMaxShortListError(
-        f"The list of {kind.plural} ends after {received:,}, also when it is asked again, and the service counts {counted:,} "
-        "of them (total). A retry asks again. If the total of this account counts more than its list can show, "
-        "set check_total=False."
+        f"The list of {kind.plural} ends after {received:,}, also when it is asked again, and the service counts "
+        f"{counted:,} of them (total). A retry asks again. If the total of this account counts more than its "
+        "list can show, set check_total=False."
     )
 
 

@@ -24,6 +24,7 @@ from urllib3.exceptions import HTTPError
 from airflow_provider_minimax.api import backoff, media_types, responses
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.jobs import media_url
+from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.api.session import Session
 from airflow_provider_minimax.api.settings import Settings
@@ -67,6 +68,7 @@ class MediaDownloader:
     :param stem: makes of an id the name of its file before the checksum.
     :param check_stopped: called for each piece; if it raises, the download ends.
     :param max_seconds: for one attempt at one file.
+    :param kind: what the files are; a file of a video may not be a picture.
     """
 
     def __init__(
@@ -77,7 +79,10 @@ class MediaDownloader:
         stem: Callable[[str], str] = stem_of,
         check_stopped: Callable[[], None] = lambda: None,
         max_seconds: float = _MAX_SECONDS,
+        kind: MediaKind = IMAGES,
     ) -> None:
+        self._file_extension = kind.file_extension
+        self._formats = "picture or video" if kind is IMAGES else "video"
         self._check_stopped = check_stopped
         self._storage = storage
         self._below = below
@@ -239,9 +244,9 @@ class MediaDownloader:
             head += piece
             if len(head) >= media_types.MAGIC_BYTES:
                 break
-        extension = media_types.picture_extension(head)
+        extension = self._file_extension(head)
         if head and extension is None:
-            raise MediaError("the body is no known picture or video format")
+            raise MediaError(f"the body is no known {self._formats} format")
         for piece in itertools.chain([head], pieces):
             with storage_errors(self._storage.folder):
                 draft.write(piece)
