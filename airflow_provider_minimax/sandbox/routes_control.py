@@ -69,12 +69,10 @@ def control_routes(context: Context) -> APIRouter:
         return json_response({})
 
     @router.post("/images")
-    async def add_images(request: Request) -> Response:
-        return json_response({"imageIds": _arrive(context.state, await Body.read(request), "image")})
-
     @router.post("/videos")
-    async def add_videos(request: Request) -> Response:
-        return json_response({"videoIds": _arrive(context.state, await Body.read(request), "video")})
+    async def arrive(request: Request) -> Response:
+        kind: Listed = "video" if request.url.path.endswith("videos") else "image"
+        return json_response({f"{kind}Ids": _arrive(context.state, await Body.read(request), kind)})
 
     @router.post("/jobs/{job_id}")
     async def change_job(job_id: str, request: Request) -> Response:
