@@ -50,7 +50,11 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [_modules("hooks.minimax")],
-        "operators": [_modules("operators.choose", "operators.files", "operators.images", "operators.videos")],
+        "operators": [
+            _modules(
+                *("operators.choose", "operators.delete", "operators.files", "operators.images", "operators.videos")
+            )
+        ],
         "sensors": [_modules("sensors.images", "sensors.videos")],
         "triggers": [_modules("triggers.jobs", "triggers.start_from_trigger", "triggers.timer")],
         "extra-links": [f"{_PACKAGE}.links.MiniMaxMediaLink"],

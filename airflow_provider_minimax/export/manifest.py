@@ -10,7 +10,7 @@ import msgspec
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.jobs import created_at
-from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
+from airflow_provider_minimax.api.kinds import IMAGES, MEDIA_KINDS, MediaKind
 from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.api.serialization import dumps
 from airflow_provider_minimax.export.parts import Part
@@ -148,6 +148,16 @@ def load_manifest(storage: Storage, body: bytes | None, kind: MediaKind = IMAGES
         parts = []
     has_media = document.get("media") is True
     return StoredManifest(hashlib.sha256(body).hexdigest(), _manifest(document), parts, has_media)
+
+
+def kind_of(body: bytes) -> MediaKind | None:
+    """Return what the export of a manifest holds; None where the file is foreign."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    found = document.get("kind") if isinstance(document, dict) else None
+    return next((kind for kind in MEDIA_KINDS.values() if mark(kind) == found), None)
 
 
 def _manifest(document: dict[str, Any]) -> Manifest | None:
