@@ -92,7 +92,11 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [_modules("hooks.minimax")],
-        "operators": [_modules("operators.choose", "operators.files", "operators.images", "operators.videos")],
+        "operators": [
+            _modules(
+                *("operators.choose", "operators.delete", "operators.files", "operators.images", "operators.videos")
+            )
+        ],
         "sensors": [_modules("sensors.credits", "sensors.images", "sensors.videos")],
         "triggers": [_modules("triggers.credits", "triggers.jobs", "triggers.start_from_trigger", "triggers.timer")],
         "config": {

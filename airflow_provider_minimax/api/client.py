@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import time
@@ -12,9 +13,10 @@ from typing import Any, Final, Self, Unpack
 
 from airflow_provider_minimax.api import backoff, media_types, pagination, payloads, responses
 from airflow_provider_minimax.api.error_body import error_in
-from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.api.input_checks import check_inputs
+from airflow_provider_minimax.api.kinds import IMAGES, MEDIA_KINDS, VIDEOS, MediaKind
 from airflow_provider_minimax.api.prices import as_credits
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.api.transport import Call, Transport
@@ -61,7 +63,7 @@ class MiniMaxClient:
         return self._with(max_attempts=1, connect_timeout=connect_timeout, read_timeout=read_timeout)
 
     def with_list_checks(self, *, check_total: bool = True, allow_empty: bool = False) -> Self:
-        """Return a client whose walks through all images check the end of the list like this.
+        """Return a client whose walks through all images or videos check the end of the list like this.
 
         :param check_total: an end before as many images as the service counts (``total``) is an error. What it counts
             is not documented: turn this off where it counts more than the list can show.
@@ -85,45 +87,7 @@ class MiniMaxClient:
         :param last_image_id: the image after which the page begins.
         :param account: defaults to the client's account.
         """
-        at_least_one("limit", limit)
-        call = Call("GET", "/images/", params=self._params(account, limit=limit, lastImageId=last_image_id))
-        page = self._object(call)
-        _objects(call, page.get("images"), "images")
-        return page
-
-    def iter_pages(
-        self,
-        account: str | None = None,
-        page_size: int = PAGE_SIZE,
-        after: pagination.Position | None = None,
-        *,
-        check_end: bool = True,
-    ) -> Iterator[pagination.Page]:
-        """Walk through all images of the account, newest first, page by page, each image once.
-
-        A page that fails is repeated on its own. Memory does not grow with the walk.
-
-        :param page_size: images asked for at a time. Where the service refuses that many, the documented
-            default of 30 is used.
-        :param after: the place where an earlier walk ended, to resume from.
-        :param check_end: compare the end with the service's count, and look twice at an empty list. Not for a caller
-            that looks for some images: a count that is wrong must not end its search.
-        :raises MiniMaxUpstreamError: the service does not move on.
-        :raises MiniMaxShortListError: the list ends before as many images as the service counts; see
-            ``with_list_checks``.
-        """
-        at_least_one("page_size", page_size)
-        # With one image a page, a service that repeats the cursor image would never move.
-        fetch = _PageFetcher(self, account, max(page_size, 2)).fetch
-        end = None
-        if check_end:
-            end = pagination.EndCheck(
-                first_page=lambda: fetch(None),
-                wait=lambda: self._sleep(_RECHECK_DELAY),
-                check_total=self._check_total,
-                allow_empty=self._allow_empty,
-            )
-        return pagination.walk(fetch(None), fetch, end) if after is None else pagination.resume_walk(after, fetch, end)
+        return self.list_page(IMAGES, limit, last_image_id, account)
 
     def iter_images(
         self, account: str | None = None, page_size: int = PAGE_SIZE, max_images: int | None = None
@@ -132,19 +96,18 @@ class MiniMaxClient:
 
         :param max_images: stop after so many.
         """
-        if max_images is not None:
-            at_least_one("max_images", max_images)
-        size = page_size if max_images is None else min(page_size, max_images)
-        images = (image for page in self.iter_pages(account, size) for image in page.images)
-        return itertools.islice(images, max_images)
+        return self._iter_items(IMAGES, account, page_size, max_images)
 
     def get_image(self, image_id: str) -> dict[str, Any]:
         """Return one image as the API sends it (GET /images/{imageId}).
 
         :raises MiniMaxNotFoundError: no such image. (A deleted one still resolves.)
         """
-        image = parse_id(image_id, "image", account=self.settings.account)
-        return self._object(Call("GET", f"/images/{image.full}"))
+        return self._get(IMAGES, image_id)
+
+    def delete_image(self, image_id: str) -> None:
+        """Delete an image from its account (DELETE /images/{imageId}). One that is deleted already is no error."""
+        self.delete_job("image", image_id)
 
     def create_image(
         self, prompt: str, account: str | None = None, **fields: Unpack[payloads.ImageFields]
@@ -156,7 +119,71 @@ class MiniMaxClient:
         """
         return self._create("image", prompt, account, fields)
 
-    # Jobs of either kind
+    # Either kind
+
+    def list_page(
+        self, kind: MediaKind, limit: int, after: str | None = None, account: str | None = None
+    ) -> dict[str, Any]:
+        """Return one page of a list, newest first, with its items under ``images``.
+
+        The list of videos is documented as a bare array; an object that wraps it, as for images, is read as well.
+
+        :param limit: items asked for; the service may return fewer.
+        :param after: the item after which the page begins.
+        """
+        at_least_one("limit", limit)
+        call = Call("GET", kind.path, params=self._params(account, **{"limit": limit, kind.cursor: after}))
+        page = self._send(call) if kind is VIDEOS else self._object(call)
+        if not isinstance(page, dict):
+            page = {kind.plural: page}
+        items = _objects(call, page.get(kind.plural), kind.plural)
+        return page if kind is IMAGES else {**page, "images": items}
+
+    def iter_pages(
+        self,
+        account: str | None = None,
+        page_size: int = PAGE_SIZE,
+        after: pagination.Position | None = None,
+        *,
+        check_end: bool = True,
+        kind: MediaKind = IMAGES,
+    ) -> Iterator[pagination.Page]:
+        """Walk through all images or videos of the account, newest first, page by page, each once.
+
+        A page that fails is repeated on its own. Memory does not grow with the walk.
+
+        :param page_size: items asked for at a time. Where the service refuses that many, the documented
+            default of 30 is used.
+        :param after: the place where an earlier walk ended, to resume from.
+        :param check_end: compare the end with the service's count, and look twice at an empty list. Not for a caller
+            that looks for some images: a count that is wrong must not end its search.
+        :raises MiniMaxUpstreamError: the service does not move on.
+        :raises MiniMaxShortListError: the list ends before as many images as the service counts; see
+            ``with_list_checks``.
+        """
+        at_least_one("page_size", page_size)
+        # With one image a page, a service that repeats the cursor image would never move.
+        fetch = _PageFetcher(self, kind, account, max(page_size, 2)).fetch
+        end = None
+        if check_end:
+            end = pagination.EndCheck(
+                first_page=lambda: fetch(None),
+                wait=lambda: self._sleep(_RECHECK_DELAY),
+                check_total=self._check_total,
+                allow_empty=self._allow_empty,
+            )
+        if after is not None:
+            return pagination.resume_walk(after, fetch, end, kind)
+        return pagination.walk(fetch(None), fetch, end, kind)
+
+    def _iter_items(
+        self, kind: MediaKind, account: str | None, page_size: int, maximum: int | None
+    ) -> Iterator[dict[str, Any]]:
+        if maximum is not None:
+            at_least_one(f"max_{kind.plural}", maximum)
+        size = page_size if maximum is None else min(page_size, maximum)
+        items = (item for page in self.iter_pages(account, size, kind=kind) for item in page.images)
+        return itertools.islice(items, maximum)
 
     def submit(self, kind: Kind, body: Mapping[str, Any]) -> list[str]:
         """Send a create as it is and return the ids of its jobs. Costs credits.
@@ -184,21 +211,27 @@ class MiniMaxClient:
         """Return one image or video as the API sends it."""
         return self.get_image(job_id) if kind == "image" else self.get_video(job_id)
 
+    def delete_job(self, kind: Kind, job_id: str) -> None:
+        """Delete one image or video from its account, where it may have its only copy.
+
+        For an unknown id the service responds as if it had deleted something; where it says that there is nothing of
+        this id, the outcome is the same.
+        """
+        job = parse_id(job_id, kind, account=self.settings.account)
+        with contextlib.suppress(MiniMaxNotFoundError):
+            self._transport.send(Call("DELETE", f"/{kind}s/{job.full}", body_matters=False))
+
+    def _get(self, kind: MediaKind, job_id: str) -> dict[str, Any]:
+        job = parse_id(job_id, kind.name, account=self.settings.account)
+        return self._object(Call("GET", f"{kind.path}{job.full}"))
+
     def iter_job_pages(self, kind: Kind, account: str, page_size: int = PAGE_SIZE) -> Iterator[list[dict[str, Any]]]:
         """Walk through the images or videos of an account, newest first, page by page.
 
         For who looks for some of them: the end of the list is not checked against the service's count.
         """
-        if kind == "image":
-            return (page.images for page in self.iter_pages(account, page_size, check_end=False))
-        fetch = self._video_pages(account, page_size)
-        return (page.images for page in pagination.walk(fetch(None), fetch))
-
-    def _video_pages(self, account: str, page_size: int) -> Callable[[str | None], dict[str, Any]]:
-        def fetch(cursor: str | None) -> dict[str, Any]:
-            return {"images": self.list_videos(page_size, cursor, account)}
-
-        return fetch
+        pages = self.iter_pages(account, page_size, check_end=False, kind=MEDIA_KINDS[kind])
+        return (page.images for page in pages)
 
     # Videos
 
@@ -217,20 +250,30 @@ class MiniMaxClient:
 
         :raises MiniMaxNotFoundError: no such video; most often moderation removed it.
         """
-        video = parse_id(video_id, "video", account=self.settings.account)
-        return self._object(Call("GET", f"/videos/{video.full}"))
+        return self._get(VIDEOS, video_id)
 
     def list_videos(
         self, limit: int = SAFE_PAGE_SIZE, last_video_id: str | None = None, account: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return one page of the account's videos (GET /videos/).
+        """Return one page of the account's videos, newest first (GET /videos/)."""
+        videos: list[dict[str, Any]] = self.list_page(VIDEOS, limit, last_video_id, account)["images"]
+        return videos
 
-        Documented as a bare array; an object that wraps it, as for images, is read as well.
+    def iter_videos(
+        self, account: str | None = None, page_size: int = PAGE_SIZE, max_videos: int | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Iterate over all videos of the account, newest first, each once.
+
+        :param max_videos: stop after so many.
         """
-        at_least_one("limit", limit)
-        call = Call("GET", "/videos/", params=self._params(account, limit=limit, lastVideoId=last_video_id))
-        page = self._send(call)
-        return _objects(call, page.get("videos") if isinstance(page, dict) else page, "videos")
+        return self._iter_items(VIDEOS, account, page_size, max_videos)
+
+    def delete_video(self, video_id: str) -> None:
+        """Delete a video from its account (DELETE /videos/{videoId}). One that is deleted already is no error.
+
+        The vendor's page of this call was not available: that it works as for images is an assumption.
+        """
+        self.delete_job("video", video_id)
 
     def cancel_video(self, video_id: str) -> None:
         """Ask the service to cancel a video (POST /videos/cancel). It attempts to; images have no cancel."""
@@ -342,18 +385,18 @@ class _Upload(io.BufferedReader):
 class _PageFetcher:
     """Asks for pages of one size, or of the documented size where the first one is refused."""
 
-    def __init__(self, client: MiniMaxClient, account: str | None, size: int) -> None:
-        self._client, self._account, self._size = client, account, size
+    def __init__(self, client: MiniMaxClient, kind: MediaKind, account: str | None, size: int) -> None:
+        self._client, self._kind, self._account, self._size = client, kind, account, size
         self._is_accepted = size <= SAFE_PAGE_SIZE
 
     def fetch(self, cursor: str | None) -> dict[str, Any]:
         try:
-            page = self._client.list_images(self._size, cursor, self._account)
+            page = self._client.list_page(self._kind, self._size, cursor, self._account)
         except MiniMaxBadRequestError:
             if self._is_accepted:
                 raise
             # Where the size was not the reason, this is refused as well.
-            page = self._client.list_images(SAFE_PAGE_SIZE, cursor, self._account)
+            page = self._client.list_page(self._kind, SAFE_PAGE_SIZE, cursor, self._account)
             self._size = SAFE_PAGE_SIZE
         self._is_accepted = True
         return page

@@ -1,4 +1,4 @@
-"""Images as cursors of a list: their ids, and the places at which a walk can resume."""
+"""Images and videos as cursors of a list: their ids, and the places at which a walk can resume."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+#: An image or a video, as the API sends it.
 Image = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Place:
-    """An image as a cursor: its bare id and its full one."""
+    """An image or a video as a cursor: its bare id and its full one, which stands under ``imageId`` for both."""
 
     id: str | None
     image_id: str | None
@@ -19,7 +20,7 @@ class Place:
     @classmethod
     def of(cls, image: Image) -> Self:
         """Return the place behind an image."""
-        return cls(_text(image.get("id")), _text(image.get("imageId")))
+        return cls(_text(image.get("id")), _full_id(image))
 
     def as_image(self) -> Image:
         """Return as much of the image as a cursor needs."""

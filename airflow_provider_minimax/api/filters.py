@@ -1,6 +1,6 @@
-"""Selecting images by status and by creation time.
+"""Selecting images and videos by status and by creation time.
 
-The service filters by neither, so both are applied to the images of its list.
+The service filters by neither, so both are applied to the items of its list.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxScanLimitError
 from airflow_provider_minimax.api.jobs import KNOWN_LABELS, Job, check_labels, created_at, selection_label
+from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.pagination import Image, Page
 from airflow_provider_minimax.api.timestamps import epoch_milliseconds
 from airflow_provider_minimax.api.validation import optional_text
@@ -66,7 +67,7 @@ class Selection:
             )
         labels = None if statuses is None else check_labels("statuses", statuses, KNOWN_LABELS)
         if labels is not None and not labels:
-            raise MiniMaxBadRequestError("statuses is an empty list: no image can match. Leave it out for all.")
+            raise MiniMaxBadRequestError("statuses is an empty list: nothing can match. Leave it out for all.")
         return cls(labels, start, end)
 
     def describe(self) -> dict[str, Any]:
@@ -143,6 +144,26 @@ def _read_moment(parameter: str, value: object) -> datetime:
         raise MiniMaxBadRequestError(f"{parameter}: {value!r} is not an ISO time.") from None
 
 
+def check_times(pages: Iterable[Page], selection: Selection, kind: MediaKind) -> Iterator[Page]:
+    """Yield the pages of a list, if its items show the times that the selection is by.
+
+    The service does not document a time of videos. Without one nothing would lie in any window, and a task would
+    report that nothing was created.
+
+    :raises MiniMaxBadRequestError: the selection has a window, and the first items show no time.
+    """
+    is_timed = kind.has_times or (selection.created_from is None and selection.created_to is None)
+    for page in pages:
+        if page.images and not is_timed:
+            if all(created_at(image) is None for image in page.images):
+                raise MiniMaxBadRequestError(
+                    f"The list of {kind.plural} shows no creation times (createTime), so created_from and created_to "
+                    "can select nothing. Leave them out, and select by statuses."
+                )
+            is_timed = True
+        yield page
+
+
 class SelectedPage(NamedTuple):
     """The matching images of a page, the images scanned so far, and the service's count of all."""
 
@@ -152,12 +173,17 @@ class SelectedPage(NamedTuple):
 
 
 def select_pages(
-    pages: Iterable[Page], selection: Selection, limit: int | None = None, max_scanned: int | None = None
+    pages: Iterable[Page],
+    selection: Selection,
+    limit: int | None = None,
+    max_scanned: int | None = None,
+    kind: MediaKind = IMAGES,
 ) -> Iterator[SelectedPage]:
     """Yield the matching images page by page, until no more can match.
 
     :param limit: stop after so many matching images; None for all.
     :param max_scanned: the most images to scan; None for no bound.
+    :param kind: what the pages hold, for the error.
     :raises MiniMaxScanLimitError: older images remain, and they may match.
     """
     scanned = chosen = 0
@@ -174,7 +200,7 @@ def select_pages(
             return
         if len(seen) < len(page.images):
             raise MiniMaxScanLimitError(
-                f"The search stopped at max_scanned={max_scanned}: of the {scanned:,} newest images {chosen:,} "
+                f"The search stopped at max_scanned={max_scanned}: of the {scanned:,} newest {kind.plural} {chosen:,} "
                 "match, and older ones may match, too. A retry would scan the same. Raise max_scanned, leave it "
                 "out (created_from bounds the search as well), or ask for fewer."
             )

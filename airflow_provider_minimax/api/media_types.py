@@ -37,7 +37,8 @@ _UPLOADED_AS: Final[Mapping[str, str]] = {
     "mp3": "audio/mpeg",
     "mp4": "video/mp4",
 }
-_DOWNLOADED: Final = frozenset({"png", "jpg", "webp", "gif", "avif", "heic", "mp4", "mov", "3gp", "m4a"})
+_VIDEOS: Final = frozenset({"mp4", "mov", "3gp"})
+_DOWNLOADED: Final = frozenset({"png", "jpg", "webp", "gif", "avif", "heic", "m4a", *_VIDEOS})
 
 
 def upload_type(head: bytes) -> str | None:
@@ -59,6 +60,12 @@ def picture_extension(head: bytes) -> str | None:
     """Return what a generated picture or video should be called; None where these bytes begin neither."""
     extension = _extension(head)
     return extension if extension in _DOWNLOADED else None
+
+
+def video_extension(head: bytes) -> str | None:
+    """Return what a generated video should be called; None where these bytes begin none."""
+    extension = _extension(head)
+    return extension if extension in _VIDEOS else None
 
 
 def _extension(head: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""Walking through a list by its cursor. No I/O: the caller fetches the pages.
+"""Walking through a list of images or videos by its cursor. No I/O: the caller fetches the pages.
 
 The meaning of ``lastImageId`` is not documented: the service may expect the bare or the full id, and the next page may
 or may not begin with that image. The walk is correct in each case, tolerates new images at the head, and keeps only two
@@ -7,6 +7,9 @@ pages and three cursors in memory.
 Half a list looks like a complete one, so the end has to be proven. An empty page is no proof: the service also returns
 one for an unknown cursor, or while it fails. The proof is a page that holds only the last image, fetched from an
 earlier cursor. ``hasNext`` false is accepted unless ``total`` contradicts it; then the service is asked once more.
+
+Videos are the same with less to go by: their documented list is a bare array, which shows neither ``hasNext`` nor
+``total``, and its items show no time. A page of either form is ``{"images": [...]}`` here, with what else was sent.
 
 A service that has lost half of its list would prove the end of the other half. A caller that needs the complete list
 passes an ``EndCheck``: an end before ``total`` images is an error, and an empty list is fetched twice. The meaning of
@@ -36,6 +39,7 @@ from airflow_provider_minimax.api.errors import (
     MiniMaxUpstreamError,
 )
 from airflow_provider_minimax.api.jobs import created_at
+from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 
 __all__ = [
     "EndCheck",
@@ -89,7 +93,7 @@ class _StuckError(MiniMaxUpstreamError):
     """The cursor does not move."""
 
 
-def walk(first: dict[str, Any], fetch: Fetch, end: EndCheck | None = None) -> Iterator[Page]:
+def walk(first: dict[str, Any], fetch: Fetch, end: EndCheck | None = None, kind: MediaKind = IMAGES) -> Iterator[Page]:
     """Yield page after page, each image once, until the list ends.
 
     The first page is yielded even without images, for its ``total``.
@@ -97,35 +101,41 @@ def walk(first: dict[str, Any], fetch: Fetch, end: EndCheck | None = None) -> It
     :param first: the first page, as the API sends it.
     :param fetch: returns the page after a cursor, as the API sends it.
     :param end: how to check the end; None if the list may be incomplete.
+    :param kind: what the list holds, for the errors.
     :raises MiniMaxUpstreamError: the list breaks off, the cursor does not move, or the pages repeat in a circle.
     :raises MiniMaxShortListError: the list ends before as many images as the service counts.
     """
     if not first["images"] and end is not None:
-        first = _refetch_empty_list(first, end)
+        first = _refetch_empty_list(first, end, kind)
     if not first["images"] and first.get("hasNext") is True and (end is None or not end.allow_empty):
         raise MiniMaxUpstreamError(
-            "The list of images begins with an empty page that has a next one. A retry asks again."
+            f"The list of {kind.plural} begins with an empty page that has a next one. A retry asks again."
         )
-    walker = _Walker(first, fetch, end=end)
+    walker = _Walker(first, fetch, end=end, kind=kind)
     page: list[Image] | None = first["images"]
     while page is not None:
         yield Page(page, walker.total)
         page = walker.next_page()
 
 
-def resume_walk(position: Position, fetch: Fetch, end: EndCheck | None = None) -> Iterator[Page]:
+def resume_walk(
+    position: Position, fetch: Fetch, end: EndCheck | None = None, kind: MediaKind = IMAGES
+) -> Iterator[Page]:
     """Resume an earlier walk: yield the pages after its position.
 
     :param end: how to check the end; None if the list may be incomplete.
+    :param kind: what the list holds, for the errors.
     :raises PositionLostError: the service no longer knows the position.
     :raises MiniMaxShortListError: the list ends before as many images as the service counts.
     """
     last = position.as_image()
-    walker = _Walker({"images": [last]}, fetch, position, end)
+    walker = _Walker({"images": [last]}, fetch, position, end, kind)
     try:
         page = walker.next_page()
     except (MiniMaxBadRequestError, MiniMaxNotFoundError, _StuckError) as error:
-        raise PositionLostError(f"The list of images cannot resume after image {image_key(last)}: {error}") from None
+        raise PositionLostError(
+            f"The list of {kind.plural} cannot resume after {kind.name} {image_key(last)}: {error}"
+        ) from None
     while page is not None:
         yield Page(page, walker.total)
         page = walker.next_page()
@@ -146,7 +156,7 @@ def count_of(total: object) -> int | None:
     return int(total) if 0 <= total < float("inf") and total == int(total) else None
 
 
-def _refetch_empty_list(first: dict[str, Any], end: EndCheck) -> dict[str, Any]:
+def _refetch_empty_list(first: dict[str, Any], end: EndCheck, kind: MediaKind) -> dict[str, Any]:
     """Return the first page of an empty list, as it is a moment later.
 
     :raises MiniMaxShortListError: it is still empty, and the service counts images.
@@ -155,15 +165,15 @@ def _refetch_empty_list(first: dict[str, Any], end: EndCheck) -> dict[str, Any]:
     again = end.first_page()
     counted = max(count_of(first.get("total")) or 0, count_of(again.get("total")) or 0)
     if not again["images"] and counted and end.check_total and not end.allow_empty:
-        raise _short_list(0, counted)
+        raise _short_list(0, counted, kind)
     return again
 
 
-def _short_list(received: int, counted: int) -> MiniMaxShortListError:
+def _short_list(received: int, counted: int, kind: MediaKind) -> MiniMaxShortListError:
     return MiniMaxShortListError(
-        f"The list of images ends after {received:,}, also when it is asked again, and the service counts {counted:,} "
-        "of them (total). A retry asks again. If the total of this account counts more than its list can show, "
-        "set check_total=False."
+        f"The list of {kind.plural} ends after {received:,}, also when it is asked again, and the service counts "
+        f"{counted:,} of them (total). A retry asks again. If the total of this account counts more than its "
+        "list can show, set check_total=False."
     )
 
 
@@ -191,8 +201,14 @@ class _Walker:
     """The state of one walk: its last page, and the ids that tell new images from repeated ones."""
 
     def __init__(
-        self, first: dict[str, Any], fetch: Fetch, position: Position | None = None, end: EndCheck | None = None
+        self,
+        first: dict[str, Any],
+        fetch: Fetch,
+        position: Position | None = None,
+        end: EndCheck | None = None,
+        kind: MediaKind = IMAGES,
     ) -> None:
+        self._kind = kind
         self._fetch = fetch
         self._end = end
         self._forms = CURSOR_FORMS
@@ -236,7 +252,7 @@ class _Walker:
             return result.images
         if result.is_end or says_end:
             if self._end is not None and self._end.check_total and self._is_contradicted():
-                raise _short_list(self._count, self._counted or 0)
+                raise _short_list(self._count, self._counted or 0, self._kind)
             return None
         raise self._stuck(
             "the service sends no images beyond it"
@@ -269,7 +285,7 @@ class _Walker:
         count = 0
         if not (self._head or self._newest):
             return count
-        for page in walk(first, self._fetch):
+        for page in walk(first, self._fetch, kind=self._kind):
             for image in page.images:
                 created = created_at(image)
                 is_older = created is not None and created < self._newest
@@ -336,7 +352,7 @@ class _Walker:
 
     def _stuck(self, why: str) -> _StuckError:
         return _StuckError(
-            f"The list of images cannot be read beyond image {image_key(self._last)}: {why}. "
+            f"The list of {self._kind.plural} cannot be read beyond {self._kind.name} {image_key(self._last)}: {why}. "
             "A retry restarts the walk from the first page.",
             status=200,
         )

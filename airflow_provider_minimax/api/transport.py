@@ -43,7 +43,7 @@ class Call(NamedTuple):
     :param body_matters: False if any body of a successful response will do.
     """
 
-    method: Literal["GET", "POST"]
+    method: Literal["DELETE", "GET", "POST"]
     path: str
     params: Mapping[str, str | int] | None = None
     json: Mapping[str, Any] | None = None

@@ -8,16 +8,15 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.pagination import Image, Page, Place, Position, image_key
-from airflow_provider_minimax.export.manifest import Contents, Head, load_document
+from airflow_provider_minimax.export.manifest import Contents, Head, load_document, mark
 from airflow_provider_minimax.export.parts import Part, first_damaged
 from airflow_provider_minimax.storage.base import Storage
 
 log = logging.getLogger(__name__)
 
 CHECKPOINT: Final = "checkpoint.json"
-#: Marks a checkpoint as one of ours; another file of this name is not overwritten.
-_KIND: Final = "airflow-provider-minimax/images-checkpoint"
 #: A checkpoint of another version is discarded, never guessed at.
 _VERSION: Final = 1
 
@@ -58,15 +57,21 @@ class Checkpoint(msgspec.Struct):
     former_owners: list[str] = []
     etags: dict[str, str] = {}
     had_media: bool = False
-    kind: str = _KIND
+    kind: str = ""
 
     @classmethod
-    def begin(cls, plan: dict[str, Any], run: str | None, base: str | None) -> Checkpoint:
+    def begin(cls, plan: dict[str, Any], run: str | None, base: str | None, kind: MediaKind = IMAGES) -> Checkpoint:
         """Return the state of an export that has just begun."""
-        return cls(_VERSION, plan, run, base, Head(), Contents())
+        return cls(_VERSION, plan, run, base, Head(), Contents(), kind=_mark(kind))
 
     def mismatch(
-        self, shape: dict[str, Any], base: str | None, sizes: Mapping[str, int], *, skip_bad_media: bool
+        self,
+        shape: dict[str, Any],
+        base: str | None,
+        sizes: Mapping[str, int],
+        *,
+        skip_bad_media: bool,
+        kind: MediaKind = IMAGES,
     ) -> str | None:
         """Return why an export cannot resume from this checkpoint; None where it can.
 
@@ -76,7 +81,7 @@ class Checkpoint(msgspec.Struct):
         :param skip_bad_media: whether the export may leave out files.
         """
         if self.plan != shape:
-            return "it was made with other parameters, or of other images"
+            return f"it was made with other parameters, or of other {kind.plural}"
         if self.base != base:
             return "it was made for another export"
         if self.contents.media_failed and not skip_bad_media:
@@ -85,15 +90,15 @@ class Checkpoint(msgspec.Struct):
             return "its parts are not all there"
         return None
 
-    def staleness(self, first: Page | None) -> str | None:
-        """Return why another run would not find the same images; None where it would.
+    def staleness(self, first: Page | None, kind: MediaKind = IMAGES) -> str | None:
+        """Return why another run would not find the same items; None where it would.
 
         :param first: the first page of the list as it is now.
         """
         if first is None or Head.of(first.images) != self.head or first.total != self.total:
             return "it is of another run, and the list has changed since"
         if self.contents.unfinished:
-            return "it is of another run, and contains images that were not final, or that lack their file"
+            return f"it is of another run, and contains {kind.plural} that were not final, or that lack their file"
         return None
 
     def position_after(self, before: Image | None, image: Image) -> Position:
@@ -141,14 +146,20 @@ class StoredCheckpoint(NamedTuple):
     checkpoint: Checkpoint | None
 
 
-def load_checkpoint(storage: Storage, body: bytes | None) -> StoredCheckpoint | None:
+def _mark(kind: MediaKind) -> str:
+    """Return what marks a checkpoint as one of ours; another file of this name is not overwritten."""
+    return f"{mark(kind)}-checkpoint"
+
+
+def load_checkpoint(storage: Storage, body: bytes | None, kind: MediaKind = IMAGES) -> StoredCheckpoint | None:
     """Return the checkpoint of a folder; None where it is missing.
 
+    :param kind: what the export holds.
     :raises MiniMaxBadRequestError: the file is foreign.
     """
     if body is None:
         return None
-    document = load_document(storage, CHECKPOINT, body, _KIND, "the checkpoint of an image export")
+    document = load_document(storage, CHECKPOINT, body, _mark(kind), f"the checkpoint of {kind.with_article} export")
     try:
         known = msgspec.convert(document, KnownFiles)
     except msgspec.ValidationError:

@@ -1,4 +1,4 @@
-"""The export of an account's images: read the list, select, download, write, publish.
+"""The export of an account's images or videos: read the list, select, download, write, publish.
 
 How it survives a kill at any moment: the checkpoint announces a part; the part appears under its name when it is
 complete; then the checkpoint says that it exists. The next attempt removes a part that was only announced. The manifest
@@ -11,6 +11,7 @@ the thread of the task.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,6 +20,7 @@ from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collec
 
 from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxShortListError
+from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.jobs import is_final
 from airflow_provider_minimax.api.pagination import Image, Page, PositionLostError, image_key
 from airflow_provider_minimax.export import contact_sheet, sync
@@ -52,8 +54,8 @@ class Client(PageSource, Protocol):
 
     settings: Settings
 
-    def get_image(self, image_id: str) -> Image:
-        """Read one image."""
+    def get_job(self, kind: Kind, job_id: str) -> Image:
+        """Read one image or video."""
 
 
 def export_images(
@@ -64,7 +66,7 @@ def export_images(
     run: str | None = None,
     check_stopped: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Write the selected images of an account to a folder, all of them or none.
+    """Write the selected images or videos of an account to a folder, all of them or none.
 
     Nothing in the files depends on when or how often the export runs: the same images give the same bytes.
 
@@ -81,7 +83,9 @@ def export_images(
             # Here, so that parsing a DAG file does not import the HTTP stack.
             from airflow_provider_minimax.media.downloader import MediaDownloader
 
-            media = stack.enter_context(MediaDownloader(client.settings, storage, check_stopped=check_stopped))
+            media = stack.enter_context(
+                MediaDownloader(client.settings, storage, check_stopped=check_stopped, kind=plan.kind)
+            )
         return _Export(client, plan, storage, run, media, check_stopped).run()
 
 
@@ -101,7 +105,7 @@ class _Export:
         self._storage = storage
         self._run = run
         self._media = media
-        self._ownership = Ownership(storage, check_stopped)
+        self._ownership = Ownership(storage, check_stopped, plan.kind)
         #: What two exports must have in common, so that one can add to the other.
         self._shape = plan.describe() | source_of(client.settings)
         #: The export that a sync adds to, and the hash of its manifest.
@@ -142,11 +146,11 @@ class _Export:
         except PositionLostError as error:
             log.warning("%s The export starts from scratch.", error)
             self._inspect_again()
-            self._export(Start(self._scratch(), self._client.iter_pages()))
+            self._export(Start(self._scratch(), self._client.iter_pages(kind=self._plan.kind)))
         return self._finish()
 
     def _scratch(self) -> Checkpoint:
-        return Checkpoint.begin(self._shape, self._run, self._base_hash)
+        return Checkpoint.begin(self._shape, self._run, self._base_hash, self._plan.kind)
 
     def _inspect_again(self) -> None:
         """Let the new start of this attempt remove what its first start has written."""
@@ -159,19 +163,19 @@ class _Export:
     # The walk
 
     def _export(self, begin: Start) -> None:
-        plan, state = self._plan, begin.state
+        plan, state, kind = self._plan, begin.state, self._plan.kind
         self._state, self._saved_at = state, state.scanned
         self._last = None if state.after is None else state.after.as_image()
         max_images = None if plan.max_images is None else plan.max_images - state.contents.images
         known = None if self._base is None or state.is_complete else self._base.head
         number = next_number([] if self._base is None else self._base.parts) + len(state.parts)
-        writer = PartWriter(self._storage, plan.format, plan.columns, number, self._commit_part)
-        progress = WalkProgress(state.scanned)
-        pages = read_ahead(walk(begin.pages, plan.selection, max_images, known), self._check_stopped)
+        writer = PartWriter(self._storage, plan.format, plan.columns, number, self._commit_part, kind)
+        progress = WalkProgress(state.scanned, items=kind.plural)
+        pages = read_ahead(walk(begin.pages, plan.selection, max_images, known, kind), self._check_stopped)
         try:
             with contextlib.closing(pages):
-                received = self._receive(pages)
-                for entries in attach_media(received, self._media, skip=plan.skip_bad_media, check=self._check_stopped):
+                received, skip = self._receive(pages), plan.skip_bad_media
+                for entries in attach_media(received, self._media, skip=skip, check=self._check_stopped, kind=kind):
                     self._check_stopped()
                     self._write(entries, writer)
                     progress.update(state.scanned, state.contents.images, state.total)
@@ -202,10 +206,11 @@ class _Export:
     def _refuse_empty_list(self, total: int | None) -> None:
         """Refuse to replace images by an empty list, unless the service says that there are none."""
         if self._replaces_images and total != 0 and not self._plan.allow_empty:
+            plural = self._plan.kind.plural
             raise MiniMaxShortListError(
-                f"The list of images is empty, the service does not say that it counts none (total: {total}), and "
-                f"{self._storage.folder} holds an export of images. Nothing was changed there; a retry reads the list "
-                "again. If the account is empty by now, set allow_empty=True."
+                f"The list of {plural} is empty, the service does not say that it counts none (total: {total}), and "
+                f"{self._storage.folder} holds an export of {plural}. Nothing was changed there; a retry reads the "
+                "list again. If the account is empty by now, set allow_empty=True."
             )
 
     def _write(self, entries: list[Entry], writer: PartWriter) -> None:
@@ -305,7 +310,8 @@ class _Export:
         with ownership.changing():
             write_contact_sheet(storage, self._plan, manifest)
         self._sync_media(manifest.contents.media_files)
-        ownership.publish(MANIFEST, manifest.encode(), lambda: check_parts(storage, manifest, state.etags))
+        body = manifest.encode(self._plan.kind)
+        ownership.publish(MANIFEST, body, lambda: check_parts(storage, self._plan, manifest, state.etags))
         names = {part.name for part in manifest.parts}
         with storage_errors(storage.folder):
             existing = storage.sizes()
@@ -320,15 +326,15 @@ class _Export:
         get_hook_lineage_collector().add_output_asset(context=storage.folder, uri=storage.url(MANIFEST))
         # What a sync has found on the disk is not counted again.
         size = sum(part.bytes for part in state.parts) + state.contents.media_bytes
-        metrics.count(metrics.EXPORTED, state.contents.images, kind="image")
-        metrics.count(metrics.EXPORT_BYTES, size, kind="image")
-        return summarize(storage, manifest, state.scanned)
+        metrics.count(metrics.EXPORTED, state.contents.images, kind=self._plan.kind.name)
+        metrics.count(metrics.EXPORT_BYTES, size, kind=self._plan.kind.name)
+        return summarize(storage, self._plan.kind, manifest, state.scanned)
 
     def _merge(self, fresh: Manifest) -> Manifest:
         base, state = self._base, self._state
         if base is None:
             return fresh
-        read, commit = self._client.get_image, self._commit_part
+        read, commit = functools.partial(self._client.get_job, self._plan.kind.name), self._commit_part
         manifest = merge(base, fresh, self._plan, self._storage, self._media, read, commit, self._check_stopped)
         state.strays += [part for part in base.parts if part not in manifest.parts]
         if state.strays:

@@ -19,8 +19,8 @@ from airflow_provider_minimax.export.rows import OTHER_FIELDS, RowWriter, Sink, 
 #: Columns that hold text as it is; any other value in a CSV file is JSON.
 _TEXTS: Final = frozenset(
     {
-        *("imageId", "fileID", "statusLabel", "modelID", "aspectRatio", "batchID", "desc", "downloadURL"),
-        *("videoURL", "coverURL", "id", "promptImgURL", "userIDStr", "mediaPath", "mediaSha256"),
+        *("imageId", "videoId", "fileID", "statusLabel", "modelID", "aspectRatio", "batchID", "desc", "downloadURL"),
+        *("videoURL", "coverURL", "id", "promptImgURL", "userIDStr", "message", "mediaPath", "mediaSha256"),
     }
 )
 

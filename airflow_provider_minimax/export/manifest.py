@@ -10,14 +10,18 @@ import msgspec
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.jobs import created_at
+from airflow_provider_minimax.api.kinds import IMAGES, MEDIA_KINDS, MediaKind
 from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.api.serialization import dumps
 from airflow_provider_minimax.export.parts import Part
 from airflow_provider_minimax.storage.base import Storage
 
 MANIFEST: Final = "manifest.json"
-#: Marks a manifest as one of ours; another file of this name is not overwritten.
-_KIND: Final = "airflow-provider-minimax/images"
+
+
+def mark(kind: MediaKind) -> str:
+    """Return what marks a manifest as one of ours; another file of this name is not overwritten."""
+    return f"airflow-provider-minimax/{kind.plural}"
 
 
 class MediaFailure(msgspec.Struct, frozen=True):
@@ -94,17 +98,25 @@ class Manifest(msgspec.Struct):
     head: Head
     parts: list[Part]
 
-    def encode(self) -> bytes:
-        """Return the file."""
+    def encode(self, kind: MediaKind = IMAGES) -> bytes:
+        """Return the file. Its keys name the kind: what is ``newest_image_id`` here is ``newest_video_id`` there."""
         document = {
-            "kind": _KIND,
-            "version": 1,
             **self.plan,
             **msgspec.to_builtins(self.contents),
             "head": msgspec.to_builtins(self.head),
             "parts": msgspec.to_builtins(self.parts),
         }
-        return (json.dumps(document, indent=2) + "\n").encode()
+        named = {"kind": mark(kind), "version": 1, **_rename_keys(document, IMAGES.name, kind.name)}
+        return (json.dumps(named, indent=2) + "\n").encode()
+
+
+def _rename_keys(value: Any, old: str, new: str) -> Any:
+    """Return a JSON value in whose keys one word stands for another."""
+    if old == new:
+        return value
+    if isinstance(value, dict):
+        return {key.replace(old, new): _rename_keys(member, old, new) for key, member in value.items()}
+    return [_rename_keys(member, old, new) for member in value] if isinstance(value, list) else value
 
 
 class StoredManifest(NamedTuple):
@@ -120,20 +132,32 @@ class StoredManifest(NamedTuple):
     has_media: bool = False
 
 
-def load_manifest(storage: Storage, body: bytes | None) -> StoredManifest | None:
+def load_manifest(storage: Storage, body: bytes | None, kind: MediaKind = IMAGES) -> StoredManifest | None:
     """Return the manifest of a folder; None where it is missing.
 
+    :param kind: what the export holds.
     :raises MiniMaxBadRequestError: the file is foreign.
     """
     if body is None:
         return None
-    document = load_document(storage, MANIFEST, body, _KIND, "the manifest of an image export")
+    document = load_document(storage, MANIFEST, body, mark(kind), f"the manifest of {kind.with_article} export")
+    document = _rename_keys(document, kind.name, IMAGES.name)
     try:
         parts = msgspec.convert(document.get("parts", []), list[Part])
     except msgspec.ValidationError:
         parts = []
     has_media = document.get("media") is True
     return StoredManifest(hashlib.sha256(body).hexdigest(), _manifest(document), parts, has_media)
+
+
+def kind_of(body: bytes) -> MediaKind | None:
+    """Return what the export of a manifest holds; None where the file is foreign."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    found = document.get("kind") if isinstance(document, dict) else None
+    return next((kind for kind in MEDIA_KINDS.values() if mark(kind) == found), None)
 
 
 def _manifest(document: dict[str, Any]) -> Manifest | None:

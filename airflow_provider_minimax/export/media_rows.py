@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
 from airflow_provider_minimax.api.jobs import is_final, media_url
+from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.export.manifest import Manifest, MediaFailure
 from airflow_provider_minimax.export.options import ExportPlan
@@ -40,13 +41,19 @@ class Entry(NamedTuple):
 
 
 def attach_media(
-    batches: Iterable[list[Entry]], media: MediaSource | None, *, skip: bool, check: Callable[[], None] = lambda: None
+    batches: Iterable[list[Entry]],
+    media: MediaSource | None,
+    *,
+    skip: bool,
+    check: Callable[[], None] = lambda: None,
+    kind: MediaKind = IMAGES,
 ) -> Iterator[list[Entry]]:
     """Yield the entries in order, each when its file is downloaded.
 
     :param media: None where no files are downloaded.
     :param skip: leave out a file that cannot be downloaded instead of raising.
     :param check: called every now and then while waiting for a file; if it raises, the wait ends.
+    :param kind: what the entries are, for the error.
     """
     if media is None:
         yield from batches
@@ -56,9 +63,9 @@ def attach_media(
         waiting.extend((entry, start_download(entry, media)) for entry in batch)
         ready = []
         while waiting and (len(waiting) > _MAX_WAITING or _is_done(waiting[0][1])):
-            ready.append(finish_download(*waiting.popleft(), skip=skip, check=check))
+            ready.append(finish_download(*waiting.popleft(), skip=skip, check=check, kind=kind))
         yield ready
-    yield [finish_download(*one, skip=skip, check=check) for one in waiting]
+    yield [finish_download(*one, skip=skip, check=check, kind=kind) for one in waiting]
 
 
 def start_download(entry: Entry, media: MediaSource) -> Future[Saved] | None:
@@ -67,7 +74,9 @@ def start_download(entry: Entry, media: MediaSource) -> Future[Saved] | None:
     return media.submit(image) if entry.row is not None and is_final(image) and media_url(image) else None
 
 
-def finish_download(entry: Entry, download: Future[Saved] | None, *, skip: bool, check: Callable[[], None]) -> Entry:
+def finish_download(
+    entry: Entry, download: Future[Saved] | None, *, skip: bool, check: Callable[[], None], kind: MediaKind = IMAGES
+) -> Entry:
     """Wait for the file of a selected image, and return the entry with it.
 
     :raises MiniMaxUpstreamError: it could not be downloaded, and is not to be skipped.
@@ -83,8 +92,8 @@ def finish_download(entry: Entry, download: Future[Saved] | None, *, skip: bool,
         failure = MediaFailure(image_key(image) or "", str(error))
     if failure is not None and not skip:
         raise MiniMaxUpstreamError(
-            f"The file of image {failure.image_id} cannot be fetched: {failure.reason}. A retry will try again and "
-            "keeps what was fetched; on_media_error='skip' exports the image without its file."
+            f"The file of {kind.name} {failure.image_id} cannot be fetched: {failure.reason}. A retry will try again "
+            f"and keeps what was fetched; on_media_error='skip' exports the {kind.name} without its file."
         )
     values: tuple[Any, ...] = saved if saved is not None else (None, None, None)
     return Entry(image, image | dict(zip(MEDIA_FIELDS, values, strict=True)), saved, failure)

@@ -46,7 +46,7 @@ def merge(
     refresh = _Refresh(base, plan, media, check)
     refresh.read(read_image)
     number = next_number([*fresh.parts, *base.parts])
-    writer = PartWriter(storage, plan.format, plan.columns, number, commit)
+    writer = PartWriter(storage, plan.format, plan.columns, number, commit, plan.kind)
     try:
         late = refresh.write_rowless(writer)
         rewritten = [refresh.rewrite(part, writer, storage) for part in base.parts]
@@ -109,14 +109,16 @@ class _Refresh:
             except (MiniMaxNotFoundError, MiniMaxBadRequestError) as error:
                 if one.image_id in self._failures and not self._plan.skip_bad_media:
                     raise
-                log.warning("Image %s cannot be read again; its row stays as it is. %s", one.image_id, error)
+                name = self._plan.kind.name.capitalize()
+                log.warning("%s %s cannot be read again; its row stays as it is. %s", name, one.image_id, error)
                 self._postpone(one)
                 continue
             entry = Entry(image, image if self._plan.selection.accepts(image) else None)
             read.append((one, entry, start_download(entry, self._media) if self._media is not None else None))
         for one, entry, download in read:
             if self._media is not None:
-                entry = finish_download(entry, download, skip=self._plan.skip_bad_media, check=self._check)
+                skip, kind = self._plan.skip_bad_media, self._plan.kind
+                entry = finish_download(entry, download, skip=skip, check=self._check, kind=kind)
             if entry.saved is None and one.seen == fingerprint(entry.image):
                 self._postpone(one)
             else:

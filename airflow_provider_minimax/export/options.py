@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.api.filters import Selection
+from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.export.formats import FORMATS, SAFE_CSV, Format
 from airflow_provider_minimax.export.rows import columns
 
@@ -20,6 +21,7 @@ _USER: Final = re.compile(r"user:(\d+)-")
 class ExportPlan:
     """The parameters of an export, after their templates are rendered.
 
+    :param kind: what is exported.
     :param selection: which images are exported.
     :param file_format: a name of ``FORMATS``.
     :param part_rows: images in each part but the last.
@@ -33,6 +35,7 @@ class ExportPlan:
     :param sync: add to the existing export, where it matches.
     """
 
+    kind: MediaKind = IMAGES
     selection: Selection = field(default_factory=Selection)
     file_format: str = "jsonl"
     part_rows: int = 10_000
@@ -53,7 +56,7 @@ class ExportPlan:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of a table."""
-        return columns(media=self.download_media)
+        return columns(self.kind, media=self.download_media)
 
     def describe(self) -> dict[str, Any]:
         """Return what shapes the files, as plain JSON.

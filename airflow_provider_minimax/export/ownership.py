@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
+from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.export.checkpoint import CHECKPOINT, Checkpoint, KnownFiles, load_checkpoint
 from airflow_provider_minimax.export.manifest import MANIFEST, StoredManifest, load_manifest
 from airflow_provider_minimax.export.parts import Part, edited_parts, foreign_parts
@@ -51,9 +52,13 @@ class Ownership:
 
     :param storage: the folder.
     :param check_stopped: called before each change; raises once the task is stopped.
+    :param kind: what is exported.
     """
 
-    def __init__(self, storage: Storage, check_stopped: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, storage: Storage, check_stopped: Callable[[], None] = lambda: None, kind: MediaKind = IMAGES
+    ) -> None:
+        self._kind = kind
         self._storage = storage
         self._check_stopped = check_stopped
         #: Digests of manifest and checkpoint as they were inspected.
@@ -70,8 +75,8 @@ class Ownership:
         """
         manifest_body, checkpoint_body = self._storage.read(MANIFEST), self._storage.read(CHECKPOINT)
         self._inspected = _digest(manifest_body), _digest(checkpoint_body)
-        manifest = load_manifest(self._storage, manifest_body)
-        stored = load_checkpoint(self._storage, checkpoint_body)
+        manifest = load_manifest(self._storage, manifest_body, self._kind)
+        stored = load_checkpoint(self._storage, checkpoint_body, self._kind)
         known, checkpoint = (KnownFiles(), None) if stored is None else stored
         parts = [] if manifest is None else manifest.parts
         has_media = known.has_media or (manifest is not None and manifest.has_media)
@@ -80,7 +85,7 @@ class Ownership:
 
     def _check_foreign(self) -> Mapping[str, int]:
         sizes = self._storage.sizes()
-        if names := foreign_parts(sizes, self._known.all_parts):
+        if names := foreign_parts(sizes, self._known.all_parts, self._kind):
             raise _foreign_error(self._storage, names)
         return sizes
 
@@ -142,7 +147,7 @@ class Ownership:
         with self.changing():
             body = self._storage.read(MANIFEST)
             if body is not None and _digest(body) != self._inspected[0]:
-                load_manifest(self._storage, body)
+                load_manifest(self._storage, body, self._kind)
                 raise self._taken_over()
             self._storage.remove(MANIFEST)
 
@@ -265,7 +270,7 @@ class Ownership:
         """Return whether the folder holds nothing that only this checkpoint makes ours."""
         # The older export is whole as long as its manifest stands.
         body = self._storage.read(MANIFEST)
-        older = load_manifest(self._storage, body) if _digest(body) == self._inspected[0] else None
+        older = load_manifest(self._storage, body, self._kind) if _digest(body) == self._inspected[0] else None
         if (state.had_media or state.plan.get("media") is True) and not (older is not None and older.has_media):
             return False
         sizes, parts = self._storage.sizes(), [] if older is None else older.parts

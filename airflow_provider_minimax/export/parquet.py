@@ -25,7 +25,7 @@ _TAG: Final = ("type", "tagIcon", "tagText")
 _VIDEO_URLS: Final = ("feedURL", "downloadURLWithWatermark")
 _INTEGERS: Final = (
     *("status", "createType", "duration", "generatorType", "height", "humanCheckStatus", "postStatus"),
-    *("priority", "resolution", "width", "mediaBytes"),
+    *("percent", "priority", "resolution", "width", "mediaBytes"),
 )
 _BOOLEANS: Final = (
     *("statusFinal", "canAppeal", "canRetry", "disableGenerateSimilar", "hasVoice", "isBookmarked"),

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.pagination import Image
 from airflow_provider_minimax.export.formats import FORMATS, Format
 from airflow_provider_minimax.export.rows import MEDIA_FIELDS, RowWriter
@@ -17,7 +18,7 @@ from airflow_provider_minimax.storage.base import Draft, Storage
 from airflow_provider_minimax.storage.errors import storage_errors
 
 #: ``images-00000.jsonl``, or with the beginning of the attempt's token ``images-00000-0123abcd.jsonl``.
-_PART_NAME: Final = re.compile(rf"images-(\d{{5,}})(-[0-9a-f]{{8}})?\.({'|'.join(map(re.escape, FORMATS))})")
+_PART_NAME: Final = re.compile(r"([a-z]+)-(\d{5,})(-[0-9a-f]{8})?\." + f"({'|'.join(map(re.escape, FORMATS))})")
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -29,18 +30,18 @@ class Part(msgspec.Struct, frozen=True):
     sha256: str
 
 
-def part_name(number: int, extension: str, attempt: str = "") -> str:
+def part_name(number: int, extension: str, attempt: str = "", kind: MediaKind = IMAGES) -> str:
     """Return the name of a part.
 
     :param attempt: what no other attempt has, where a part could be overwritten otherwise.
     """
-    return f"images-{number:05d}{attempt and f'-{attempt}'}.{extension}"
+    return f"{kind.plural}-{number:05d}{attempt and f'-{attempt}'}.{extension}"
 
 
 def part_number(name: str) -> int | None:
     """Return the number of a part; None for a file of another kind."""
     match = _PART_NAME.fullmatch(name)
-    return int(match[1]) if match else None
+    return int(match[2]) if match else None
 
 
 def next_number(parts: Iterable[Part]) -> int:
@@ -56,25 +57,26 @@ def first_damaged(parts: Iterable[Part], sizes: Mapping[str, int]) -> str | None
     return next((part.name for part in parts if sizes.get(part.name) != part.bytes), None)
 
 
-def foreign_parts(sizes: Mapping[str, int], ours: Iterable[Part]) -> list[str]:
+def foreign_parts(sizes: Mapping[str, int], ours: Iterable[Part], kind: MediaKind = IMAGES) -> list[str]:
     """Return the files that have the name of a part and are not ours: unknown, or of another size.
 
     An unknown name of one attempt is in nobody's way: that attempt has lost the folder, and its upload came late.
 
     :param sizes: of the files in the folder.
     :param ours: all parts that our manifest and our checkpoint know.
+    :param kind: whose parts; those of another kind are files like any other.
     """
     known: dict[str, set[int]] = {}
     for part in ours:
         known.setdefault(part.name, set()).add(part.bytes)
     return sorted(
-        name for name, size in sizes.items() if _is_in_the_way(name, known) and size not in known.get(name, ())
+        name for name, size in sizes.items() if _is_in_the_way(name, known, kind) and size not in known.get(name, ())
     )
 
 
-def _is_in_the_way(name: str, known: Container[str]) -> bool:
+def _is_in_the_way(name: str, known: Container[str], kind: MediaKind) -> bool:
     match = _PART_NAME.fullmatch(name)
-    return match is not None and (match[2] is None or name in known)
+    return match is not None and match[1] == kind.plural and (match[3] is None or name in known)
 
 
 def edited_parts(storage: Storage, sizes: Mapping[str, int], ours: Iterable[Part]) -> list[str]:
@@ -130,6 +132,7 @@ class PartWriter:
     :param columns: the columns of a table.
     :param number: of the first part.
     :param commit: makes a draft appear as a part, or raises.
+    :param kind: what the rows are.
     """
 
     def __init__(
@@ -139,7 +142,9 @@ class PartWriter:
         columns: tuple[str, ...],
         number: int,
         commit: Callable[[Draft, Part], None],
+        kind: MediaKind = IMAGES,
     ) -> None:
+        self._kind = kind
         self._storage = storage
         self._commit = commit
         self._format = file_format
@@ -154,7 +159,7 @@ class PartWriter:
     @property
     def name(self) -> str:
         """The name of the current part."""
-        return part_name(self._number, self._format.extension, self._storage.attempt_mark)
+        return part_name(self._number, self._format.extension, self._storage.attempt_mark, self._kind)
 
     def add(self, image: Image) -> None:
         """Buffer a row, to be written by the next ``flush``."""

@@ -19,10 +19,18 @@ class WalkProgress:
     :param before: images that an earlier attempt has read.
     :param clock: monotonic, in seconds.
     :param verb: what happens to the selected images.
+    :param items: what is read, in the plural.
     """
 
-    def __init__(self, before: int = 0, clock: Callable[[], float] = time.monotonic, verb: str = "exported") -> None:
+    def __init__(
+        self,
+        before: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        verb: str = "exported",
+        items: str = "images",
+    ) -> None:
         self._verb = verb
+        self._items = items
         self._clock = clock
         self._before = before
         self._started = self._logged = clock()
@@ -38,19 +46,25 @@ class WalkProgress:
         if now - self._logged < _LOG_INTERVAL:
             return
         self._logged = now
-        log.info("%s", describe(scanned, selected, total, now - self._started, self._before, self._verb))
+        log.info("%s", describe(scanned, selected, total, now - self._started, self._before, self._verb, self._items))
 
 
 def describe(
-    scanned: int, selected: int, total: int | None, seconds: float, before: int = 0, verb: str = "exported"
+    scanned: int,
+    selected: int,
+    total: int | None,
+    seconds: float,
+    before: int = 0,
+    verb: str = "exported",
+    items: str = "images",
 ) -> str:
     """Return one line: images read of the total, rate, and the longest time left (a window may end it sooner)."""
     rate = (scanned - before) / seconds if seconds > 0 else 0.0
-    line = f"{scanned:,} images read, {selected:,} {verb}, {rate:,.0f}/s"
+    line = f"{scanned:,} {items} read, {selected:,} {verb}, {rate:,.0f}/s"
     if not total or total < scanned or not rate:
         return line
     left = (total - scanned) / rate
     return (
-        f"{scanned:,} of {total:,} images read ({100 * scanned // total} %), {selected:,} {verb}, {rate:,.0f}/s, "
+        f"{scanned:,} of {total:,} {items} read ({100 * scanned // total} %), {selected:,} {verb}, {rate:,.0f}/s, "
         + (f"at most {left:,.0f} s left" if left < 120 else f"at most {left / 60:,.0f} min left")
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_minimax.api.errors import MiniMaxError
+from airflow_provider_minimax.api.kinds import MediaKind
 from airflow_provider_minimax.export import contact_sheet
 from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, load_manifest
 from airflow_provider_minimax.export.options import ExportPlan
@@ -16,13 +17,13 @@ from airflow_provider_minimax.storage.base import Storage
 log = logging.getLogger(__name__)
 
 
-def check_parts(storage: Storage, manifest: Manifest, etags: Mapping[str, str]) -> None:
+def check_parts(storage: Storage, plan: ExportPlan, manifest: Manifest, etags: Mapping[str, str]) -> None:
     """Check that the parts exist as they were written, and that the manifest replaces no foreign file.
 
     :param etags: of the parts when they were committed, where the storage has such.
     :raises MiniMaxError: a part has changed.
     """
-    load_manifest(storage, storage.read(MANIFEST))
+    load_manifest(storage, storage.read(MANIFEST), plan.kind)
     files = {file.name: file for file in storage.files()}
     name = first_damaged(manifest.parts, {file.name: file.size for file in files.values()})
     if name is None:
@@ -44,30 +45,32 @@ def write_contact_sheet(storage: Storage, plan: ExportPlan, manifest: Manifest) 
         contact_sheet.remove(storage)
 
 
-def summarize(storage: Storage, manifest: Manifest, scanned: int) -> dict[str, Any]:
+def summarize(storage: Storage, kind: MediaKind, manifest: Manifest, scanned: int) -> dict[str, Any]:
     """Log and return the summary for the XCom.
 
-    :param scanned: images that were read.
+    :param scanned: images or videos that were read.
     """
     contents, size = manifest.contents, sum(part.bytes for part in manifest.parts)
     log.info(
-        "Exported %d images to %s (%d parts, %d bytes; %d files, %d bytes; %d images were read).",
+        "Exported %d %s to %s (%d parts, %d bytes; %d files, %d bytes; %d %s were read).",
         contents.images,
+        kind.plural,
         storage.folder,
         len(manifest.parts),
         size,
         contents.media_files,
         contents.media_bytes,
         scanned,
+        kind.plural,
     )
     return {
         "path": str(storage.folder),
         "manifest": storage.url(MANIFEST),
-        "images": contents.images,
+        kind.plural: contents.images,
         "parts": len(manifest.parts),
         "bytes": size,
         "media_files": contents.media_files,
         "media_failed": len(contents.media_failed),
-        "newest_image_id": contents.newest_image_id,
-        "oldest_image_id": contents.oldest_image_id,
+        f"newest_{kind.name}_id": contents.newest_image_id,
+        f"oldest_{kind.name}_id": contents.oldest_image_id,
     }

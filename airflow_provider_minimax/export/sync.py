@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxUpstreamError
 from airflow_provider_minimax.api.jobs import created_at
+from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.pagination import Image, Page, image_key
 from airflow_provider_minimax.export.manifest import Head, Manifest, StoredManifest
 from airflow_provider_minimax.export.parts import first_damaged
@@ -35,34 +36,42 @@ def find_base(stored: StoredManifest, shape: dict[str, Any], sizes: Mapping[str,
     return None
 
 
-def new_images(pages: Iterable[Page], known: Head) -> Iterator[tuple[Page, list[Image]]]:
+def new_images(pages: Iterable[Page], known: Head, kind: MediaKind = IMAGES) -> Iterator[tuple[Page, list[Image]]]:
     """Yield pages with their images that a walk meets before the known ones.
 
-    :param known: the first page of last time. Images older than its oldest are known, too.
+    :param known: the first page of last time. Images older than its oldest are known, too, and so are those without a
+        time that stand behind the last known one of their page.
+    :param kind: what the list holds, for the errors.
     :raises MiniMaxUpstreamError: the list ends without a known image: it is another list, or half of one.
     """
     keys = frozenset(known.keys)
     owners = frozenset(map(_owner, keys))
     for page in pages:
-        _refuse_other_owners(page.images, owners)
-        fresh = [image for image in page.images if image_key(image) not in keys and not _is_older(image, known)]
+        _refuse_other_owners(page.images, owners, kind)
+        is_known = [image_key(image) in keys for image in page.images]
+        behind = len(is_known) - is_known[::-1].index(True) if any(is_known) else len(is_known)
+        fresh = [
+            image
+            for place, image in enumerate(page.images)
+            if not (is_known[place] or _is_older(image, known, is_behind=place >= behind))
+        ]
         yield page, fresh
         if len(fresh) < len(page.images):
             return
     if keys:
         raise MiniMaxUpstreamError(
-            "The list of images ended without one that the mirror holds; the mirror stays as it is. A retry reads the "
-            "list again. If all of them were deleted from the account, or it is another account now, sync into another "
-            "output_path, or remove the manifest.json there to start the mirror from scratch."
+            f"The list of {kind.plural} ended without one that the mirror holds; the mirror stays as it is. A retry "
+            "reads the list again. If all of them were deleted from the account, or it is another account now, sync "
+            "into another output_path, or remove the manifest.json there to start the mirror from scratch."
         )
 
 
-def _refuse_other_owners(images: Iterable[Image], owners: frozenset[str]) -> None:
+def _refuse_other_owners(images: Iterable[Image], owners: frozenset[str], kind: MediaKind) -> None:
     """Refuse images of an account that has none in the mirror: where the service chooses it, that may change."""
     others = {_owner(image_key(image) or "") for image in images} - owners - {""}
     if others and owners - {""}:
         raise MiniMaxBadRequestError(
-            f"The list holds images of {', '.join(sorted(others))}, and the mirror those of "
+            f"The list holds {kind.plural} of {', '.join(sorted(others))}, and the mirror those of "
             f"{', '.join(sorted(owners - {''}))}. Set the account, or choose another output_path."
         )
 
@@ -72,6 +81,7 @@ def _owner(key: str) -> str:
     return key.rpartition("-")[0] if key.startswith("user:") else ""
 
 
-def _is_older(image: Image, known: Head) -> bool:
+def _is_older(image: Image, known: Head, *, is_behind: bool) -> bool:
+    """Return whether an image is older than the known ones: by its time, or without one by its place in the list."""
     created = created_at(image)
-    return created is not None and created <= known.oldest
+    return is_behind if created is None else created <= known.oldest

@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from airflow_provider_minimax.api.filters import Selection
+from airflow_provider_minimax.api.filters import Selection, check_times
+from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.pagination import Page
 from airflow_provider_minimax.export import sync
 from airflow_provider_minimax.export.manifest import Head
@@ -24,14 +25,18 @@ class Batch(NamedTuple):
     entries: list[Entry]
 
 
-def walk(pages: Iterator[Page], selection: Selection, max_images: int | None, known: Head | None) -> Iterator[Batch]:
+def walk(
+    pages: Iterator[Page], selection: Selection, max_images: int | None, known: Head | None, kind: MediaKind = IMAGES
+) -> Iterator[Batch]:
     """Yield images, those that are selected with a row, until no later page can hold a selected one.
 
     :param max_images: the walk ends at the last of so many selected images.
     :param known: where a sync has met the images that its folder holds; None for an export from scratch.
+    :param kind: what the pages hold.
     """
     left = math.inf if max_images is None else max_images
-    batches = sync.new_images(pages, known) if known is not None else ((page, page.images) for page in pages)
+    pages = check_times(pages, selection, kind)
+    batches = sync.new_images(pages, known, kind) if known is not None else ((page, page.images) for page in pages)
     while left and (batch := next(batches, None)) is not None:
         page, images = batch
         entries: list[Entry] = []

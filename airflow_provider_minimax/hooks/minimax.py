@@ -163,6 +163,10 @@ class MiniMaxHook(BaseHook):
         """
         return self.get_conn().get_image(image_id)
 
+    def delete_image(self, image_id: str) -> None:
+        """Delete an image from its account, which may hold its only copy. One that is deleted already is no error."""
+        self.get_conn().delete_image(image_id)
+
     def create_image(self, prompt: str, account: str | None = None, **fields: Unpack[ImageFields]) -> list[str]:
         """Create images and return their ids, one for each. Costs credits.
 
@@ -189,8 +193,34 @@ class MiniMaxHook(BaseHook):
     def list_videos(
         self, limit: int = SAFE_PAGE_SIZE, last_video_id: str | None = None, account: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return one page of videos."""
+        """Return one page of videos, newest first, as the API sends them.
+
+        :param limit: videos per page; the service may return fewer.
+        :param last_video_id: the video after which the page begins.
+        """
         return self.get_conn().list_videos(limit, last_video_id, account)
+
+    def iter_videos(
+        self,
+        account: str | None = None,
+        page_size: int = PAGE_SIZE,
+        max_videos: int | None = None,
+        *,
+        check_total: bool = True,
+    ) -> Iterator[dict[str, Any]]:
+        """Iterate over all videos of the account, newest first, each once, in memory that does not grow.
+
+        :param page_size: videos per page.
+        :param max_videos: stop after so many.
+        :param check_total: an end before as many videos as the service counts is an error, where it counts them.
+        :raises MiniMaxShortListError: the list ends too early.
+        """
+        client = self.get_conn().with_list_checks(check_total=check_total)
+        return client.iter_videos(account, page_size, max_videos)
+
+    def delete_video(self, video_id: str) -> None:
+        """Delete a video from its account, which may hold its only copy. One that is deleted already is no error."""
+        self.get_conn().delete_video(video_id)
 
     def cancel_video(self, video_id: str) -> None:
         """Ask the service to cancel a video. Images cannot be cancelled."""

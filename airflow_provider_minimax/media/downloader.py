@@ -16,6 +16,7 @@ from typing import Final, Self
 from airflow_provider_minimax.api import media_types
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.jobs import media_url
+from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.media.filenames import MEDIA, MediaError, Saved, file_name, stem_and_digits, stem_of
@@ -45,6 +46,7 @@ class MediaDownloader:
     :param stem: makes of an id the name of its file before the checksum.
     :param check_stopped: called for each piece; if it raises, the download ends.
     :param max_seconds: for one attempt at one file.
+    :param kind: what the files are; a file of a video may not be a picture.
     """
 
     def __init__(
@@ -55,7 +57,10 @@ class MediaDownloader:
         stem: Callable[[str], str] = stem_of,
         check_stopped: Callable[[], None] = lambda: None,
         max_seconds: float = _MAX_SECONDS,
+        kind: MediaKind = IMAGES,
     ) -> None:
+        self._file_extension = kind.file_extension
+        self._formats = "picture or video" if kind is IMAGES else "video"
         self._check_stopped = check_stopped
         self._storage = storage
         self._below = below
@@ -150,9 +155,9 @@ class MediaDownloader:
             head += piece
             if len(head) >= media_types.MAGIC_BYTES:
                 break
-        extension = media_types.picture_extension(head)
+        extension = self._file_extension(head)
         if extension is None:
-            raise MediaError("the body is no known picture or video format")
+            raise MediaError(f"the body is no known {self._formats} format")
         with storage_errors(self._storage.folder):
             draft = self._storage.draft(self._below)
         try:

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any
 
-from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError, MiniMaxJobFailedError
+from airflow_provider_minimax.api.errors import MiniMaxJobFailedError
 from airflow_provider_minimax.api.fields import parameters
-from airflow_provider_minimax.api.validation import (
-    ON_EMPTY,
-    PAGE_SIZE,
-    at_least_one,
-    missing_value_error,
-    one_of,
-    optional_count,
-    required_text,
-)
-from airflow_provider_minimax.compat import AirflowSkipException
-from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
+from airflow_provider_minimax.api.kinds import IMAGES
 from airflow_provider_minimax.operators.create import MiniMaxCreateOperator
+from airflow_provider_minimax.operators.media_lists import ExportMediaOperator, ListMediaOperator
 from airflow_provider_minimax.polling.wait_spec import check_require
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from airflow.sdk import Context, ObjectStoragePath
-
-    from airflow_provider_minimax.api.filters import PointInTime
-    from airflow_provider_minimax.api.pagination import Page
-
-log = logging.getLogger(__name__)
-
-_ON_MEDIA_ERROR: Final = ("fail", "skip")
-_MODES: Final = ("snapshot", "sync")
-
-
-class MiniMaxListImagesOperator(MiniMaxBaseOperator):
+class MiniMaxListImagesOperator(ListMediaOperator):
     """Lists images of an account, newest first.
 
     The service has no filters, so the list is walked and filtered here, until ``limit`` images match, the walk is
@@ -62,81 +39,10 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
     :raises MiniMaxShortListError: the list ends too early; a retry reads it again.
     """
 
-    template_fields: Sequence[str] = (
-        "limit",
-        "statuses",
-        "created_from",
-        "created_to",
-        *MiniMaxBaseOperator.template_fields,
-    )
-
-    def __init__(
-        self,
-        *,
-        limit: int | str = 30,
-        statuses: Collection[str] | str | None = None,
-        created_from: PointInTime = None,
-        created_to: PointInTime = None,
-        max_scanned: int | None = None,
-        check_total: bool = True,
-        on_empty: str = "return",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        if isinstance(limit, int):
-            at_least_one("limit", limit)
-        if max_scanned is not None:
-            at_least_one("max_scanned", max_scanned)
-        one_of("on_empty", on_empty, ON_EMPTY)
-        self.limit = limit
-        self.statuses = statuses
-        self.created_from = created_from
-        self.created_to = created_to
-        self.max_scanned = max_scanned
-        self.check_total = check_total
-        self.on_empty = on_empty
-
-    def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
-        """Walk the list and return the matching images."""
-        from airflow_provider_minimax.api.filters import Selection, select_pages
-        from airflow_provider_minimax.api.jobs import compact
-        from airflow_provider_minimax.export.progress import WalkProgress
-
-        selection = Selection.parse(self.statuses, self.created_from, self.created_to)
-        limit = optional_count("limit", self.limit)
-        if limit is None:
-            raise missing_value_error("limit", None)
-        page_size = PAGE_SIZE if selection != Selection() else min(limit, PAGE_SIZE)
-        client = self.hook.get_conn().with_list_checks(check_total=self.check_total)
-        found: list[dict[str, Any]] = []
-        scanned = 0
-        progress = WalkProgress(verb="matching")
-        self._check_stopped()
-        with self._interruptible():
-            pages = self._until_killed(client.iter_pages(page_size=page_size))
-            for chosen in select_pages(pages, selection, limit, self.max_scanned):
-                found += [compact(image) for image in chosen.images]
-                scanned = chosen.scanned
-                progress.update(scanned, len(found), chosen.total)
-        log.info("%d of %d images match.", len(found), scanned)
-        if not found:
-            self._report_empty(scanned)
-        return found
-
-    def _until_killed(self, pages: Iterator[Page]) -> Iterator[Page]:
-        for page in pages:
-            self._check_stopped()
-            yield page
-
-    def _report_empty(self, scanned: int) -> None:
-        message = f"None of the {scanned} images looked at matches statuses, created_from and created_to."
-        if self.on_empty == "skip":
-            raise AirflowSkipException(message)
-        if self.on_empty == "fail":
-            raise MiniMaxError(f"{message} A retry will look again.")
+    kind = IMAGES
 
 
-class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
+class MiniMaxExportImagesOperator(ExportMediaOperator):
     """Exports images of an account to a folder: rows in parts, their files, a page to look at, and a manifest.
 
     The export is complete or absent: ``manifest.json`` is written last, and an older export in the same folder is
@@ -176,103 +82,13 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
     :raises MiniMaxShortListError: the list ends too early, or is empty where it cannot be; a retry reads it again.
     """
 
-    template_fields: Sequence[str] = (
-        "output_path",
-        "file_format",
-        "storage_conn_id",
-        "statuses",
-        "created_from",
-        "created_to",
-        "max_images",
-        *MiniMaxBaseOperator.template_fields,
-    )
+    kind = IMAGES
 
-    def __init__(
-        self,
-        *,
-        output_path: str | Path | ObjectStoragePath,
-        file_format: str = "jsonl",
-        storage_conn_id: str | None = None,
-        statuses: Collection[str] | str | None = None,
-        created_from: PointInTime = None,
-        created_to: PointInTime = None,
-        max_images: int | str | None = None,
-        part_rows: int = 10_000,
-        download_media: bool = False,
-        on_media_error: str = "fail",
-        contact_sheet: bool = False,
-        mode: str = "snapshot",
-        csv_safe: bool = False,
-        allow_empty: bool = False,
-        check_total: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        from airflow_provider_minimax.export.formats import check_format_name
+    template_fields: Sequence[str] = ("max_images", *ExportMediaOperator.template_fields)
 
-        # A constant is checked here, what a template renders to in `execute`.
-        if "{" not in str(file_format):
-            check_format_name(file_format)
-        at_least_one("part_rows", part_rows)
-        if isinstance(max_images, int):
-            at_least_one("max_images", max_images)
-        one_of("on_media_error", on_media_error, _ON_MEDIA_ERROR)
-        one_of("mode", mode, _MODES)
-        if mode == "sync" and max_images is not None:
-            raise MiniMaxBadRequestError("mode='sync' mirrors an account; max_images makes no sense with it.")
-        self.output_path = output_path
-        self.file_format = file_format
-        self.storage_conn_id = storage_conn_id
-        self.statuses = statuses
-        self.created_from = created_from
-        self.created_to = created_to
+    def __init__(self, *, max_images: int | str | None = None, **kwargs: Any) -> None:
+        super().__init__(max_items=max_images, **kwargs)
         self.max_images = max_images
-        self.part_rows = part_rows
-        self.download_media = download_media
-        self.on_media_error = on_media_error
-        self.contact_sheet = contact_sheet
-        self.mode = mode
-        self.csv_safe = csv_safe
-        self.allow_empty = allow_empty
-        self.check_total = check_total
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Walk the list and write the matching images."""
-        # Here, so that reading a DAG file does not import what only a running export needs.
-        from airflow_provider_minimax.api.filters import Selection
-        from airflow_provider_minimax.export.exporter import export_images
-        from airflow_provider_minimax.export.formats import format_named
-        from airflow_provider_minimax.export.options import ExportPlan
-        from airflow_provider_minimax.storage.folders import folder_at
-
-        # A DAG file is also read where the libraries of its tasks are not installed.
-        file_format = required_text("file_format", self.file_format)
-        format_named(file_format)
-        if self.csv_safe and file_format != "csv":
-            raise MiniMaxBadRequestError(f"csv_safe is for file_format='csv', not {file_format!r}.")
-        selection = Selection.parse(self.statuses, self.created_from, self.created_to)
-        folder = folder_at(self.output_path, self.storage_conn_id)
-        client = self.hook.get_conn().with_list_checks(check_total=self.check_total, allow_empty=self.allow_empty)
-        plan = ExportPlan(
-            selection=selection,
-            file_format=file_format,
-            part_rows=self.part_rows,
-            max_images=optional_count("max_images", self.max_images),
-            account=client.settings.account,
-            download_media=self.download_media,
-            skip_bad_media=self.on_media_error == "skip",
-            contact_sheet=self.contact_sheet,
-            sync=self.mode == "sync",
-            csv_safe=self.csv_safe,
-            allow_empty=self.allow_empty,
-        )
-        return export_images(client, plan=plan, folder=folder, run=_run_of(context), check_stopped=self._check_stopped)
-
-
-def _run_of(context: Context) -> str | None:
-    """Return the name of the task instance, which is the same for each of its attempts."""
-    ti = context.get("ti")
-    return None if ti is None else f"{ti.dag_id}/{ti.task_id}/{ti.run_id}/{ti.map_index}"
 
 
 class MiniMaxCreateImageOperator(MiniMaxCreateOperator):

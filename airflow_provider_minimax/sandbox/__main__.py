@@ -24,6 +24,7 @@ from airflow_provider_minimax.sandbox.stats import Call
 #: Options that are fields of the configuration.
 _FIELDS = {
     "images": "images per account",
+    "videos": "videos per account",
     "accounts": "configured accounts, 0 to 9",
     "token": "the token to accept",
     "step_seconds": "seconds of each of the four steps of a job",

@@ -7,23 +7,13 @@ from dataclasses import dataclass, field
 from airflow_provider_minimax.sandbox.errors import RefusedError
 from airflow_provider_minimax.sandbox.ids import Kind
 from airflow_provider_minimax.sandbox.images import ImageList
-from airflow_provider_minimax.sandbox.jobs import Job
 from airflow_provider_minimax.sandbox.render import Renderer
+from airflow_provider_minimax.sandbox.videos import VideoList
 
 #: Credits of one image and one video. The vendor's pages name 1 and 25 for the first models; other
 #: models cost more, which no client may depend on.
 IMAGE_CREDITS = 1
 VIDEO_CREDITS = 25
-
-
-@dataclass
-class Video:
-    """One video and the job that makes it."""
-
-    prompt: str
-    file_id: str | None
-    job: Job
-    deleted: bool = False
 
 
 @dataclass
@@ -33,11 +23,11 @@ class Account:
     index: int
     id: str
     images: ImageList
+    videos: VideoList
     renderer: Renderer
     credits: int
     max_jobs: int
     error: str | None = None
-    videos: list[Video] = field(default_factory=list)
     #: Content types of the uploaded files; a deleted one is None.
     files: list[str | None] = field(default_factory=list)
 
@@ -49,7 +39,7 @@ class Account:
 
     def running_videos(self, now: float) -> int:
         """Return how many videos occupy a slot; images occupy none."""
-        return sum(video.job.tracked and video.job.running(now) for video in self.videos)
+        return sum(job.tracked and job.running(now) for _, job in self.videos.jobs())
 
     def free_slots(self, max_jobs: int | None, now: float) -> int:
         """Return how many more videos may run; a call may set its own limit."""

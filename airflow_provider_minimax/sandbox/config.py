@@ -27,6 +27,8 @@ class SandboxConfig:
 
     #: Images that each account has from the start; they are computed, not stored.
     images: int = 60
+    #: Videos that each account has from the start.
+    videos: int = 0
     accounts: int = 1
     token: str = DEFAULT_TOKEN
     #: Another seed makes other ids, prompts, statuses and pictures.
@@ -57,6 +59,8 @@ class SandboxConfig:
     #: What ``total`` counts: the listed images, or the deleted ones as well.
     total_counts: Literal["listed", "made"] = "listed"
     videos_form: Literal["array", "wrapped"] = "array"
+    #: Whether videos carry ``createTime``, which is documented for images only.
+    video_times: bool = False
     #: Accounts (0 is the first) whose lists show four models in ``modelID`` under the names of the web application
     #: behind the service; True for all. Whether the service passes them through is not documented.
     upstream_model_names: bool | tuple[int, ...] = True
@@ -85,7 +89,15 @@ class SandboxConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
-        for name in ("images", "accounts", "step_seconds", "latency_seconds", "media_latency_seconds", "credits"):
+        for name in (
+            "images",
+            "videos",
+            "accounts",
+            "step_seconds",
+            "latency_seconds",
+            "media_latency_seconds",
+            "credits",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)!r}")
         for name in ("page_cap", "max_jobs", "media_pixels", "spacing_seconds"):

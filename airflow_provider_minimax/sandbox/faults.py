@@ -32,7 +32,7 @@ OTHER: Final = {
     "redirect": "302 to `location`",
     "empty-page": "a list without its items; all else in it, such as `hasNext` and `total`, is correct",
     "unknown-status": "the items have status 99, without label and finality",
-    "arrive": "`count` new images appear at the head of the list before the response",
+    "arrive": "`count` new images (on their list, videos) appear at the head of the list before the response",
 }
 KINDS: Final = PLAIN | frozenset(OTHER)
 

@@ -193,12 +193,12 @@ class Gate:
         await send({"type": "http.response.body", "body": b""})
 
     def _arrive(self, count: int, scope: Scope) -> None:
-        """Let images appear in the account that the request names, or in the first one."""
+        """Let images, or on their list videos, appear in the account that the request names, or in the first one."""
         state = self._context.state
         query = scope["query_string"].decode("latin-1")
         named = [account for account in state.accounts if f"account={account.id}" in query]
         for account in (named or state.accounts)[:1]:
-            state.arrive(account, count)
+            state.arrive(account, count, "video" if "/videos" in scope["path"] else "image")
 
     def _cut(self, scope: Scope, *, reset: bool) -> None:
         for connection in list(self.connections()):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from airflow_provider_minimax.sandbox.history import History, Image
 from airflow_provider_minimax.sandbox.jobs import COMPLETED, Job
+from airflow_provider_minimax.sandbox.listing import Listing
 from airflow_provider_minimax.sandbox.render import Renderer
 
 #: Batches created since the start have numbers that no history reaches.
 _FIRST_NEW_BATCH = 10**9
 
 
-class ImageList:
+class ImageList(Listing):
     """Images by number; the highest number is the newest image."""
+
+    key = "images"
 
     def __init__(self, history: History, renderer: Renderer) -> None:
         self._history = history
@@ -78,24 +80,9 @@ class ImageList:
         """Take an image off the list; by id it is still found."""
         self._deleted.add(number)
 
-    def newest_first(self, below: int | None = None) -> Iterator[int]:
-        """Yield the numbers of the list, from the head or from below a number."""
-        for number in range(self.count - 1 if below is None else below - 1, -1, -1):
-            if number not in self._deleted:
-                yield number
-
-    def page(self, limit: int, below: int | None, now: float, *, total_counts: str) -> dict[str, Any]:
-        """Return one page of the list as the API shows it."""
-        numbers = self.newest_first(below)
-        items = [self.item(number, now) for number in islice(numbers, limit)]
-        head = next(self.newest_first(), None)
-        return {
-            "images": items,
-            "hasPre": below is not None and head is not None and head >= below,
-            "hasNext": next(numbers, None) is not None if items else False,
-            "processing": any(job.running(now) for _, job in self.jobs()),
-            "total": self.count - (len(self._deleted) if total_counts == "listed" else 0),
-        }
+    def hidden(self, now: float) -> set[int]:  # noqa: ARG002 - nothing but a delete hides an image
+        """Return the numbers that the list does not show."""
+        return self._deleted
 
     def _create_time(self, now: float) -> int:
         """Return a time that is never before the newest image: the list is ordered by time."""

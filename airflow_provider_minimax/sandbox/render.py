@@ -41,6 +41,7 @@ class Renderer:
         self._account_id = ids.account_id(account)
         self._prefix = f"user:{config.user}-minimax:{self._account_id}-"
         self._media = f"{media_origin}/media/"
+        self._has_video_times = config.video_times
         names = config.upstream_model_names
         is_upstream = account in names if isinstance(names, tuple) else names
         self._model_names = _UPSTREAM_MODEL_NAMES if is_upstream else {}
@@ -108,7 +109,9 @@ class Renderer:
             item |= job.progress_fields(now)
         return item
 
-    def video(self, number: int, prompt: str, origin_file: str | None, job: Job, now: float) -> dict[str, Any]:
+    def video(
+        self, number: int, prompt: str, origin_file: str | None, job: Job, now: float, created_ms: int
+    ) -> dict[str, Any]:
         """Return a video as ``GET /videos/{id}`` and the list show it."""
         status = job.status(now)
         done, file = status in WITH_FILE, self._media + self.bare_id("video", number)
@@ -125,6 +128,7 @@ class Renderer:
             "originFiles": [self._origin(origin_file)] if origin_file else [],
             "canAppeal": status in (5, 7, 14),
             "canRetry": status == FAILED,
+            **({"createTime": created_ms} if self._has_video_times else {}),
             "videoId": self.full_id("video", number),
         }
         if status not in FINAL:

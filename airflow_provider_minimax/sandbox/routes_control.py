@@ -9,6 +9,7 @@
     POST   /_sandbox/faults               queue one: the fields of ``Fault``, or {"fault": "429@GET /images/"}
     DELETE /_sandbox/faults               remove all
     POST   /_sandbox/images               {"count": n, "account": id}: new images arrive
+    POST   /_sandbox/videos               the same for videos
     POST   /_sandbox/jobs/{id}            {"status": n} ends it, {"hold": true}, {"release": true}
 """
 
@@ -26,6 +27,7 @@ from airflow_provider_minimax.sandbox.jobs import Job
 from airflow_provider_minimax.sandbox.operations import BASE_PATH
 from airflow_provider_minimax.sandbox.parameters import Body
 from airflow_provider_minimax.sandbox.responses import json_response
+from airflow_provider_minimax.sandbox.state import Listed, State
 
 
 def local_only(request: Request) -> None:
@@ -67,11 +69,10 @@ def control_routes(context: Context) -> APIRouter:
         return json_response({})
 
     @router.post("/images")
+    @router.post("/videos")
     async def arrive(request: Request) -> Response:
-        body, state = await Body.read(request), context.state
-        count = body.integer("count", 1, 1_000_000) or 1
-        account = state.account(body.text("account") or (state.accounts[0].id if state.accounts else None))
-        return json_response({"imageIds": state.arrive(account, count)})
+        kind: Listed = "video" if request.url.path.endswith("videos") else "image"
+        return json_response({f"{kind}Ids": _arrive(context.state, await Body.read(request), kind)})
 
     @router.post("/jobs/{job_id}")
     async def change_job(job_id: str, request: Request) -> Response:
@@ -84,6 +85,12 @@ def control_routes(context: Context) -> APIRouter:
             return json_response({"id": job_id, "status": job.status(state.now)})
 
     return router
+
+
+def _arrive(state: State, body: Body, kind: Listed) -> list[str]:
+    count = body.integer("count", 1, 1_000_000) or 1
+    account = state.account(body.text("account") or (state.accounts[0].id if state.accounts else None))
+    return state.arrive(account, count, kind)
 
 
 def _change(job: Job, body: Body, now: float) -> None:

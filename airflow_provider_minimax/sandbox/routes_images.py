@@ -22,7 +22,7 @@ def image_routes(context: Context) -> APIRouter:
         state, query = context.state, request.query_params
         account = state.account(query.get("account"))
         limit = page_limit(request, context.config)
-        return json_response(state.images_page(account, limit, query.get("lastImageId")))
+        return json_response(state.page("image", account, limit, query.get("lastImageId")))
 
     @router.get("/images/{image_id}")
     async def get_image(image_id: str) -> Response:

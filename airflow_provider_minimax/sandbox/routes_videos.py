@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from airflow_provider_minimax.sandbox import ids
-from airflow_provider_minimax.sandbox.accounts import VIDEO_CREDITS, Account
+from airflow_provider_minimax.sandbox.accounts import VIDEO_CREDITS
 from airflow_provider_minimax.sandbox.context import Context
 from airflow_provider_minimax.sandbox.errors import NotFoundError, RefusedError
 from airflow_provider_minimax.sandbox.jobs import FAILED
@@ -24,11 +23,8 @@ def video_routes(context: Context) -> APIRouter:
         state, query = context.state, request.query_params
         account = state.account(query.get("account"))
         limit = page_limit(request, context.config)
-        with state.lock:
-            items = state.videos(account, limit, _below(state, account, query.get("lastVideoId")))
-        if context.config.videos_form == "array":
-            return json_response(items)
-        return json_response({"videos": items, "hasNext": len(items) == limit, "total": len(account.videos)})
+        page = state.page("video", account, limit, query.get("lastVideoId"))
+        return json_response(page["videos"] if context.config.videos_form == "array" else page)
 
     @router.get("/videos/{video_id}")
     async def get_video(video_id: str) -> Response:
@@ -47,7 +43,7 @@ def video_routes(context: Context) -> APIRouter:
         with state.lock:
             located = state.locate(video_id, "video")
             if located is not None:
-                located.account.videos[located.number].deleted = True
+                located.account.videos.delete(located.number)
         return json_response({})
 
     @router.post("/videos/cancel")
@@ -90,14 +86,3 @@ def _cancel(state: State, video_id: str | None) -> None:
         job = located.account.videos[located.number].job
         if job.running(state.now):
             job.finish(FAILED)
-
-
-def _below(state: State, account: Account, cursor: str | None) -> int | None:
-    """Read ``lastVideoId`` in either form; what it means is assumed to be as for images."""
-    if not cursor:
-        return None
-    full = ids.parse(cursor)
-    parts = ids.decode(full.bare if full else cursor, state.config.seed)
-    if parts is None or parts.kind != "video" or parts.account != account.index:
-        raise RefusedError(400, f"Video {cursor} not found")
-    return parts.number

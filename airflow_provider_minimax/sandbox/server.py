@@ -18,8 +18,10 @@ from airflow_provider_minimax.sandbox.context import Context
 from airflow_provider_minimax.sandbox.faults import Fault
 from airflow_provider_minimax.sandbox.gate import Connection, cut
 from airflow_provider_minimax.sandbox.jobs import Job
+from airflow_provider_minimax.sandbox.listing import Listing
 from airflow_provider_minimax.sandbox.operations import BASE_PATH
 from airflow_provider_minimax.sandbox.render import encode
+from airflow_provider_minimax.sandbox.state import Listed
 from airflow_provider_minimax.sandbox.stats import Call, Stats
 
 _START_TIMEOUT = 30.0
@@ -156,8 +158,17 @@ class Sandbox:
         """Return all images as the API would show them now, newest first."""
         state = self._context.state
         with state.lock:
-            images = self._account(account).images
-            items = [images.item(number, state.now) for number in images.newest_first()]
+            return self._all_items(self._account(account).images)
+
+    def all_videos(self, account: str | None = None) -> list[dict[str, Any]]:
+        """Return all videos as the API would show them now, newest first."""
+        state = self._context.state
+        with state.lock:
+            return self._all_items(self._account(account).videos)
+
+    def _all_items(self, listing: Listing) -> list[dict[str, Any]]:
+        now = self._context.state.now
+        items = [listing.item(number, now) for number in listing.newest_first(now)]
         return cast("list[dict[str, Any]]", json.loads(encode(items)))
 
     # Control
@@ -181,9 +192,9 @@ class Sandbox:
         """The faults that are not used up."""
         return self._context.faults.pending()
 
-    def arrive(self, count: int = 1, account: str | None = None) -> list[str]:
-        """Let completed images appear at the head of the list; return their ids."""
-        return self._context.state.arrive(self._account(account), count)
+    def arrive(self, count: int = 1, account: str | None = None, kind: Listed = "image") -> list[str]:
+        """Let completed images or videos appear at the head of the list; return their ids."""
+        return self._context.state.arrive(self._account(account), count, kind)
 
     def create_image(
         self, prompt: str, quantity: int = 1, account: str | None = None, model: str = "image-01"

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from itertools import islice
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 
 from airflow_provider_minimax.sandbox import ids
-from airflow_provider_minimax.sandbox.accounts import IMAGE_CREDITS, VIDEO_CREDITS, Account, Video
+from airflow_provider_minimax.sandbox.accounts import IMAGE_CREDITS, VIDEO_CREDITS, Account
 from airflow_provider_minimax.sandbox.config import SandboxConfig
 from airflow_provider_minimax.sandbox.errors import RefusedError
 from airflow_provider_minimax.sandbox.history import History
 from airflow_provider_minimax.sandbox.images import ImageList
 from airflow_provider_minimax.sandbox.jobs import Job, new_job
 from airflow_provider_minimax.sandbox.render import Renderer
+from airflow_provider_minimax.sandbox.videos import VideoList
+
+#: What has a list.
+Listed = Literal["image", "video"]
 
 
 class Located(NamedTuple):
@@ -60,10 +64,12 @@ class State:
             spacing_ms=config.spacing_seconds * 1000,
             surrogate_at=config.surrogate_at,
         )
+        videos = replace(history, seed=config.seed + 500, size=config.videos, surrogate_at=None)
         return Account(
             index=index,
             id=ids.account_id(index),
             images=ImageList(history, renderer),
+            videos=VideoList(videos, renderer),
             renderer=renderer,
             credits=0 if index in config.accounts_without_credits else config.credits,
             max_jobs=config.max_jobs,
@@ -137,32 +143,35 @@ class State:
         if located.account is not account:
             raise RefusedError(400, f"File {file_id} belongs to account {located.account.id}, not to {account.id}")
 
-    # Images
+    # Lists
 
-    def images_page(self, account: Account, limit: int, cursor: str | None) -> dict[str, Any]:
-        """Return a page of the list; ``cursor`` is ``lastImageId`` as it came."""
+    def page(self, kind: Listed, account: Account, limit: int, cursor: str | None) -> dict[str, Any]:
+        """Return a page of the list; ``cursor`` is ``lastImageId`` or ``lastVideoId`` as it came."""
         with self.lock:
-            below = self._below(account, cursor) if cursor else None
-            return account.images.page(limit, below, self.now, total_counts=self.config.total_counts)
+            below = self._below(kind, account, cursor) if cursor else None
+            listing = account.images if kind == "image" else account.videos
+            return listing.page(limit, below, self.now, total_counts=self.config.total_counts)
 
-    def _below(self, account: Account, cursor: str) -> int | None:
+    def _below(self, kind: Listed, account: Account, cursor: str) -> int | None:
         """Return the number that a page stays below; None for the first page."""
-        number = self._cursor_number(account, cursor)
+        number = self._cursor_number(kind, account, cursor)
         if number is not None:
             return number if self.config.cursor == "exclusive" else number + 1
         if self.config.bad_cursor == "error":
-            raise RefusedError(400, f"Image {cursor} not found")
+            raise RefusedError(400, f"{kind.capitalize()} {cursor} not found")
         return 0 if self.config.bad_cursor == "empty" else None
 
-    def _cursor_number(self, account: Account, cursor: str) -> int | None:
+    def _cursor_number(self, kind: Listed, account: Account, cursor: str) -> int | None:
         form = self.config.cursor_form
         if ":" in cursor:
-            located = self.locate(cursor, "image") if form != "bare" else None
+            located = self.locate(cursor, kind) if form != "bare" else None
             return located.number if located and located.account is account else None
         parts = ids.decode(cursor, self.config.seed) if form != "full" else None
-        if parts is None or parts.kind != "image" or parts.account != account.index:
+        if parts is None or parts.kind != kind or parts.account != account.index:
             return None
-        return parts.number if parts.number < account.images.count else None
+        return parts.number if parts.number < account.count(kind) else None
+
+    # Images
 
     def create_images(
         self,
@@ -183,10 +192,11 @@ class State:
             numbers = account.images.create(prompt, model, aspect, optimized, jobs)
             return [account.renderer.full_id("image", number) for number in numbers]
 
-    def arrive(self, account: Account, count: int) -> list[str]:
-        """Let completed images appear at the head of the list; return their full ids."""
+    def arrive(self, account: Account, count: int, kind: Listed = "image") -> list[str]:
+        """Let completed images or videos appear at the head of the list; return their full ids."""
+        listing = account.images if kind == "image" else account.videos
         with self.lock:
-            return [account.renderer.full_id("image", account.images.arrive(self.now)) for _ in range(count)]
+            return [account.renderer.full_id(kind, listing.arrive(self.now)) for _ in range(count)]
 
     # Videos
 
@@ -205,21 +215,12 @@ class State:
             if account.free_slots(max_jobs, self.now) <= 0:
                 raise RefusedError(429, f"Account {account.id} is running at its maximum of jobs")
             account.charge(VIDEO_CREDITS)
-            account.videos.append(Video(prompt, file_id, self._new_job(prompt, 1, reply_url, reply_ref)))
-            return account.renderer.full_id("video", len(account.videos) - 1)
+            number = account.videos.create(prompt, file_id, self._new_job(prompt, 1, reply_url, reply_ref))
+            return account.renderer.full_id("video", number)
 
     def video(self, account: Account, number: int) -> dict[str, Any] | None:
         """Return a video; None once it ended and its prompt asked for it to be gone."""
-        video = account.videos[number]
-        if video.job.gone and not video.job.running(self.now):
-            return None
-        return account.renderer.video(number, video.prompt, video.file_id, video.job, self.now)
-
-    def videos(self, account: Account, limit: int, below: int | None) -> list[dict[str, Any]]:
-        """Return the newest videos, or the newest below a number."""
-        numbers = range(len(account.videos) - 1 if below is None else below - 1, -1, -1)
-        shown = (self.video(account, number) for number in numbers if not account.videos[number].deleted)
-        return list(islice(filter(None, shown), limit))
+        return None if account.videos.is_gone(number, self.now) else account.videos.item(number, self.now)
 
     # The scheduler
 
@@ -230,9 +231,9 @@ class State:
             for number, job in account.images.jobs():
                 if job.tracked and job.running(now):
                     yield RunningJob("image", account.renderer.full_id("image", number), job)
-            for number, video in enumerate(account.videos):
-                if video.job.tracked and video.job.running(now):
-                    yield RunningJob("video", account.renderer.full_id("video", number), video.job)
+            for number, job in account.videos.jobs():
+                if job.tracked and job.running(now):
+                    yield RunningJob("video", account.renderer.full_id("video", number), job)
 
     def _new_job(self, prompt: str, position: int, reply_url: str | None, reply_ref: str | None) -> Job:
         job = new_job(prompt, position, self.now, self.config.step_seconds)

@@ -25,6 +25,7 @@ from airflow.sdk import BaseHook, ObjectStoragePath
 
 from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.errors import MiniMaxError
+from airflow_provider_minimax.api.kinds import MEDIA_KINDS
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export import contact_sheet  # noqa: F401 - warm before the first fork
 from airflow_provider_minimax.export.exporter import export_images
@@ -61,7 +62,7 @@ def _worker(options: dict[str, Any]) -> Callable[[Path], None]:
         # A Path would take one of the slashes of an address away.
         export_images(client, plan=plan, folder=ObjectStoragePath(str(folder).replace(":/", "://")), run="one")
 
-    plan = ExportPlan(**options["plan"])
+    plan = ExportPlan(MEDIA_KINDS[options.get("kind", "image")], **options["plan"])
     if plan.file_format == "parquet":
         # Warm, as the others are.
         FORMATS["parquet"].write(io.BytesIO(), plan.columns).close()

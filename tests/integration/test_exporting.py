@@ -66,7 +66,7 @@ def test_memory_does_not_grow_with_the_number_of_images(sandbox: Sandbox, tmp_pa
         def __init__(self, pages: int) -> None:
             self.pages = pages
 
-        def iter_pages(self, *, after: object = None) -> Iterator[Page]:
+        def iter_pages(self, *, after: object = None, **_: object) -> Iterator[Page]:
             for number in range(self.pages):
                 images = [{**image, "imageId": f"{number}-{image['imageId']}"} for image in page]
                 yield Page(images, self.pages * len(page))

@@ -51,11 +51,11 @@ class Walk:
     def __init__(self, found: Iterator[Page]) -> None:
         self._found = found
 
-    def iter_pages(self, *, after: Position | None = None) -> Iterator[Page]:
+    def iter_pages(self, *, after: Position | None = None, **_: Any) -> Iterator[Page]:
         assert after is None
         return self._found
 
-    def get_image(self, image_id: str) -> Image:
+    def get_job(self, kind: str, image_id: str) -> Image:
         raise AssertionError(f"nobody should read {image_id}")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxUpstreamError
+from airflow_provider_minimax.api.kinds import VIDEOS
 from airflow_provider_minimax.api.pagination import Page
 from airflow_provider_minimax.export.manifest import Head
 from airflow_provider_minimax.export.sync import new_images
@@ -34,6 +35,28 @@ def test_new_images_end_at_the_first_known_one(numbers: list[list[int]], fresh: 
     pages = [Page([image(number) for number in page], None) for page in numbers] + [Page([image(1)], None)]
     found = [each["createTime"] for _, images in new_images(pages, KNOWN) for each in images]
     assert found == fresh
+
+
+@pytest.mark.parametrize(
+    ("numbers", "fresh"),
+    [
+        ([[12, 11, 10]], [12, 11]),
+        ([[10, 9]], []),
+        ([[12, 11], [10, 9]], [12, 11]),
+        # One of the known ones was deleted, and older ones moved up.
+        ([[12, 10, 8, 7]], [12]),
+        ([[12, 9, 8, 7]], [12]),
+        # In an order that was never seen, one between the known ones is none of them.
+        ([[12, 10, 11, 9, 8]], [12, 11]),
+    ],
+)
+def test_without_times_what_stands_behind_the_known_ones_is_known(numbers: list[list[int]], fresh: list[int]) -> None:
+    def untimed(number: int) -> dict[str, Any]:
+        return {"videoId": f"user:1-minimax:2-video:{number}"}
+
+    known = Head.of([untimed(10), untimed(9)])
+    pages = [Page([untimed(number) for number in page], None) for page in numbers] + [Page([untimed(1)], None)]
+    assert [each for _, videos in new_images(pages, known, VIDEOS) for each in videos] == list(map(untimed, fresh))
 
 
 @pytest.mark.parametrize("numbers", [[[]], [[12, 11]], [[13], [12]]])

@@ -30,7 +30,7 @@ class Listing:
     def __init__(self, count: int, error: Exception | None = None) -> None:
         self.count, self.error = count, error
 
-    def iter_pages(self, *, after: Any = None) -> Iterator[Page]:
+    def iter_pages(self, *, after: Any = None, **_: Any) -> Iterator[Page]:
         skip = 0 if after is None else OLD + 1 - int(after.image_id[1:])
         images = [{"imageId": f"i{OLD - n}", "status": 2, "createTime": (OLD - n) * 1000} for n in range(self.count)]
         for start in range(skip, self.count, 50):
@@ -38,7 +38,7 @@ class Listing:
         if self.error is not None:
             raise self.error
 
-    def get_image(self, image_id: str) -> Image:
+    def get_job(self, kind: str, image_id: str) -> Image:
         raise AssertionError(image_id)
 
 
@@ -97,7 +97,7 @@ def test_a_position_without_a_part_leaves_the_older_export_and_is_resumed_from(t
 
 def test_a_file_that_appears_before_the_first_part_keeps_the_older_export(tmp_path: Path) -> None:
     class Meanwhile(Listing):
-        def iter_pages(self, *, after: Any = None) -> Iterator[Page]:
+        def iter_pages(self, *, after: Any = None, **_: Any) -> Iterator[Page]:
             for number, page in enumerate(super().iter_pages(after=after)):
                 if number == 4:
                     wait_for(tmp_path / "checkpoint.json")

@@ -178,7 +178,7 @@ class Interrupted(MiniMaxClient):
 
     act: Callable[[], object]
 
-    def iter_pages(self, *, after: Any = None) -> Iterator[Page]:
+    def iter_pages(self, *, after: Any = None, **_: Any) -> Iterator[Page]:
         for number, page in enumerate(super().iter_pages(after=after)):
             if number == 3:
                 end = time.monotonic() + 30

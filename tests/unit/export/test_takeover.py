@@ -259,8 +259,8 @@ def test_a_mirror_refuses_images_of_another_account_of_the_same_user(sandbox: Sa
     class Chosen(MiniMaxClient):
         account = first
 
-        def list_images(self, limit: int = 30, last_image_id: str | None = None, account: Any = None) -> dict[str, Any]:
-            return super().list_images(limit, last_image_id, self.account)
+        def list_page(self, kind: Any, limit: int, after: Any = None, account: Any = None) -> dict[str, Any]:
+            return super().list_page(kind, limit, after, self.account)
 
     client = Chosen(Settings(sandbox.token, sandbox.base_url))
     export(sandbox, tmp_path, "one", client, sync=True)

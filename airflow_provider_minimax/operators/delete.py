@@ -1,0 +1,116 @@
+"""The operator that deletes images and videos at the service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.ids import Kind, parse_id, parse_id_list
+from airflow_provider_minimax.api.kinds import MEDIA_KINDS
+from airflow_provider_minimax.api.validation import required_text
+from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
+from airflow_provider_minimax.storage.location import required_location
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow.sdk import Context, ObjectStoragePath
+
+#: Ids in one message.
+_MAX_NAMED: Final = 5
+
+
+class MiniMaxDeleteOperator(MiniMaxBaseOperator):
+    """Deletes images and videos from their account, once an export holds their files.
+
+    The service may have the only copy. So all ids are looked up in the export first, its parts and the files in
+    question are read and hashed, and nothing is deleted unless every one of them is there.
+
+    A retry deletes what is left: to delete again what is gone changes nothing. A kill stops it before the next one.
+
+    :param ids: full ids of images and videos, one or a list. Templated.
+    :param confirm_exported: the ``manifest.json`` of an export with ``download_media=True``, as the export returns it
+        under ``manifest``: text, a ``Path`` or an ``ObjectStoragePath``. Templated.
+    :param storage_conn_id: the Airflow connection of its storage. Templated.
+    :param force: delete without an export.
+    :param minimax_conn_id: the Airflow connection. Templated.
+    :param account: the Hailuo account that the ids have to belong to; defaults to the connection's. Templated.
+    :return: (XCom) how many were deleted, or were gone already: ``images``, ``videos``.
+    :raises MiniMaxBadRequestError: the export does not hold all of them, or is not whole; nothing was deleted.
+    """
+
+    template_fields: Sequence[str] = (
+        "ids",
+        "confirm_exported",
+        "storage_conn_id",
+        *MiniMaxBaseOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        ids: str | Sequence[str],
+        confirm_exported: str | Path | ObjectStoragePath | None = None,
+        storage_conn_id: str | None = None,
+        force: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if (confirm_exported is None) is not force:
+            raise MiniMaxBadRequestError(
+                "The service may have the only copy: name the manifest of an export (confirm_exported), or delete "
+                "without one (force=True); one of the two."
+            )
+        self.ids = ids
+        self.confirm_exported = confirm_exported
+        self.storage_conn_id = storage_conn_id
+        self.force = force
+
+    def execute(self, context: Context) -> dict[str, int]:  # noqa: ARG002 - Airflow passes it
+        """Check the export, and delete."""
+        given, _ = parse_id_list(self.ids, "ids")
+        jobs = dict(self._parse(required_text("ids", job_id)) for job_id in given)
+        client = self.hook.get_conn()
+        if not self.force:
+            self._confirm(list(jobs))
+        counts = {kind.plural: 0 for kind in MEDIA_KINDS.values()}
+        for job_id, kind in jobs.items():
+            self._check_stopped()
+            with self._interruptible():
+                client.delete_job(kind, job_id)
+            counts[MEDIA_KINDS[kind].plural] += 1
+        self.log.info("Deleted %s.", " and ".join(f"{count} {name}" for name, count in counts.items()))
+        return counts
+
+    def _parse(self, job_id: str) -> tuple[str, Kind]:
+        kind: Kind = "video" if "-video:" in job_id else "image"
+        return parse_id(job_id, kind, account=self.account).full, kind
+
+    def _confirm(self, ids: list[str]) -> None:
+        """Check that the export holds each file.
+
+        :raises MiniMaxBadRequestError: it does not.
+        """
+        # Here, so that reading a DAG file does not import what only a running task needs.
+        from airflow_provider_minimax.export.confirm import find_unconfirmed
+        from airflow_provider_minimax.export.manifest import MANIFEST
+        from airflow_provider_minimax.storage.folders import folder_at, storage_at
+
+        where = required_location("confirm_exported", self.confirm_exported)
+        folder, _, name = where.rpartition("/")
+        if name != MANIFEST:
+            raise MiniMaxBadRequestError(
+                f"confirm_exported must name the {MANIFEST} of an export, not {where}. Nothing was deleted."
+            )
+        unconfirmed = find_unconfirmed(
+            storage_at(folder_at(folder or "/", self.storage_conn_id)), ids, self._check_stopped
+        )
+        if unconfirmed:
+            named = [f"{job_id}: {reason}" for job_id, reason in list(unconfirmed.items())[:_MAX_NAMED]]
+            more = len(unconfirmed) - len(named)
+            raise MiniMaxBadRequestError(
+                f"Nothing was deleted: the export in {folder} does not hold {len(unconfirmed)} of the {len(ids)} ids "
+                f"with their file ({'; '.join(named)}{f'; and {more} more' if more else ''}). Export them, or delete "
+                "those that it holds."
+            )

@@ -1,0 +1,220 @@
+"""What the operators that list and export images and videos have in common."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
+from airflow_provider_minimax.api.kinds import MediaKind
+from airflow_provider_minimax.api.validation import (
+    ON_EMPTY,
+    PAGE_SIZE,
+    at_least_one,
+    missing_value_error,
+    one_of,
+    optional_count,
+    required_text,
+)
+from airflow_provider_minimax.compat import AirflowSkipException
+from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_minimax.api.filters import PointInTime
+    from airflow_provider_minimax.api.pagination import Page
+
+log = logging.getLogger(__name__)
+
+_ON_MEDIA_ERROR: Final = ("fail", "skip")
+_MODES: Final = ("snapshot", "sync")
+
+
+class ListMediaOperator(MiniMaxBaseOperator):
+    """Lists the images or videos of an account, newest first. See its subclasses for the parameters."""
+
+    kind: ClassVar[MediaKind]
+    template_fields: Sequence[str] = (
+        "limit",
+        "statuses",
+        "created_from",
+        "created_to",
+        *MiniMaxBaseOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        limit: int | str = 30,
+        statuses: Collection[str] | str | None = None,
+        created_from: PointInTime = None,
+        created_to: PointInTime = None,
+        max_scanned: int | None = None,
+        check_total: bool = True,
+        on_empty: str = "return",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if isinstance(limit, int):
+            at_least_one("limit", limit)
+        if max_scanned is not None:
+            at_least_one("max_scanned", max_scanned)
+        one_of("on_empty", on_empty, ON_EMPTY)
+        self.limit = limit
+        self.statuses = statuses
+        self.created_from = created_from
+        self.created_to = created_to
+        self.max_scanned = max_scanned
+        self.check_total = check_total
+        self.on_empty = on_empty
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
+        """Walk the list and return the matching items."""
+        from airflow_provider_minimax.api.filters import Selection, check_times, select_pages
+        from airflow_provider_minimax.api.jobs import compact
+        from airflow_provider_minimax.export.progress import WalkProgress
+
+        kind = self.kind
+        selection = Selection.parse(self.statuses, self.created_from, self.created_to)
+        limit = optional_count("limit", self.limit)
+        if limit is None:
+            raise missing_value_error("limit", None)
+        page_size = PAGE_SIZE if selection != Selection() else min(limit, PAGE_SIZE)
+        client = self.hook.get_conn().with_list_checks(check_total=self.check_total)
+        found: list[dict[str, Any]] = []
+        scanned = 0
+        progress = WalkProgress(verb="matching", items=kind.plural)
+        self._check_stopped()
+        with self._interruptible():
+            pages = check_times(client.iter_pages(page_size=page_size, kind=kind), selection, kind)
+            for chosen in select_pages(self._until_killed(pages), selection, limit, self.max_scanned, kind):
+                found += [compact(item, kind.name) for item in chosen.images]
+                scanned = chosen.scanned
+                progress.update(scanned, len(found), chosen.total)
+        log.info("%d of %d %s match.", len(found), scanned, kind.plural)
+        if not found:
+            self._report_empty(scanned)
+        return found
+
+    def _until_killed(self, pages: Iterator[Page]) -> Iterator[Page]:
+        for page in pages:
+            self._check_stopped()
+            yield page
+
+    def _report_empty(self, scanned: int) -> None:
+        message = f"None of the {scanned} {self.kind.plural} looked at matches statuses, created_from and created_to."
+        if self.on_empty == "skip":
+            raise AirflowSkipException(message)
+        if self.on_empty == "fail":
+            raise MiniMaxError(f"{message} A retry will look again.")
+
+
+class ExportMediaOperator(MiniMaxBaseOperator):
+    """Exports the images or videos of an account to a folder. See its subclasses for the parameters.
+
+    :param max_items: the value of ``max_images`` or ``max_videos``, which a subclass keeps under that name.
+    """
+
+    kind: ClassVar[MediaKind]
+    template_fields: Sequence[str] = (
+        "output_path",
+        "file_format",
+        "storage_conn_id",
+        "statuses",
+        "created_from",
+        "created_to",
+        *MiniMaxBaseOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        output_path: str | Path | ObjectStoragePath,
+        file_format: str = "jsonl",
+        storage_conn_id: str | None = None,
+        statuses: Collection[str] | str | None = None,
+        created_from: PointInTime = None,
+        created_to: PointInTime = None,
+        max_items: int | str | None = None,
+        part_rows: int = 10_000,
+        download_media: bool = False,
+        on_media_error: str = "fail",
+        contact_sheet: bool = False,
+        mode: str = "snapshot",
+        csv_safe: bool = False,
+        allow_empty: bool = False,
+        check_total: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        from airflow_provider_minimax.export.formats import check_format_name
+
+        # A constant is checked here, what a template renders to in `execute`.
+        if "{" not in str(file_format):
+            check_format_name(file_format)
+        at_least_one("part_rows", part_rows)
+        max_name = f"max_{self.kind.plural}"
+        if isinstance(max_items, int):
+            at_least_one(max_name, max_items)
+        one_of("on_media_error", on_media_error, _ON_MEDIA_ERROR)
+        one_of("mode", mode, _MODES)
+        if mode == "sync" and max_items is not None:
+            raise MiniMaxBadRequestError(f"mode='sync' mirrors an account; {max_name} makes no sense with it.")
+        self.output_path = output_path
+        self.file_format = file_format
+        self.storage_conn_id = storage_conn_id
+        self.statuses = statuses
+        self.created_from = created_from
+        self.created_to = created_to
+        self.part_rows = part_rows
+        self.download_media = download_media
+        self.on_media_error = on_media_error
+        self.contact_sheet = contact_sheet
+        self.mode = mode
+        self.csv_safe = csv_safe
+        self.allow_empty = allow_empty
+        self.check_total = check_total
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Walk the list and write the matching items."""
+        # Here, so that reading a DAG file does not import what only a running export needs.
+        from airflow_provider_minimax.api.filters import Selection
+        from airflow_provider_minimax.export.exporter import export_images
+        from airflow_provider_minimax.export.formats import format_named
+        from airflow_provider_minimax.export.options import ExportPlan
+        from airflow_provider_minimax.storage.folders import folder_at
+
+        # A DAG file is also read where the libraries of its tasks are not installed.
+        file_format = required_text("file_format", self.file_format)
+        format_named(file_format)
+        if self.csv_safe and file_format != "csv":
+            raise MiniMaxBadRequestError(f"csv_safe is for file_format='csv', not {file_format!r}.")
+        max_name = f"max_{self.kind.plural}"
+        selection = Selection.parse(self.statuses, self.created_from, self.created_to)
+        folder = folder_at(self.output_path, self.storage_conn_id)
+        client = self.hook.get_conn().with_list_checks(check_total=self.check_total, allow_empty=self.allow_empty)
+        plan = ExportPlan(
+            kind=self.kind,
+            selection=selection,
+            file_format=file_format,
+            part_rows=self.part_rows,
+            max_images=optional_count(max_name, getattr(self, max_name)),
+            account=client.settings.account,
+            download_media=self.download_media,
+            skip_bad_media=self.on_media_error == "skip",
+            contact_sheet=self.contact_sheet,
+            sync=self.mode == "sync",
+            csv_safe=self.csv_safe,
+            allow_empty=self.allow_empty,
+        )
+        return export_images(client, plan=plan, folder=folder, run=_run_of(context), check_stopped=self._check_stopped)
+
+
+def _run_of(context: Context) -> str | None:
+    """Return the name of the task instance, which is the same for each of its attempts."""
+    ti = context.get("ti")
+    return None if ti is None else f"{ti.dag_id}/{ti.task_id}/{ti.run_id}/{ti.map_index}"
