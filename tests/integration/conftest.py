@@ -17,6 +17,11 @@ from tests.conftest import CONFIG
 MANY = replace(CONFIG, images=200)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if "_airflow" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.running_airflow)
+
+
 @pytest.fixture(scope="session")
 def _airflow(_server: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAirflow]:
     connection = {"conn_type": "minimax", "host": _server.url, "password": _server.token}
