@@ -36,8 +36,10 @@ def _airflow(_server: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iter
             "AIRFLOW_CONN_MINIMAX_DEFAULT": json.dumps(connection),
             "AIRFLOW_CONN_MINIMAX_IMPATIENT": json.dumps(impatient),
             "CONSTANT_IMAGE_ID": first,
-            # Seconds between two loops of the scheduler that find nothing to do; 1 by default, and each step waits.
-            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            # Seconds between two loops of an idle scheduler. Each step of a run waits for one.
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+            # Seconds after which a DAG file is read again. None of these changes.
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
         },
     ) as airflow:
         yield airflow

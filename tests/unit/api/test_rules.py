@@ -100,9 +100,8 @@ BAD_VIDEOS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize("body", GOOD_IMAGES)
-def test_an_image_that_the_documents_allow_passes(caplog: pytest.LogCaptureFixture, body: dict[str, Any]) -> None:
+def test_an_image_that_the_documents_allow_passes(body: dict[str, Any]) -> None:
     check_image({"prompt": "p"} | body)
-    assert {record.levelno for record in caplog.records} <= {logging.WARNING}
 
 
 @pytest.mark.parametrize(("body", "words"), BAD_IMAGES)
@@ -112,9 +111,8 @@ def test_an_image_that_they_do_not_allow_is_refused(body: dict[str, Any], words:
 
 
 @pytest.mark.parametrize("body", GOOD_VIDEOS)
-def test_a_video_that_the_documents_allow_passes(caplog: pytest.LogCaptureFixture, body: dict[str, Any]) -> None:
+def test_a_video_that_the_documents_allow_passes(body: dict[str, Any]) -> None:
     check_video({"prompt": "p"} | body)
-    assert {record.levelno for record in caplog.records} <= {logging.WARNING}
 
 
 @pytest.mark.parametrize(("body", "words"), BAD_VIDEOS)
@@ -130,12 +128,11 @@ def test_a_model_that_is_not_known_passes_with_a_warning(caplog: pytest.LogCaptu
     assert "'from-tomorrow' is not known here" in caplog.text
 
 
-def test_every_model_takes_the_plainest_request(caplog: pytest.LogCaptureFixture) -> None:
+def test_every_model_takes_the_plainest_request() -> None:
     for model in IMAGE_MODELS:
         check_image({"prompt": "p", "model": model})
     for model in VIDEO_MODELS:
         check_video({"prompt": "p", "model": model})
-    assert caplog.records == []
 
 
 @pytest.mark.parametrize(
