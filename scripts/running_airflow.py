@@ -65,10 +65,7 @@ class RunningAirflow:
             # In a folder with a short path, which is all that the name of a socket may have.
             local_airflow.STATE.mkdir(exist_ok=True)
             data = tempfile.mkdtemp(prefix="pg-", dir=local_airflow.STATE)
-            server = running.enter_context(get_server(data, cleanup_mode="delete"))
-            # Nobody keeps this database: no commit waits for the disk.
-            server.psql("ALTER SYSTEM SET synchronous_commit = off; SELECT pg_reload_conf();")
-            address = server.get_uri(driver="psycopg")
+            address = running.enter_context(get_server(data, cleanup_mode="delete")).get_uri(driver="psycopg")
             self._environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = address
             # That driver does for both. By default Airflow takes another one for this.
             self._environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"] = address

@@ -36,6 +36,8 @@ def _airflow(_server: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iter
             "AIRFLOW_CONN_MINIMAX_DEFAULT": json.dumps(connection),
             "AIRFLOW_CONN_MINIMAX_IMPATIENT": json.dumps(impatient),
             "CONSTANT_IMAGE_ID": first,
+            # Nobody keeps the database: no commit waits for the disk.
+            "PGOPTIONS": "-c synchronous_commit=off",
             # Seconds between two loops of an idle scheduler. Each step of a run waits for one.
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
             # Seconds after which a DAG file is read again. None of these changes.
