@@ -10,7 +10,8 @@ EXTRA := --quiet install --no-build-isolation --constraint constraints.txt --edi
 STAMP := $(VENV)/.installed
 
 # pytest keeps the folders of its last runs: here, and not in the system's temporary folder.
-PYTEST := mkdir -p .airflow/tmp && TMPDIR="$$PWD/.airflow/tmp" $(PY) -m pytest
+IN_TMP := mkdir -p .airflow/tmp && TMPDIR="$$PWD/.airflow/tmp" $(PY) -m
+PYTEST := $(IN_TMP) pytest
 
 # Settings of another project's Python must not leak into this one.
 unexport PYTHONHOME
@@ -27,7 +28,7 @@ demo: $(STAMP) ## from a prompt to images, a video and an export, through real A
 	@$(PY) -m scripts demo
 
 test: $(STAMP) ## run the tests
-	@$(PYTEST)
+	@$(IN_TMP) scripts suite
 
 airflow: $(STAMP) ## start Airflow's UI with the sandbox and the example DAGs (PORT=8080)
 	@$(PY) -m scripts airflow_ui

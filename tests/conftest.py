@@ -21,18 +21,6 @@ from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig  # noqa: E40
 CONFIG = SandboxConfig(images=60, accounts=1, step_seconds=0.05)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let each file run in one process, and all that need a running Airflow in the first: it is started once."""
-    items.sort(key=lambda item: not needs_running_airflow(item))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("airflow" if needs_running_airflow(item) else item.path.stem))
-
-
-def needs_running_airflow(item: pytest.Item) -> bool:
-    return "_airflow" in getattr(item, "fixturenames", ())
-
-
 @pytest.fixture(scope="session")
 def _server() -> Iterator[Sandbox]:
     with Sandbox(CONFIG) as sandbox:

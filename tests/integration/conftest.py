@@ -17,6 +17,11 @@ from tests.conftest import CONFIG
 MANY = replace(CONFIG, images=200)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if "_airflow" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.running_airflow)
+
+
 @pytest.fixture(scope="session")
 def _airflow(_server: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAirflow]:
     connection = {"conn_type": "minimax", "host": _server.url, "password": _server.token}
@@ -31,6 +36,12 @@ def _airflow(_server: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iter
             "AIRFLOW_CONN_MINIMAX_DEFAULT": json.dumps(connection),
             "AIRFLOW_CONN_MINIMAX_IMPATIENT": json.dumps(impatient),
             "CONSTANT_IMAGE_ID": first,
+            # Nobody keeps the database: no commit waits for the disk.
+            "PGOPTIONS": "-c synchronous_commit=off",
+            # Seconds between two loops of an idle scheduler. Each step of a run waits for one.
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+            # Seconds after which a DAG file is read again. None of these changes.
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
         },
     ) as airflow:
         yield airflow

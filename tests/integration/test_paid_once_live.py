@@ -1,5 +1,5 @@
-"""Creates in a running Airflow: its worker and its triggerer are killed, time runs out, there is no room, and a person
-ends or clears the task.
+"""Creates in a running Airflow: its worker or its triggerer is killed, time runs out, the service has no capacity, and
+a user ends or clears the task.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_minimax.api.client import MiniMaxClient
+from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.sandbox import Sandbox
 from scripts.running_airflow import RunningAirflow, until
 
 CANCEL = "POST /videos/cancel"
 WORKER, TRIGGERER = "paid_once_in_the_worker", "paid_once_in_the_triggerer"
-EACH, IN_TIME, ROOM = "paid_once_for_each", "paid_once_in_time", "paid_once_there_is_room"
+EACH, IN_TIME, CAPACITY = "paid_once_for_each", "paid_once_in_time", "paid_once_there_is_room"
 
 pytestmark = pytest.mark.slow
 
@@ -41,18 +43,19 @@ class Runs:
         until(lambda: self.state(dag_id, run_id) == state)
 
     def until_in_triggerer(self, dag_id: str, run_id: str) -> None:
-        """Wait until the triggerer has taken the task up; ended before that, Airflow tells nobody of it."""
+        """Wait until the triggerer runs the wait; if the task ends before that, Airflow calls no ``on_kill``."""
         log = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/create/logs/1"
         until(lambda: "Waiting for 1 video" in json.dumps(self._airflow.get(log)))
 
     def ids(self, prompt: str) -> list[str]:
         """Return the videos of a prompt, in the order of their creation."""
-        return [
-            account.renderer.full_id("video", number)
-            for account in self._sandbox._context.state.accounts
-            for number, video in enumerate(account.videos)
-            if video.prompt == prompt
-        ]
+        return [video["videoId"] for video in self._all_videos() if video["desc"] == prompt]
+
+    def _all_videos(self) -> list[dict[str, Any]]:
+        """Return the videos as the service lists them, account by account, oldest first."""
+        client = MiniMaxClient(Settings(self._sandbox.token, self._sandbox.base_url))
+        pages = [client.list_videos(100, account=account) for account in self._sandbox.accounts]
+        return [video for page in pages for video in reversed(page)]
 
     def video(self, prompt: str) -> str:
         """Wait for the first video of a prompt; return its id."""
@@ -63,9 +66,7 @@ class Runs:
         return len(self.ids(prompt))
 
     def is_running(self, video_id: str) -> bool:
-        state = self._sandbox._context.state
-        job = state.find_job(video_id)
-        return job is not None and job.running(state.now)
+        return any(video["videoId"] == video_id and not video["statusFinal"] for video in self._all_videos())
 
     def mark(self, dag_id: str, run_id: str, state: str) -> None:
         self._airflow.patch(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/create", {"new_state": state})
@@ -80,10 +81,10 @@ def test_a_create_is_paid_once_in_a_running_airflow(sandbox: Sandbox, airflow: R
     runs = Runs(airflow, sandbox)
     _, second = sandbox.accounts
 
-    # All at once: what is done to each is told by its name. At first those that hold no worker for long.
+    # All at once; each is named for what happens to it. First those that hold no worker for long.
     blocking = sandbox.create_video("in the way [hold]", account=second)
-    without_room = runs.start(ROOM, "without room", account=second)
-    twice = runs.start(EACH, "ordered twice [hold]")
+    no_capacity = runs.start(CAPACITY, "no capacity", account=second)
+    twice = runs.start(EACH, "submitted twice [hold]")
     lost_triggerer = runs.start(TRIGGERER, "lost triggerer [hold]")
     marked_deferred = runs.start(TRIGGERER, "marked while deferred [hold]")
     cleared_deferred = runs.start(TRIGGERER, "cleared while deferred [hold]")
@@ -93,12 +94,12 @@ def test_a_create_is_paid_once_in_a_running_airflow(sandbox: Sandbox, airflow: R
     cleared = runs.start(WORKER, "cleared [hold]")
     lost_worker = runs.start(WORKER, "lost worker [hold]")
 
-    # There is no room: the task lets go of its worker, and orders once there is.
-    runs.until_state(ROOM, without_room, "up_for_reschedule")
-    assert runs.videos("without room") == 0
+    # No capacity: the task is rescheduled, and submits once there is.
+    runs.until_state(CAPACITY, no_capacity, "up_for_reschedule")
+    assert runs.videos("no capacity") == 0
     sandbox.release(blocking)
 
-    # A person ends a task that waits in its worker: its video is cancelled.
+    # A user ends a task that waits on its worker: its video is cancelled.
     video = runs.video("marked [hold]")
     runs.until_state(WORKER, marked, "running")
     runs.mark(WORKER, marked, "failed")
@@ -112,7 +113,7 @@ def test_a_create_is_paid_once_in_a_running_airflow(sandbox: Sandbox, airflow: R
     until(lambda: not runs.is_running(video))
     assert runs.videos("marked while deferred [hold]") == 1
 
-    # A person clears one that waits: the video is cancelled, and another is ordered.
+    # A user clears one that waits: the video is cancelled, and another is submitted.
     runs.until_in_triggerer(TRIGGERER, cleared_deferred)
     runs.until_state(WORKER, cleared, "running")
     for dag_id, run_id, prompt in (
@@ -125,13 +126,13 @@ def test_a_create_is_paid_once_in_a_running_airflow(sandbox: Sandbox, airflow: R
     until(lambda: runs.videos("cleared while deferred [hold]") == 2)
     assert sandbox.stats.count(CANCEL) == 4
 
-    # A person clears one that has succeeded: another is ordered. And once more.
-    for ordered in (2, 3):
+    # A user clears one that has succeeded: another is submitted. And once more.
+    for submitted in (2, 3):
         runs.until_state(TRIGGERER, cleared_success, "success")
         runs.clear(TRIGGERER, cleared_success)
-        until(lambda ordered=ordered: runs.videos("cleared after success") == ordered)  # type: ignore[misc]
+        until(lambda submitted=submitted: runs.videos("cleared after success") == submitted)  # type: ignore[misc]
 
-    # A worker is lost: nothing is cancelled, and the retry takes the video up.
+    # A worker is lost: nothing is cancelled, and the retry resumes the video.
     video = runs.video("lost worker [hold]")
     os.kill(runs.task(WORKER, lost_worker)["pid"], signal.SIGKILL)
     until(lambda: runs.task(WORKER, lost_worker)["try_number"] > 1)
@@ -139,35 +140,35 @@ def test_a_create_is_paid_once_in_a_running_airflow(sandbox: Sandbox, airflow: R
     runs.until_state(WORKER, lost_worker, "success")
     assert airflow.xcom(WORKER, lost_worker, "create")["videoId"] == video
 
-    # Its time is over: likewise.
+    # Its execution times out: likewise.
     video = runs.video("timed out [hold]")
     until(lambda: runs.task(IN_TIME, timed_out)["try_number"] > 1)
     sandbox.release(video)
     runs.until_state(IN_TIME, timed_out, "success")
     assert airflow.xcom(IN_TIME, timed_out, "create")["videoId"] == video
 
-    # The one that was cleared in its worker has ordered again.
+    # The one that was cleared on its worker has submitted again.
     until(lambda: runs.videos("cleared [hold]") == 2)
     again = runs.ids("cleared [hold]")[-1]
     sandbox.release(again)
     runs.until_state(WORKER, cleared, "success")
 
-    # A triggerer is lost: the next one goes on. Tasks that order the same have a video each.
-    until(lambda: runs.videos("ordered twice [hold]") == 2)
+    # A triggerer is lost: the next one resumes. Tasks with the same prompt have a video each.
+    until(lambda: runs.videos("submitted twice [hold]") == 2)
     until(lambda: airflow.states(EACH, twice, "create")["deferred"] == 2)
     video = runs.video("lost triggerer [hold]")
     runs.until_state(TRIGGERER, lost_triggerer, "deferred")
-    held = [video, *runs.ids("ordered twice [hold]")]
+    held = [video, *runs.ids("submitted twice [hold]")]
     airflow.replace("triggerer", meanwhile=lambda: [sandbox.release(one) for one in held])
     runs.until_state(TRIGGERER, lost_triggerer, "success")
     assert airflow.xcom(TRIGGERER, lost_triggerer, "create")["videoId"] == video
     until(lambda: airflow.states(EACH, twice, "create")["success"] == 2)
 
-    runs.until_state(ROOM, without_room, "success")
+    runs.until_state(CAPACITY, no_capacity, "success")
     runs.until_state(TRIGGERER, cleared_success, "success")
-    ordered_for = {
-        "without room": 1,
-        "ordered twice [hold]": 2,
+    submitted_for = {
+        "no capacity": 1,
+        "submitted twice [hold]": 2,
         "lost triggerer [hold]": 1,
         "marked while deferred [hold]": 1,
         "cleared while deferred [hold]": 2,
@@ -177,6 +178,6 @@ def test_a_create_is_paid_once_in_a_running_airflow(sandbox: Sandbox, airflow: R
         "cleared [hold]": 2,
         "lost worker [hold]": 1,
     }
-    assert {prompt: runs.videos(prompt) for prompt in ordered_for} == ordered_for
-    assert sandbox.stats.creates["videos"] == sum(ordered_for.values())
+    assert {prompt: runs.videos(prompt) for prompt in submitted_for} == submitted_for
+    assert sandbox.stats.creates["videos"] == sum(submitted_for.values())
     assert sandbox.stats.count(CANCEL) == 4

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.errors import MiniMaxShortListError, MiniMaxUpstreamError
 from airflow_provider_minimax.api.transport import Call, Transport
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.operators.images import MiniMaxListImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.support import export_to, files
+from tests.support import export_to, files, skip_retry_delays
 
 LIST = "GET /images/"
 HISTORY_END = 1_750_000_000_000
 
 
 @pytest.fixture(autouse=True)
-def _pages(sandbox: Sandbox) -> None:
+def _pages(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    # An empty list is fetched again after a second.
+    skip_retry_delays(monkeypatch)
     sandbox.reset(replace(sandbox.config, history_end=HISTORY_END, images=200, page_cap=20))
 
 
@@ -93,8 +93,6 @@ class Listing:
         self.page: dict[str, Any] = {}
         self.requests = 0
         monkeypatch.setattr(Transport, "send", self._send)
-        # The pause before a second look.
-        monkeypatch.setattr(MiniMaxClient, "__init__", partialmethod(MiniMaxClient.__init__, sleep=lambda _: None))
 
     def _send(self, call: Call) -> dict[str, Any]:
         self.requests += 1

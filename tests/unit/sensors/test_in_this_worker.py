@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,23 +15,17 @@ import pytest
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
-from airflow_provider_minimax.polling import events, timing
+from airflow_provider_minimax.polling import events
 from airflow_provider_minimax.polling.reader import Reader
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
-from tests.support import ROOT
+from tests.support import ROOT, at_pace, until
 
 READ = "GET /images/{id}"
 
 
-@pytest.fixture
-def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "MIN_INTERVAL", 0.01)
-    monkeypatch.setattr(timing, "MAX_BACKOFF", 0.01)
-
-
 def sensor(image_id: object, **options: Any) -> MiniMaxImageSensor:
-    return MiniMaxImageSensor(task_id="wait", image_id=image_id, **{"poke_interval": 0.01, **options})
+    return at_pace(MiniMaxImageSensor(task_id="wait", image_id=image_id, **options), 0.01)
 
 
 def resume(waiting: MiniMaxImageSensor, seconds: float = 30.0) -> Any:
@@ -45,7 +38,6 @@ def resume(waiting: MiniMaxImageSensor, seconds: float = 30.0) -> Any:
 # Continued in this worker
 
 
-@pytest.mark.usefixtures("quick_rounds")
 @pytest.mark.parametrize("mode", ["poke", "reschedule"])
 @pytest.mark.parametrize(
     "deferrable", [{"deferrable": True}, {"start_from_trigger": True}], ids=["deferred", "started"]
@@ -57,7 +49,6 @@ def test_a_wait_continues_in_the_worker_and_neither_defers_nor_reschedules_again
     assert resume(sensor(image_id, mode=mode, **deferrable))["imageId"] == image_id
 
 
-@pytest.mark.usefixtures("quick_rounds")
 @pytest.mark.parametrize(
     ("options", "end"), [({}, AirflowSensorTimeout), ({"soft_fail": True}, AirflowSkipException)], ids=["", "soft"]
 )
@@ -69,7 +60,6 @@ def test_a_wait_that_continues_in_the_worker_keeps_its_deadline(
         resume(sensor(image_id, timeout=86_400, deferrable=True, **options), seconds=0.3)
 
 
-@pytest.mark.usefixtures("quick_rounds")
 def test_a_wait_whose_deadline_has_passed_is_polled_once_more(sandbox: Sandbox) -> None:
     (image_id,) = sandbox.create_image("a lamp")
     sandbox.finish(image_id, 2)
@@ -79,7 +69,6 @@ def test_a_wait_whose_deadline_has_passed_is_polled_once_more(sandbox: Sandbox) 
 # A list that is stale
 
 
-@pytest.mark.usefixtures("quick_rounds")
 def test_the_last_poke_requests_jobs_by_id(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [sandbox.create_image("a lamp")[0] for _ in range(3)]
     for image_id in ids:
@@ -100,7 +89,6 @@ def test_the_last_poke_requests_jobs_by_id(sandbox: Sandbox, monkeypatch: pytest
 # A bug
 
 
-@pytest.mark.usefixtures("quick_rounds")
 @pytest.mark.parametrize(("silent", "end"), [(False, TypeError), (True, AirflowFailException)])
 def test_a_bug_ends_a_sensor_at_once_even_a_silent_one(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, silent: bool, end: type[Exception]
@@ -130,42 +118,34 @@ MiniMaxImageSensor.execute.__wrapped__(sensor, {"ti": SimpleNamespace(try_number
 """
 
 
-@pytest.mark.parametrize("state", ["sleeps", "asks"])
+@pytest.mark.parametrize("state", ["sleeping", "requesting"])
 def test_a_killed_sensor_ends_at_once_and_sends_no_more_requests(sandbox: Sandbox, state: str) -> None:
     """Each of its two waits would take an hour."""
     (image_id,) = sandbox.create_image("a lamp [stuck]")
-    asked = threading.Event()
-    if state == "sleeps":
-        sandbox.on_call = lambda *_: asked.set()
+    polled = threading.Event()
+    if state == "sleeping":
+        sandbox.on_call = lambda *_: polled.set()
     else:
         sandbox.fail("slow", operation=READ, delay=3600.0)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", WORKER, image_id]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as worker:
         try:
-            until(lambda: asked.is_set() if state == "sleeps" else sandbox.stats.requests[READ] > 0, worker)
+            until(lambda: polled.is_set() if state == "sleeping" else sandbox.stats.requests[READ] > 0)
             worker.send_signal(signal.SIGTERM)
-            _, told = worker.communicate(timeout=60)
+            _, log = worker.communicate(timeout=60)
         finally:
             sandbox.on_call = None
             worker.kill()
-    assert "The worker was told to stop" in told
+    assert "The worker was told to stop" in log
     assert worker.returncode == 1
     assert len(sandbox.calls) <= 1
 
 
-def until(true: Callable[[], bool], worker: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert worker.poll() is None, worker.communicate()[1]
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def test_a_finished_sensor_ignores_a_kill(sandbox: Sandbox) -> None:
-    """What Airflow does after it, pushing the result, say, is not the wait's to end."""
+    """What Airflow does after the wait, such as pushing the result, goes on."""
     (image_id,) = sandbox.create_image("a lamp")
     sandbox.finish(image_id, 2)
-    waiting = sensor(image_id, poke_interval=1)
+    waiting = sensor(image_id)
     assert resume(waiting)["imageId"] == image_id
     waiting.on_kill()

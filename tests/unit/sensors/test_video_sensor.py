@@ -8,19 +8,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api import errors
-from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
-
-
-@pytest.fixture(autouse=True)
-def _quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "MIN_INTERVAL", 0.001)
+from tests.support import at_pace, execute
 
 
 def wait_for(video_id: object, **options: Any) -> Any:
-    sensor = MiniMaxVideoSensor(task_id="wait", video_id=video_id, poke_interval=0.001, **options)
-    return type(sensor).execute.__wrapped__(sensor, {"ti": None})
+    sensor = MiniMaxVideoSensor(task_id="wait", video_id=video_id, **options)
+    return execute(at_pace(sensor, 0.001), {"ti": None})
 
 
 def test_a_video_comes_back_compact(sandbox: Sandbox) -> None:

@@ -1,0 +1,62 @@
+"""Run all tests, in three processes side by side: those with a running Airflow mostly wait for it.
+
+Run by ``make test``. The output of the first part is shown as it comes, that of each other one when it has ended.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from xml.etree import ElementTree
+
+from scripts.local_airflow import ROOT, STATE
+
+#: Arguments of pytest for each part.
+PARTS: Mapping[str, Sequence[str]] = {
+    "unit": ("tests/unit",),
+    "integration": ("tests/integration", "-m", "not running_airflow"),
+    "running-airflow": ("tests/integration", "-m", "running_airflow"),
+}
+
+
+def main() -> int:
+    """Run the parts, and print how many tests passed; return 0 if all did."""
+    # Ctrl-C reaches the parts, too. They end what they have started, and are waited for.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    started = time.monotonic()
+    folder = STATE / "tests"
+    folder.mkdir(parents=True, exist_ok=True)
+    reports = [folder / f"{name}.xml" for name in PARTS]
+    with ExitStack() as files:
+        outputs = [None, *(files.enter_context((folder / f"{name}.txt").open("w+")) for name in list(PARTS)[1:])]
+        processes = [
+            subprocess.Popen([sys.executable, "-m", "pytest", f"--junit-xml={report}", *part], cwd=ROOT, stdout=output)
+            for part, report, output in zip(PARTS.values(), reports, outputs, strict=True)
+        ]
+        for process, output in zip(processes, outputs, strict=True):
+            process.wait()
+            if output is not None:
+                output.seek(0)
+                print(f"\n{output.read()}", end="", flush=True)
+    counts = sum(map(count, reports), Counter[str]())
+    print(f"\nAll tests: {summarize(counts)} in {time.monotonic() - started:.0f} s", flush=True)
+    return int(any(process.returncode for process in processes))
+
+
+def count(report: Path) -> Counter[str]:
+    """Return how many tests ended in which way, by a report of pytest in the form of JUnit."""
+    suite = ElementTree.parse(report).getroot()[0]  # noqa: S314 - pytest has just written it
+    ended = Counter({name: int(suite.get(name, "0")) for name in ("failures", "errors", "skipped")})
+    return ended + Counter(passed=int(suite.get("tests", "0")) - ended.total())
+
+
+def summarize(counts: Counter[str]) -> str:
+    """Return the counts in words, without those of zero."""
+    names: Iterable[str] = ("failures", "errors", "passed", "skipped")
+    return ", ".join(f"{counts[name]} {name}" for name in names if counts[name]) or "none ran"
