@@ -257,7 +257,9 @@ def as_credits(value: object) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) and number >= 0 else None
+    if not math.isfinite(number) or number < 0:
+        return None
+    return int(number) if number.is_integer() else number
 
 
 def _user_prices_of(model: str, user_prices: UserPrices | None) -> tuple[Price, ...]:

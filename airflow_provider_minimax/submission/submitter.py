@@ -327,8 +327,9 @@ class Submitter:
                     ", ".join(found.ids),
                     f"its replyRef {record.reply_ref}" if found.by_ref else "prompt, inputs, account and time alone",
                 )
+                record = self._store_ids(record, found.ids)
                 metrics.count(metrics.RECOVERED, **record.metric_tags)
-                return self._store_ids(record, found.ids)
+                return record
             if search < MAX_SEARCHES:
                 time.sleep(self._search_interval)
         if failure is not None:
