@@ -46,6 +46,13 @@ docs: $(STAMP) ## build the documentation site, and check its links
 	@$(PIP) $(EXTRA) '.[docs]'
 	@$(PY) -m scripts docs
 
+package: $(STAMP) ## build wheel and sdist into dist, and check them
+	@$(PIP) $(EXTRA) '.[release]'
+	@rm -rf dist
+	@$(PY) -m hatchling build
+	@$(PY) -m twine check --strict dist/*
+	@$(VENV)/bin/check-wheel-contents dist/*.whl
+
 browser: $(STAMP) ## look at the pages through Chromium or Chrome (CHROMIUM=/path/to/it)
 	@$(PYTEST) tests/browser
 
@@ -65,7 +72,7 @@ clean: ## remove everything that the other targets made
 	rm -rf $(VENV) .airflow dist docs/_build docs/reference .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test airflow lint docs browser integration bench matrix constraints clean moved
+.PHONY: help demo test airflow lint docs package browser integration bench matrix constraints clean moved
 
 $(STAMP): pyproject.toml constraints.txt
 	@sh scripts/venv.sh '$(PYTHON)' $@
