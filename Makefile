@@ -43,6 +43,17 @@ bench: $(STAMP) ## measure the provider against what it could cost, on the sandb
 	@$(PIP) $(EXTRA) '.[bench]'
 	@AIRFLOW_HOME="$$PWD/.airflow/bench" $(PY) -m bench $(PART)
 
+docs: $(STAMP) ## build the documentation site, and check its links
+	@$(PIP) $(EXTRA) '.[docs]'
+	@$(PY) -m scripts docs
+
+package: $(STAMP) ## build wheel and sdist into dist, and check them
+	@$(PIP) $(EXTRA) '.[release]'
+	@rm -rf dist
+	@$(PY) -m hatchling build
+	@$(PY) -m twine check --strict dist/*
+	@$(VENV)/bin/check-wheel-contents dist/*.whl
+
 browser: $(STAMP) ## look at the pages through Chromium or Chrome (CHROMIUM=/path/to/it)
 	@$(PYTEST) tests/browser
 
@@ -59,10 +70,10 @@ constraints: $(STAMP) ## renew the versions in constraints.txt
 	@$(PY) -m scripts constraints
 
 clean: ## remove everything that the other targets made
-	rm -rf $(VENV) .airflow dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .airflow dist docs/_build docs/reference .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test airflow lint browser integration bench matrix constraints clean moved
+.PHONY: help demo test airflow lint docs package browser integration bench matrix constraints clean moved
 
 $(STAMP): pyproject.toml constraints.txt
 	@sh scripts/venv.sh '$(PYTHON)' $@
