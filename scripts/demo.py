@@ -32,7 +32,7 @@ LOG = HOME / "demo.log"
 #: The example DAGs in the order in which they are shown, and what each one shows.
 DAGS = {
     "example_minimax_prompt_to_video": "create an image, animate it, download both",
-    "example_minimax_export": "export today's images and all videos, with a page to look at",
+    "example_minimax_export": "export today's images, and mirror the videos",
 }
 
 #: The style of each task state.
