@@ -57,6 +57,6 @@ def test_each_video_once_through_faults_drift_and_kills(tmp_path: Path, form: st
     manifest = json.loads((tmp_path / "export" / "manifest.json").read_text())
     parts = [tmp_path / "export" / part["name"] for part in manifest["parts"]]
     exported = [json.loads(line)["videoId"] for part in parts for line in part.open(encoding="utf-8")]
-    # An attempt that is killed before its first checkpoint is followed by one from scratch, which finds what has arrived.
+    # After a kill before the first checkpoint the next attempt starts from scratch, and finds what has arrived.
     assert exported[-VIDEOS:] == before
     assert len(exported) == len(set(exported)) == manifest["videos"] < VIDEOS + 100
