@@ -1,4 +1,4 @@
-"""``python -m bench._peak URL TOKEN FOLDER``: export, and print the peak memory of the process in kB."""
+"""``python -m bench._peak URL TOKEN FOLDER [video]``: export, and print the peak memory of the process in kB."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import resource
 import sys
 from pathlib import Path
 
+from airflow_provider_minimax.api.kinds import MEDIA_KINDS
 from bench._sandbox import Service
 from bench.export import export
 
@@ -20,5 +21,6 @@ def peak() -> int:
 
 
 if __name__ == "__main__":
-    export(Service(*sys.argv[1:3]), Path(sys.argv[3]))
+    kind = MEDIA_KINDS["video" if sys.argv[4:] == ["video"] else "image"]
+    export(Service(*sys.argv[1:3]), Path(sys.argv[3]), kind=kind)
     print(peak())

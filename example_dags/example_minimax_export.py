@@ -1,4 +1,4 @@
-"""Every night, export the images that the day before has brought, with their files and a page to look at them."""
+"""Every night, export the images of the day before, and mirror the videos: with their files and a page to look at."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from airflow.sdk import DAG
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator, MiniMaxListImagesOperator
+from airflow_provider_minimax.operators.videos import MiniMaxExportVideosOperator
 
 # Any storage that Airflow knows; name its connection with storage_conn_id.
 EXPORTS = os.environ.get("MINIMAX_EXPORTS", "s3://my-bucket/minimax")
@@ -49,3 +50,13 @@ with DAG(
     )
 
     anything_new >> export_images
+
+    # No time of a video is documented, so a day of them cannot be selected: a mirror takes what is new.
+    export_videos = MiniMaxExportVideosOperator(
+        task_id="export_videos",
+        output_path=EXPORTS + "/videos",
+        statuses=["completed"],
+        mode="sync",
+        download_media=True,
+        contact_sheet=True,
+    )

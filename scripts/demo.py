@@ -32,7 +32,7 @@ LOG = HOME / "demo.log"
 #: The example DAGs in the order in which they are shown, and what each one shows.
 DAGS = {
     "example_minimax_prompt_to_video": "create an image, animate it, download both",
-    "example_minimax_export": "export today's images, with a page to look at",
+    "example_minimax_export": "export today's images, and mirror the videos",
 }
 
 #: The style of each task state.
@@ -207,5 +207,5 @@ def _exported_files(reports: list[RunReport]) -> Iterator[Path]:
             if isinstance(task.result, Mapping) and "manifest" in task.result:
                 manifest = Path(str(task.result["manifest"]).removeprefix("file://"))
                 yield manifest
-                yield from sorted(manifest.parent.glob("images-*"))[:1]
+                yield from sorted(manifest.parent.glob("*s-[0-9]*"))[:1]
                 yield manifest.parent / "index.html"

@@ -1,6 +1,6 @@
 "use strict";
 // A row: [file or null, prompt, status, model, time in ms or null, width by height, id].
-const { rows, total } = JSON.parse(document.getElementById("data").textContent);
+const { kind, rows, total } = JSON.parse(document.getElementById("data").textContent);
 const [FILE, PROMPT, STATUS, MODEL, TIME, RATIO, ID] = [0, 1, 2, 3, 4, 5, 6];
 const $ = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat();
@@ -30,19 +30,52 @@ function hole(row, why) {
   return box;
 }
 
-// Why a file is not seen, which its name tells: no browser shows these as a picture, and not each shows those.
-function unseen(file) {
-  if (/\.(mp4|mov|3gp)$/.test(file)) return "video";
-  return /\.(heic|avif)$/.test(file) ? "no preview" : "file is missing";
+// The name of a file tells what it is.
+const isFilm = (row) => /\.(mp4|mov|3gp)$/.test(row[FILE] || "");
+
+// Why a file is not seen: not each browser knows these formats.
+function unseen(row) {
+  if (isFilm(row)) return "cannot be played";
+  return /\.(heic|avif)$/.test(row[FILE]) ? "no preview" : "file is missing";
+}
+
+// A browser plays only so many films at a time: those far from the window let go of their file.
+const near = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (isIntersecting) target.src = target.dataset.src;
+    else if (target.src) {
+      target.removeAttribute("src");
+      target.load();
+    }
+  }
+}, { rootMargin: "50%" });
+
+// On a card the first frame is the poster; in the dialog the film plays.
+function film(row, isPoster) {
+  const video = make("video");
+  video.playsInline = true;
+  video.addEventListener("error", () => video.replaceWith(hole(row, unseen(row))), { once: true });
+  if (isPoster) {
+    video.preload = "metadata";
+    video.muted = true;
+    // Without a time, some browsers paint nothing until it plays.
+    video.dataset.src = `${address(row)}#t=0.001`;
+    near.observe(video);
+  } else {
+    video.controls = video.autoplay = video.loop = true;
+    video.src = address(row);
+  }
+  return video;
 }
 
 function picture(row, isLazy) {
   if (!row[FILE]) return hole(row, row[STATUS] === "completed" ? "not downloaded" : row[STATUS]);
+  if (isFilm(row)) return film(row, isLazy);
   const image = make("img");
   if (isLazy) image.loading = "lazy";
   image.decoding = "async";
   image.alt = "";
-  image.addEventListener("error", () => image.replaceWith(hole(row, unseen(row[FILE]))), { once: true });
+  image.addEventListener("error", () => image.replaceWith(hole(row, unseen(row))), { once: true });
   image.src = address(row);
   return image;
 }
@@ -54,7 +87,7 @@ function card(row, place) {
   element.dataset.status = row[STATUS];
   // Where there is nothing to see, a small frame will do.
   element.style.setProperty("--r", row[FILE] ? row[RATIO] : Math.min(row[RATIO], 0.8));
-  const frame = make("span", "pic");
+  const frame = make("span", isFilm(row) ? "pic film" : "pic");
   frame.append(picture(row, true));
   const text = make("span", "text", row[PROMPT] || "(no prompt)");
   text.dir = "auto";
@@ -114,7 +147,7 @@ function choose() {
     chip.lastChild.textContent = number.format(count);
   }
   const all = shown.length === rows.length;
-  $("sum").textContent = all ? `${number.format(rows.length)} images${span()}` : `${number.format(shown.length)} of ${number.format(rows.length)} images`;
+  $("sum").textContent = all ? `${number.format(rows.length)} ${kind}s${span()}` : `${number.format(shown.length)} of ${number.format(rows.length)} ${kind}s`;
   $("none").hidden = shown.length > 0;
   $("grid").replaceChildren();
   drawn = 0;
@@ -149,7 +182,7 @@ function chips() {
   }
 }
 
-// One image at a time.
+// One at a time.
 let at = 0;
 
 function open(place) {
@@ -191,6 +224,8 @@ $("grid").addEventListener("click", (event) => {
   if (chosen) open(Number(chosen.dataset.place));
 });
 $("view").addEventListener("close", () => {
+  // A film would play on.
+  $("stage").replaceChildren();
   const chosen = $("grid").querySelector(`[data-place="${at}"]`);
   if (chosen) {
     chosen.scrollIntoView({ block: "nearest" });
@@ -210,8 +245,10 @@ $("copy").addEventListener("click", async () => {
   }
 });
 addEventListener("keydown", (event) => {
-  if ($("view").open && event.key === "ArrowLeft") go(-1);
-  else if ($("view").open && event.key === "ArrowRight") go(1);
+  // In a film with the focus, these keys move within it.
+  const walks = $("view").open && event.target.tagName !== "VIDEO";
+  if (walks && event.key === "ArrowLeft") go(-1);
+  else if (walks && event.key === "ArrowRight") go(1);
   else if (event.key === "/" && !$("view").open && document.activeElement !== $("find")) {
     event.preventDefault();
     $("find").focus();
@@ -225,7 +262,7 @@ $("find").addEventListener("input", () => {
 
 if (total > rows.length) {
   $("note").hidden = false;
-  $("note").textContent = `These are the newest ${number.format(rows.length)} of ${number.format(total)} images of this export.`;
+  $("note").textContent = `These are the newest ${number.format(rows.length)} of ${number.format(total)} ${kind}s of this export.`;
 }
 chips();
 choose();

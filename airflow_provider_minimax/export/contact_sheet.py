@@ -1,7 +1,8 @@
 """The contact sheet: an HTML page that shows an export, opens from a disk, and sends no request to any host.
 
 Prompts are hostile text. The page holds them as JSON that cannot end the element around it, and its script turns them
-into text nodes only. The content security policy allows that one script, by its hash, and pictures beside the page.
+into text nodes only. The content security policy allows that one script, by its hash, and pictures and videos beside
+the page. The poster of a video is its own first frame.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.jobs import created_at, status_label
+from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.api.serialization import dumps
 from airflow_provider_minimax.export.manifest import Manifest
@@ -30,7 +32,7 @@ _MARK: Final = b'<meta name="generator" content="airflow-provider-minimax">'
 _MARK_BYTES: Final = 2_000
 _FIELDS: Final = (
     *("mediaPath", "desc", "status", "statusLabel", "modelID", "createTime", "aspectRatio", "width", "height"),
-    *("imageId", "id"),
+    *("imageId", "videoId", "id"),
 )
 #: Width by height, between which a picture gets a frame of its own shape.
 _MIN_RATIO, _MAX_RATIO = 0.4, 2.6
@@ -65,7 +67,7 @@ def write(storage: Storage, plan: ExportPlan, manifest: Manifest, max_images: in
     rows = islice(read_rows(storage, plan.format, manifest.parts, _names(plan)), max_images)
     draft = storage.draft()
     try:
-        for piece in page(rows, manifest.contents.images):
+        for piece in page(rows, manifest.contents.images, plan.kind):
             draft.write(piece)
         draft.commit(NAME)
     finally:
@@ -78,11 +80,12 @@ def remove(storage: Storage) -> None:
         storage.remove(NAME)
 
 
-def page(rows: Iterable[Image], total: int) -> Iterator[bytes]:
+def page(rows: Iterable[Image], total: int, kind: MediaKind = IMAGES) -> Iterator[bytes]:
     """Yield the page piece by piece.
 
     :param rows: newest first.
-    :param total: images of the export; the rows may be fewer.
+    :param total: images or videos of the export; the rows may be fewer.
+    :param kind: what they are called on the page.
     """
     template, style, script = (_resource(f"contact_sheet.{kind}") for kind in ("html", "css", "js"))
     policy = "; ".join(
@@ -91,13 +94,15 @@ def page(rows: Iterable[Image], total: int) -> Iterator[bytes]:
             "img-src 'self' file:",
             f"script-src {_hash(script)}",
             f"style-src {_hash(style)}",
+            "media-src 'self' file:",
             "base-uri 'none'",
             "form-action 'none'",
         )
     )
+    template = template.replace("{{kind}}", kind.name).replace("{{Kind}}", kind.name.capitalize())
     before, after = template.split("{{data}}")
     yield before.replace("{{csp}}", policy).replace("{{style}}", style).encode()
-    yield b'{"total":%d,"rows":[' % total
+    yield b'{"kind":"%b","total":%d,"rows":[' % (kind.name.encode(), total)
     cells, separator = map(_cells, rows), b""
     while batch := list(islice(cells, _BATCH)):
         yield separator + b",\n".join(map(_safe_json, batch))

@@ -36,6 +36,8 @@ from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperato
 from airflow_provider_minimax.storage import object_store
 
 _NOBODY = 65534
+#: Whether a child has ended, which it stays until it is waited for.
+_PEEK = os.WEXITED | os.WNOHANG | os.WNOWAIT
 #: Audit events of changes of the folder: a kill right before each of them is a crash window.
 _CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")
 
@@ -49,6 +51,7 @@ def main(options: dict[str, Any]) -> dict[str, Any]:
     return {
         "sweep": _sweep,
         "random": _at_random,
+        "parts": _after_each_part,
         "refuse": _refuse,
         "store": _on_a_store,
         "stop": _stop,
@@ -269,6 +272,23 @@ def _at_random(options: dict[str, Any]) -> dict[str, Any]:
             # It may have been complete already; a further attempt would be another export.
             is_done = not was_killed or _is_complete(folder)
     return {"kills": kills, "folders": folders}
+
+
+def _after_each_part(options: dict[str, Any]) -> dict[str, Any]:
+    """Kill one export whenever it has written another part, so often; then let it end."""
+    work, folder, kills = _worker(options), Path(options["folder"]), 0
+    folder.mkdir()
+    while kills < options["kills"]:
+        parts = len(list(folder.glob("*s-[0-9]*")))
+        child = _fork(lambda: work(folder))
+        while len(list(folder.glob("*s-[0-9]*"))) == parts and os.waitid(os.P_PID, child, _PEEK) is None:
+            time.sleep(0.002)
+        os.kill(child, signal.SIGKILL)
+        if not _wait(child):
+            raise SystemExit(f"the export ended after {kills} kills")
+        kills += 1
+    _wait(_fork(lambda: work(folder)))
+    return {"kills": kills}
 
 
 def _is_complete(folder: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,8 +37,9 @@ def test_the_nightly_export_holds_the_images_of_its_interval(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIMAX_EXPORTS", str(tmp_path))
+    sandbox.reset(replace(sandbox.config, videos=20))
     run = Run(example("example_minimax_export").dag, pendulum.today("UTC"))
-    assert run.states == {"anything_new": "success", "export_images": "success"}
+    assert run.states == dict.fromkeys(("anything_new", "export_images", "export_videos"), "success")
 
     day = pendulum.yesterday("UTC")
     start, end = day.timestamp() * 1000, day.add(days=1).timestamp() * 1000
@@ -55,12 +57,17 @@ def test_the_nightly_export_holds_the_images_of_its_interval(
     assert run.xcom("export_images")["images"] == len(expected)
     assert json.loads((folder / "manifest.json").read_text())["images"] == len(expected)
 
+    completed = [video for video in sandbox.all_videos() if video["statusLabel"] == "completed"]
+    rows = [json.loads(line) for line in (tmp_path / "videos" / "videos-00000.jsonl").open(encoding="utf-8")]
+    assert [row["videoId"] for row in rows] == [video["videoId"] for video in completed]
+    assert run.xcom("export_videos")["media_files"] == len(completed) > 5
+
 
 def test_a_day_without_images_is_skipped(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMAX_EXPORTS", str(tmp_path))
     run = Run(example("example_minimax_export").dag, pendulum.datetime(2026, 2, 2))
-    assert run.states == {"anything_new": "skipped", "export_images": "skipped"}
-    assert list(tmp_path.iterdir()) == []
+    assert run.states == {"anything_new": "skipped", "export_images": "skipped", "export_videos": "success"}
+    assert [path.name for path in tmp_path.iterdir()] == ["videos"]
 
 
 def test_an_export_by_hand_without_a_date_holds_the_day_so_far(
@@ -69,7 +76,8 @@ def test_an_export_by_hand_without_a_date_holds_the_day_so_far(
     monkeypatch.setenv("MINIMAX_EXPORTS", str(tmp_path))
     created = Run(example("example_minimax_prompt_to_video").dag).xcom("create_image")[0]
     run = Run(example("example_minimax_export").dag, None)
-    assert run.states == {"anything_new": "success", "export_images": "success"}
+    assert run.states == dict.fromkeys(("anything_new", "export_images", "export_videos"), "success")
+    assert run.xcom("export_videos")["videos"] == 1
     summary = run.xcom("export_images")
 
     folder = Path(summary["path"])

@@ -12,13 +12,18 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.operators.delete import MiniMaxDeleteOperator
 from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator, MiniMaxUploadFileOperator
 from airflow_provider_minimax.operators.images import (
     MiniMaxCreateImageOperator,
     MiniMaxExportImagesOperator,
     MiniMaxListImagesOperator,
 )
-from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
+from airflow_provider_minimax.operators.videos import (
+    MiniMaxCreateVideoOperator,
+    MiniMaxExportVideosOperator,
+    MiniMaxListVideosOperator,
+)
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
@@ -37,6 +42,9 @@ def required(tmp_path: Path) -> dict[type, dict[str, Any]]:
     return {
         MiniMaxListImagesOperator: {},
         MiniMaxExportImagesOperator: {"output_path": str(tmp_path / "out")},
+        MiniMaxListVideosOperator: {},
+        MiniMaxExportVideosOperator: {"output_path": str(tmp_path / "out")},
+        MiniMaxDeleteOperator: {"ids": [IMAGE], "confirm_exported": str(tmp_path / "out" / "manifest.json")},
         MiniMaxCreateImageOperator: {"prompt": "a lamp"},
         MiniMaxCreateVideoOperator: {"prompt": "a lamp"},
         MiniMaxUploadFileOperator: {"source_path": str(source)},
@@ -49,6 +57,9 @@ def required(tmp_path: Path) -> dict[type, dict[str, Any]]:
 KINDS: list[Any] = [
     MiniMaxListImagesOperator,
     MiniMaxExportImagesOperator,
+    MiniMaxListVideosOperator,
+    MiniMaxExportVideosOperator,
+    MiniMaxDeleteOperator,
     MiniMaxCreateImageOperator,
     MiniMaxCreateVideoOperator,
     MiniMaxUploadFileOperator,
