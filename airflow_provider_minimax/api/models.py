@@ -289,7 +289,7 @@ def _models_named(kind: Kind, name: object) -> set[str]:
 def image_ratio(body: Mapping[str, Any]) -> str:
     """Return the ratio of an image; ``"auto"`` if it is unknown beforehand."""
     model = find_model("image", body)
-    return str(body.get("aspectRatio") or (model.defaults["aspect_ratio"] if model else "auto"))
+    return str(body.get("aspectRatio") or (model.defaults.get("aspect_ratio", "auto") if model else "auto"))
 
 
 def images_made(body: Mapping[str, Any]) -> int:
