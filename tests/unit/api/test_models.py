@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_minimax.api.fields import parameters
 from airflow_provider_minimax.api.ids import Kind
-from airflow_provider_minimax.api.models import MODELS, Model, is_other_model
+from airflow_provider_minimax.api.models import MODELS, Model, match_model
 
 ALL = [pytest.param(kind, model, id=model.name) for kind, models in MODELS.items() for model in models.values()]
 
@@ -52,11 +52,12 @@ def test_an_image_model_has_its_names_for_itself() -> None:
 @pytest.mark.parametrize("other", MODELS["image"])
 def test_a_list_tells_models_apart_by_each_known_name(model: str, other: str) -> None:
     for shown in (other, other.upper(), f" {other} ", *MODELS["image"][other].shown_as):
-        assert is_other_model("image", {"model": model}, shown) is (model != other)
+        assert match_model("image", {"model": model}, shown) == ("same" if model == other else "other")
 
 
 @pytest.mark.parametrize("shown", [None, "", " ", "from-tomorrow", 7, 1.5, [], {}, True])
 def test_a_name_that_nobody_knows_proves_nothing(shown: Any) -> None:
     for kind, models in MODELS.items():
         for model in (*models, "from-tomorrow", None):
-            assert not is_other_model(kind, {"model": model}, shown)
+            if model != shown:
+                assert match_model(kind, {"model": model}, shown) is None
