@@ -267,13 +267,16 @@ def find_model(kind: Kind, body: Mapping[str, Any]) -> Model | None:
     return MODELS[kind].get(model_name(kind, body))
 
 
-def is_other_model(kind: Kind, body: Mapping[str, Any], shown: object) -> bool:
-    """Return whether a name in a list is known to be that of another model than the one that makes a create's jobs.
+def match_model(kind: Kind, body: Mapping[str, Any], shown: object) -> Literal["same", "other"] | None:
+    """Return whether a list shows the model that makes a create's jobs, or another one.
 
-    The service may list a model under any name: one that is not known to be another's proves nothing.
+    :param shown: the name in the list. The service may list a model under any.
+    :return: None for a missing or an unknown name, which proves nothing.
     """
     named, ours = _models_named(kind, shown), model_name(kind, body)
-    return bool(named) and not named & (_models_named(kind, ours) | {ours.casefold()})
+    if named & _models_named(kind, ours) or str(shown).strip().casefold() == ours.casefold():
+        return "same"
+    return "other" if named else None
 
 
 def _models_named(kind: Kind, name: object) -> set[str]:
@@ -289,7 +292,7 @@ def _models_named(kind: Kind, name: object) -> set[str]:
 def image_ratio(body: Mapping[str, Any]) -> str:
     """Return the ratio of an image; ``"auto"`` if it is unknown beforehand."""
     model = find_model("image", body)
-    return str(body.get("aspectRatio") or (model.defaults["aspect_ratio"] if model else "auto"))
+    return str(body.get("aspectRatio") or (model.defaults.get("aspect_ratio", "auto") if model else "auto"))
 
 
 def images_made(body: Mapping[str, Any]) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from airflow_provider_minimax.sandbox.faults import Fault
@@ -64,6 +64,8 @@ class SandboxConfig:
     #: Accounts (0 is the first) whose lists show four models in ``modelID`` under the names of the web application
     #: behind the service; True for all. Whether the service passes them through is not documented.
     upstream_model_names: bool | tuple[int, ...] = True
+    #: Further names in lists, by the name that a create takes: as if the service had renamed a model.
+    renamed_models: Mapping[str, str] = field(default_factory=dict)
     #: The key of an image's id in the scheduler: the vendor's sample says one, its model the other.
     scheduler_image_key: Literal["videoId", "imageId"] = "videoId"
 

@@ -71,8 +71,8 @@ class Job:
 
     def progress(self, now: float) -> float:
         """Return how many steps are done."""
-        steps = (now - self.started) / self.step if self.step else math.inf
-        return min(max(steps, 0.0), self.stops_at)
+        steps = (now - self.started) / self.step if self.step else len(STEPS)
+        return min(max(steps, 0.0), self.stops_at, len(STEPS))
 
     def status(self, now: float) -> int:
         """Return the status at a moment."""

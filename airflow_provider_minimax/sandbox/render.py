@@ -44,7 +44,7 @@ class Renderer:
         self._has_video_times = config.video_times
         names = config.upstream_model_names
         is_upstream = account in names if isinstance(names, tuple) else names
-        self._model_names = _UPSTREAM_MODEL_NAMES if is_upstream else {}
+        self._model_names = {**(_UPSTREAM_MODEL_NAMES if is_upstream else {}), **config.renamed_models}
 
     def bare_id(self, kind: ids.Kind, number: int) -> str:
         """Return a bare id of this account."""

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import parse_id
 from airflow_provider_minimax.api.jobs import created_at
-from airflow_provider_minimax.api.models import image_ratio, is_other_model
+from airflow_provider_minimax.api.models import image_ratio, match_model
 from airflow_provider_minimax.submission.clock import CLOCK_SKEW
 from airflow_provider_minimax.submission.prompts import match_prompt
 from airflow_provider_minimax.submission.record import Record
@@ -59,12 +59,15 @@ class Recovery:
     :param body: of the create.
     :param now: epoch milliseconds, by our clock.
     :param delay: the longest retry delay between the attempt that sent the create and this one, in milliseconds.
+    :param is_last: no search follows in this attempt. Before, no batch under an unknown name of a model is recovered:
+        the service may list ours late, beside it.
     """
 
     record: Record
     body: Mapping[str, Any]
     now: int
     delay: int = 0
+    is_last: bool = True
 
     def match(self, running: Iterable[Job], lists: Iterable[JobList]) -> RecoveredJobs | None:
         """Return the jobs, if they are unambiguous.
@@ -86,6 +89,8 @@ class Recovery:
         if len(batches) != 1 or len(batches[0]) != record.quantity:
             return None
         if self._has_ambiguous_prompt(lists, batches[0]):
+            return None
+        if not self.is_last and self._has_unknown_model(lists, batches[0]):
             return None
         return RecoveredJobs(batches[0], by_ref=bool(named))
 
@@ -129,13 +134,21 @@ class Recovery:
         # A fan-out varies the end of one long prompt, and a truncated one hides it.
         if match is None or (match == "truncated" and self.record.is_mapped):
             return False
-        if not _matches_files(self.body, job) or is_other_model(self.record.kind, self.body, job.get("modelID")):
+        if not _matches_files(self.body, job) or self._match_model(job) == "other":
             return False
         if self.record.kind == "video":
             # A list of videos shows no size.
             return True
         ratio = image_ratio(self.body)
         return ratio.casefold() == "auto" or _matches(job.get("aspectRatio"), ratio)
+
+    def _match_model(self, job: Job) -> str | None:
+        return match_model(self.record.kind, self.body, job.get("modelID"))
+
+    def _has_unknown_model(self, lists: Iterable[JobList], batch: Sequence[str]) -> bool:
+        """Return whether a batch shows a name that is not known to be our model's."""
+        jobs = (job for job_list in lists for job in job_list.jobs if _id(self.record, job) in batch)
+        return any(job.get("modelID") and self._match_model(job) is None for job in jobs)
 
     def _has_ambiguous_prompt(self, lists: Iterable[JobList], batch: Sequence[str]) -> bool:
         """Return whether a batch shows a truncated prompt that also matches another job.

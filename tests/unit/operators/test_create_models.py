@@ -62,6 +62,33 @@ def test_a_batch_under_an_unknown_name_is_ambiguous(listed: Sandbox, model: str)
     assert posts(listed, "image") == 1
 
 
+def test_a_model_that_the_service_has_renamed_is_adopted(listed: Sandbox) -> None:
+    listed.reset(replace(listed.config, renamed_models={"seedream-5.0": "seedream_v5"}))
+    listed.fail("accepted-504", IMAGES)
+    (found,) = Task().run(image(model="seedream-5.0"))
+    assert (found["modelID"], posts(listed, "image")) == ("seedream_v5", 1)
+
+
+def test_a_job_that_is_listed_late_makes_an_unknown_name_ambiguous(listed: Sandbox) -> None:
+    theirs = arrives_with_the_create(listed, "from-yesterday")
+    listed.fail("504", IMAGES)
+    start = listed.on_call
+    ours: list[str] = []
+
+    def list_late(call: Any, seconds: float) -> None:
+        assert start is not None
+        start(call, seconds)
+        # After the first search: the scheduler is read twice in each.
+        if call.operation == "GET /scheduler/" and theirs and listed.stats.count("GET /scheduler/") == 2:
+            ours.extend(listed.create_image("a paper boat", model="seedream-5.0"))
+
+    listed.on_call = list_late
+    with pytest.raises(errors.MiniMaxUnknownOutcomeError, match="is ambiguous, so none is adopted") as raised:
+        Task().run(image(model="seedream-5.0"))
+    assert len(ours) == len(theirs) == 1
+    assert all(one in str(raised.value) for one in (*theirs, *ours))
+
+
 def arrives_with_the_create(sandbox: Sandbox, model: str) -> list[str]:
     """Let a stranger's batch of the same prompt and size start just before the next create."""
     theirs: list[str] = []

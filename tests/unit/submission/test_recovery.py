@@ -281,6 +281,13 @@ def test_only_unambiguous_jobs_are_recovered(case: Case) -> None:
     assert recovery.match(case.running, [JobList("2", case.listed, case.is_complete)]) == expected
 
 
+@pytest.mark.parametrize(("shown", "earlier"), [("x", None), ("image-01", PAIR), ("", PAIR), (None, PAIR)])
+def test_an_unknown_name_is_trusted_by_the_last_search_only(shown: str | None, earlier: tuple[str, ...] | None) -> None:
+    lists = [JobList("2", [image(n, modelID=shown) for n in (2, 1)])]
+    found = [Recovery(IMAGES, {}, NOW + 2000, is_last=is_last).match([], lists) for is_last in (False, True)]
+    assert [one and one.ids for one in found] == [earlier, PAIR]
+
+
 def test_batches_that_match_are_reported() -> None:
     listed = [image(5, "d", modelID="mj_v7"), *(image(n, "c", modelID="x") for n in (4, 3)), image(2), image(1)]
     recovery = Recovery(IMAGES, {}, NOW + 2000)
