@@ -107,7 +107,7 @@ def fault_of(
     """
     causes = list(_causes(error))
     if may_have_left if may_have_left is not None else not _proves_no_connection(causes):
-        return _lost(error, is_overdue=is_overdue)
+        return _lost(error, route, is_overdue=is_overdue)
     if _is_certificate_file(error):
         return Fault(_line(error), sent=False, advice=f"{route.ca_field} names a file that exists on this machine")
     if isinstance(error, exceptions.InvalidJSONError | exceptions.InvalidHeader):
@@ -141,7 +141,7 @@ def _is_certificate_file(error: BaseException) -> bool:
     return type(error) is OSError and error.errno is None and not _is_refused_tunnel(error)
 
 
-def _lost(error: Exception, *, is_overdue: bool) -> Fault:
+def _lost(error: Exception, route: Route, *, is_overdue: bool) -> Fault:
     check = 'Where the service needs longer, raise "Read timeout" of the connection.'
     if is_overdue:
         return Fault("no complete response within three times the read timeout", sent=True, check=check)
@@ -149,7 +149,9 @@ def _lost(error: Exception, *, is_overdue: bool) -> Fault:
         return Fault("no response within the read timeout", sent=True, check=check)
     if isinstance(error, exceptions.SSLError | SSLError):
         return Fault("the TLS connection failed", sent=True)
-    return Fault(f"the connection broke before the response was complete ({type(error).__name__})", sent=True)
+    words = f"the connection broke before the response was complete ({type(error).__name__})"
+    is_plain = route.origin.startswith("http://")
+    return Fault(words, sent=True, check='If this port speaks TLS, begin "Base URL" with https://.' if is_plain else "")
 
 
 def _unreached(causes: Sequence[BaseException], route: Route) -> Fault:

@@ -63,7 +63,8 @@ def redirect_target(headers: Mapping[str, str]) -> str:
     except ValueError:
         return "a malformed address"
     host = parts.netloc.rpartition("@")[2]
-    target = f"{parts.scheme}://{host}{parts.path}" if host else parts.path
+    scheme = f"{parts.scheme}:" if parts.scheme else ""
+    target = f"{scheme}//{host}{parts.path}" if host else parts.path
     return one_line(target) or "no address"
 
 
@@ -76,7 +77,7 @@ def _words_of(document: object) -> str | None:
             # Sibling services pass an error on as an object.
             found = found.get("message") or found.get("status")
         if isinstance(found, str) and (line := one_line(found)):
-            return line.removesuffix(".")
+            return line.rstrip(". ") or line
     return None
 
 

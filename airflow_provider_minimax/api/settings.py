@@ -168,8 +168,11 @@ def ca_bundle(value: object, where: str) -> str | None:
 
 
 def origin_of(url: str) -> str:
-    """Return scheme, host and port of an address, for a log or an error; empty if it is malformed."""
-    parts = _split(url)
+    """Return scheme, host and port of an address, for a log or an error; empty if it is malformed.
+
+    :param url: without a scheme, as a proxy may stand in the environment, it is http.
+    """
+    parts = _split(url if "://" in url else f"http://{url}")
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts else ""
 
 

@@ -176,15 +176,12 @@ class Transport:
         return backoff.delay(state.attempt_number, status=failed.error.status, retry_after=failed.error.retry_after)
 
     def _log_retry(self, state: tenacity.RetryCallState) -> None:
-        # What fails again in the same way is one warning.
-        log.log(
-            logging.WARNING if state.attempt_number == 1 else logging.INFO,
-            "%s Attempt %d of %d in %.1f s.",
-            _failure_of(state).error,
-            state.attempt_number + 1,
-            self._settings.max_attempts,
-            state.upcoming_sleep,
-        )
+        error, number, most = _failure_of(state).error, state.attempt_number, self._settings.max_attempts
+        if number == 1:
+            log.warning("%s Attempt 2 of %d in %.1f s.", error, most, state.upcoming_sleep)
+        else:
+            # One warning is enough for a service that stays away.
+            log.info("Attempt %d of %d failed, too; the next in %.1f s. %s", number, most, state.upcoming_sleep, error)
 
     def _attempt(self, call: Call) -> Any:
         if call.upload is not None:

@@ -97,4 +97,4 @@ def _prompt(job: Job) -> str:
 
 def _message(job: Job) -> str:
     message = job.get("message")
-    return f", {one_line(str(message)).removesuffix('.')}" if message else ""
+    return f", {one_line(str(message)).rstrip('. ')}" if message else ""

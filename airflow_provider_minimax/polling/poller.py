@@ -131,11 +131,14 @@ class Poller:
             raise error
         self.failures += 1
         self.retry_after = error.retry_after if isinstance(error, MiniMaxError) else None
-        self.last_failure = f"{type(error).__name__}: {error}"
+        earlier, self.last_failure = self.last_failure, f"{type(error).__name__}: {error}"
         if not silent and self.failures >= timing.MAX_FAILURES:
             raise error
         limit = "" if silent else f" of {timing.MAX_FAILURES}"
-        log.warning("Round %d%s in a row failed; the wait continues. %s", self.failures, limit, self.last_failure)
+        # A rescheduled wait is a new process at each round, and knows only how many have failed.
+        is_news = earlier not in (None, self.last_failure) or self.failures % timing.MAX_FAILURES == 1
+        level = logging.WARNING if is_news else logging.INFO
+        log.log(level, "Round %d%s in a row failed; the wait continues. %s", self.failures, limit, self.last_failure)
 
     def _reset_failures(self) -> None:
         self.failures, self.retry_after, self.last_failure = 0, None, None

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxBadRequestError
-from airflow_provider_minimax.api.settings import DEFAULT_BASE_URL, Settings, base_url, check_token
+from airflow_provider_minimax.api.settings import (
+    DEFAULT_BASE_URL,
+    Settings,
+    base_url,
+    ca_bundle,
+    check_token,
+    origin_of,
+    proxy_address,
+)
 
 TOKEN = "user:1234-s3cr3tT0kenValue"
 
@@ -125,3 +133,63 @@ def test_the_token_is_not_in_the_repr_of_settings() -> None:
     settings = Settings(TOKEN, account="42")
     assert "s3cr3t" not in f"{settings!r} {settings}"
     assert "42" in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        (None, None),
+        ("", None),
+        ("  ", None),
+        (" http://proxy.example:3128 ", "http://proxy.example:3128"),
+        ("proxy.example:3128", "http://proxy.example:3128"),
+        ("https://me:p%40ss@proxy.example", "https://me:p%40ss@proxy.example"),
+        ("socks5h://127.0.0.1:1080", "socks5h://127.0.0.1:1080"),
+        ("http://[::1]:3128", "http://[::1]:3128"),
+    ],
+)
+def test_a_proxy_is_an_address_or_nothing(value: str | None, address: str | None) -> None:
+    assert proxy_address(value, "Connection 'c'") == address
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        8080, True, ["http://proxy"], "http://", "http://:3128", "ftp://proxy", "http://proxy:port", "http://proxy:99999",
+        "http://a..b", f"http://{'a' * 64}", "http://me:hunter2 @proxy", "me:hunter2", "http://[::1",
+    ],
+)  # fmt: skip
+def test_what_is_no_proxy_is_refused_without_being_shown(value: object) -> None:
+    with pytest.raises(MiniMaxBadRequestError, match="Connection 'c': \"Proxy\"") as caught:
+        proxy_address(value, "Connection 'c'")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_ca_bundle_is_a_path_or_nothing() -> None:
+    assert [ca_bundle(value, "c") for value in (None, "", " ", " /a b.pem ")] == [None, None, None, "/a b.pem"]
+    with pytest.raises(MiniMaxBadRequestError, match="Connection 'c': \"CA bundle\" takes text"):
+        ca_bundle(True, "Connection 'c'")
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://api.example/v1/minimax", "https://api.example"),
+        ("http://me:hunter2@proxy:3128/x", "http://proxy:3128"),
+        ("me:hunter2@proxy:3128", "http://proxy:3128"),
+        ("proxy:3128", "http://proxy:3128"),
+        ("http://[::1]:1/", "http://[::1]:1"),
+        ("http://[::1", ""),
+        ("http://proxy:port", ""),
+        ("", ""),
+    ],
+)
+def test_an_address_is_shown_without_user_and_path(url: str, origin: str) -> None:
+    assert origin_of(url) == origin
+
+
+def test_the_proxy_is_not_in_the_repr_of_settings_and_the_connection_makes_no_difference() -> None:
+    settings = Settings(TOKEN, proxy="http://me:hunter2@proxy", conn_id="a")
+    assert "hunter2" not in repr(settings)
+    assert settings == Settings(TOKEN, proxy="http://me:hunter2@proxy", conn_id="b")
+    assert settings != Settings(TOKEN, conn_id="a")

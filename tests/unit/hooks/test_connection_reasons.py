@@ -139,6 +139,10 @@ CASES: dict[str, Case] = {
         lambda net: {"host": f"https://127.0.0.1:{net.start(PlainOnly()).port}"},
         ("No connection to https://127.0.0.1:", "wrong version number", "speaks no TLS", '"Base URL"'),
     ),
+    "http to an https port": Case(
+        lambda net: {"host": net.service(tls=True).replace("https:", "http:")},
+        ("No response from http://127.0.0.1:", "'minimax_default'", 'begin "Base URL" with https://'),
+    ),
     "proxy down": Case(
         lambda net: proxied_by_environment(net, f"http://{net.unused()}", net.service()),
         ("over the proxy http://127.0.0.1:", "the proxy cannot be reached: it refused the connection", "HTTP_PROXY"),

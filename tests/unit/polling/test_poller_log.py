@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.polling.poller import Poller
 from airflow_provider_minimax.polling.wait_spec import WaitSpec
 from tests.unit.polling.support import BUSY, DONE, DOWN, MODERATED, RUNS, STRANGE, A, B, C, Service, finish, poller
@@ -66,12 +67,38 @@ def test_the_log_repeats_an_unknown_status_every_few_minutes(caplog: pytest.LogC
 
 def test_the_log_counts_failures(caplog: pytest.LogCaptureFixture) -> None:
     waiting, service = poller(A), Service(a=[DOWN])
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         waiting.poll(service)
         waiting.poll(service)
     logged = [record.getMessage() for record in caplog.records]
     assert [line[:14] for line in logged] == ["Round 1 of 10 ", "Round 2 of 10 "]
     assert "down" in logged[0]
+
+
+def test_the_log_warns_of_a_failure_once_and_again_after_many_rounds(caplog: pytest.LogCaptureFixture) -> None:
+    waiting, service = Poller(WaitSpec((A,), silent_fail=True)), Service(a=[DOWN, DOWN, BUSY, BUSY, *[DOWN] * 20])
+    with caplog.at_level(logging.INFO):
+        for _ in range(24):
+            waiting.poll(service)
+    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [line.split()[1] for line in warned] == ["1", "3", "5", "11", "21"]
+
+
+def test_a_rescheduled_wait_warns_of_a_failure_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        for failures in range(timing.MAX_FAILURES - 1):
+            Poller(WaitSpec((A,), failures=failures)).poll(Service(a=[DOWN]))
+    levels = [record.levelname for record in caplog.records]
+    assert levels == ["WARNING", *["INFO"] * (timing.MAX_FAILURES - 2)]
+
+
+def test_a_message_of_the_service_stays_on_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    message = "no\nERROR forged \x1b[31mred\x1b[0m \u202eright to left\x00."
+    with caplog.at_level(logging.INFO), pytest.raises(errors.MiniMaxModeratedError) as caught:
+        poller(A, B).poll(Service(a={"status": 1, "message": message}, b={"status": 5, "message": message}))
+    shown = "no ERROR forged red right to left"
+    assert lines(caplog) == [f"{A}: processing, {shown}", f"{B}: moderated, {shown}"]
+    assert str(caught.value).startswith(f"Moderated (status 5), {shown}: {B}. Still running and paid for: {A}.")
 
 
 def test_pending_jobs_are_described_with_their_last_known_state() -> None:
