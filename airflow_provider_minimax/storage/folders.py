@@ -81,11 +81,11 @@ def _check_connection(conn_id: str | None, parameter: str, where: str) -> None:
     if ":" in conn_id:
         # Not quoted: it would be logged.
         raise MiniMaxBadRequestError(
-            f"{parameter} holds credentials before its @, where the id of an Airflow connection stands. Create one with "
-            "these credentials, and name it there."
+            f"{parameter} holds credentials before its @, where the id of an Airflow connection stands. Create one "
+            "with these credentials, and name it there."
         )
     try:
-        is_ours = BaseHook.get_connection(conn_id).conn_type == MiniMaxHook.conn_type
+        is_ours = BaseHook.get_connection(conn_id).conn_type == "minimax"
     except AirflowNotFoundException:
         raise MiniMaxBadRequestError(
             f"The storage connection {conn_id!r} does not exist: {parameter} {where} needs it. Create it, or name "
