@@ -100,6 +100,16 @@ def test_credentials_in_a_path_are_not_quoted(scheme: str) -> None:
     assert "topsecret" not in str(caught.value)
 
 
+def test_a_connection_that_holds_no_credentials_is_named_when_access_is_denied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the ``aws_default`` of a new Airflow. A signer of its own needs none, so it may be tried."""
+    register(monkeypatch, lambda _, __: Bucket(anon=True))
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
+    folder = folder_at("s3://aws_default@bucket/x", None)
+    words = "Connection 'aws_default' holds no credentials, and the worker has none"
+    with pytest.raises(MiniMaxBadRequestError, match=words), storage_errors(folder):
+        raise PermissionError("Access Denied")
+
+
 def test_with_a_connection_it_is_taken(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_EXPORTS", json.dumps({"conn_type": "generic"}))
     for path, conn_id in ((f"{scheme}://exports@bucket/x", None), (f"{scheme}://bucket/x", "exports")):
