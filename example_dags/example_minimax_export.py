@@ -11,8 +11,8 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator, MiniMaxListImagesOperator
 from airflow_provider_minimax.operators.videos import MiniMaxExportVideosOperator
 
-# Any storage that Airflow knows; name its connection with storage_conn_id.
-EXPORTS = os.environ.get("MINIMAX_EXPORTS", "s3://my-bucket/minimax")
+# Any storage that Airflow knows. Before the @ stands its connection.
+EXPORTS = os.environ.get("MINIMAX_EXPORTS", "s3://aws_default@my-bucket/minimax")
 
 # A run that is triggered by hand without a logical date has no interval: it takes the day as far as it has come.
 START = "{{ dag_run.data_interval_start or dag_run.run_after | ds }}"

@@ -11,8 +11,8 @@ from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 
-# Any storage that Airflow knows; name its connection with storage_conn_id.
-EXPORTS = os.environ.get("MINIMAX_EXPORTS", "s3://my-bucket/minimax")
+# Any storage that Airflow knows. Before the @ stands its connection.
+EXPORTS = os.environ.get("MINIMAX_EXPORTS", "s3://aws_default@my-bucket/minimax")
 
 with DAG(
     dag_id="example_minimax_prompt_to_video",
@@ -37,18 +37,13 @@ with DAG(
     create_video = MiniMaxCreateVideoOperator(
         task_id="create_video",
         prompt="{{ params.motion }}",
-        file_id="{{ ti.xcom_pull(task_ids='create_image')[0].fileID }}",
+        file_id=create_image.output,
     )
 
     # Nobody documents how long the links live: fetched in the same run.
-    download = MiniMaxDownloadOperator(
+    MiniMaxDownloadOperator(
         task_id="download",
-        ids=[
-            "{{ ti.xcom_pull(task_ids='create_image')[0].imageId }}",
-            "{{ ti.xcom_pull(task_ids='create_video').videoId }}",
-        ],
+        ids=[create_image.output, create_video.output],
         # A run_id would do as well, but for its ":" and "+", which not every storage takes in a name.
         output_path=EXPORTS + "/{{ dag_run.run_after | ts_nodash }}",
     )
-
-    create_image >> create_video >> download

@@ -37,11 +37,9 @@ with DAG(
         timeout=timedelta(minutes=30),
     )
 
-    create_video = MiniMaxCreateVideoOperator(
+    MiniMaxCreateVideoOperator(
         task_id="create_video",
         prompt="The light begins to turn",
-        file_id="{{ ti.xcom_pull(task_ids='wait_for_image')[0].fileID }}",
+        file_id=wait_for_image.output,
         wait_for_completion=False,
     )
-
-    wait_for_image >> create_video

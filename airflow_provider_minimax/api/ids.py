@@ -49,7 +49,7 @@ def parse_id(value: object, kind: Kind, *, account: str | None = None) -> Resour
     """
     wanted = _SHAPE.format(kind=kind)
     if not isinstance(value, str) or not value.strip():
-        raise MiniMaxBadRequestError(f"No {kind} id was given (got {value!r}); expected {wanted}.")
+        raise MiniMaxBadRequestError(f"No {kind} id was given (got {quoted(value)}); expected {wanted}.")
     text = value.strip()
     match = _ID.fullmatch(text)
     if match is None:

@@ -82,7 +82,7 @@ def optional_text(parameter: str, value: object) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise MiniMaxBadRequestError(f"{parameter} takes text, not {value!r}. Nothing was sent.")
+        raise MiniMaxBadRequestError(f"{parameter} takes text, not {quoted(value)}. Nothing was sent.")
     text = str(value)
     if text.strip() in ("", "None"):
         raise missing_value_error(parameter, value)
@@ -135,5 +135,5 @@ def quoted(value: object) -> str:
 def missing_value_error(parameter: str, value: object) -> MiniMaxBadRequestError:
     """Return the error for a parameter whose template names a missing value."""
     return MiniMaxBadRequestError(
-        f"{parameter} was rendered to {value!r}: what its template names is missing. Nothing was sent."
+        f"{parameter} was rendered to {quoted(value)}: what its template names is missing. Nothing was sent."
     )

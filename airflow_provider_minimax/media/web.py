@@ -36,6 +36,8 @@ T = TypeVar("T")
 
 _CHUNK: Final = 64 * 1024
 _MAX_REDIRECTS: Final = 3
+#: Addresses that a gateway translates to IPv4 (RFC 6052).
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class _AttemptError(Exception):
@@ -249,13 +251,15 @@ def refuse_private(host: str, ip: str) -> None:
     found = ipaddress.ip_address(ip.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
         # An IPv4 address in the form of an IPv6 one is the same machine.
-        embedded = found.ipv4_mapped or found.sixtofour
-        if embedded is not None:
-            found = embedded
+        found = found.ipv4_mapped or found.sixtofour or _behind_nat64(found) or found
     if not found.is_global or found.is_multicast:
         raise MediaError(
             f"{host} is at {ip}, in a private network or on this machine (allow_private_addresses=True permits that)"
         )
+
+
+def _behind_nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    return ipaddress.IPv4Address(address.packed[-4:]) if address in _NAT64 else None
 
 
 def _resolved(host: str) -> list[str]:

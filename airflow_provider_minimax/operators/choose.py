@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +12,7 @@ from airflow.providers.standard.operators.hitl import HITLBranchOperator, HITLOp
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.jobs import FAILED, MODERATED, status_label
 from airflow_provider_minimax.api.serialization import to_plain_json
-from airflow_provider_minimax.api.validation import one_of
+from airflow_provider_minimax.api.validation import is_list, members, one_of, read_literal
 from airflow_provider_minimax.compat import AirflowSkipException, DownstreamTasksSkipped
 from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.operators import choice_page
@@ -183,30 +181,16 @@ def media_given(value: object) -> list[dict[str, Any]]:
 
     :raises MiniMaxBadRequestError: it holds something else, or a template has rendered to nothing.
     """
-    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{", "("):
-        value = _literal(value.strip())
+    value = read_literal("media", value, "a list of images or videos, in Python or JSON")
     if isinstance(value, Mapping):
         if not (value.get("imageId") or value.get("videoId")):
             raise MiniMaxBadRequestError(f"media: {_shortened(value)} has neither an imageId nor a videoId.")
         return [to_plain_json(dict(value))]
-    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
-        return [item for member in value for item in media_given(member)]
+    if is_list(value):
+        return [item for member in members(value) for item in media_given(member)]
     raise MiniMaxBadRequestError(
         f"media takes compact images or videos, as a create or a list operator returns them, not {_shortened(value)}."
     )
-
-
-def _literal(text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError:
-        pass
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        raise MiniMaxBadRequestError(
-            f"media: {_shortened(text)} is neither a Python nor a JSON literal of images or videos."
-        ) from None
 
 
 def _shortened(value: object) -> str:

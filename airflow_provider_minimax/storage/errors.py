@@ -78,13 +78,24 @@ def reading_errors(parameter: str, path: ObjectStoragePath) -> Iterator[None]:
 
 
 def _permanent_error(verdict: str, error: Exception, path: ObjectStoragePath) -> MiniMaxBadRequestError:
-    credentials = ""
-    if path.conn_id is None and path.protocol not in ("", "file", "local"):
-        credentials = (
+    return MiniMaxBadRequestError(
+        f"{verdict}: {_reason(error)}.{_credentials_used(path)} A retry will not help until it can."
+    )
+
+
+def _credentials_used(path: ObjectStoragePath) -> str:
+    """Return what to know of the credentials, as a sentence; empty where they are those of a named connection."""
+    if path.protocol in ("", "file", "local"):
+        return ""
+    if path.conn_id is None:
+        return (
             f" The path names no connection (storage_conn_id, or {path.protocol}://<conn_id>@...), so the worker's own "
             "credentials were used."
         )
-    return MiniMaxBadRequestError(f"{verdict}: {_reason(error)}.{credentials} A retry will not help until it can.")
+    # Of s3fs, which Airflow makes anonymous where it finds no credentials.
+    if getattr(path.fs, "anon", False) is True:
+        return f" Connection {path.conn_id!r} holds no credentials, and the worker has none of its own."
+    return ""
 
 
 def _reason(error: Exception) -> str:

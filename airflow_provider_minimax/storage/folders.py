@@ -78,13 +78,21 @@ def _check_connection(conn_id: str | None, parameter: str, where: str) -> None:
     """Check that the connection of a storage exists, if one is named."""
     if conn_id is None:
         return
+    if ":" in conn_id:
+        # Not quoted: it would be logged.
+        raise MiniMaxBadRequestError(
+            f"{parameter} holds credentials before its @, where the id of an Airflow connection stands. Create one "
+            "with these credentials, and name it there."
+        )
     try:
-        BaseHook.get_connection(conn_id)
+        is_ours = BaseHook.get_connection(conn_id).conn_type == "minimax"
     except AirflowNotFoundException:
         raise MiniMaxBadRequestError(
             f"The storage connection {conn_id!r} does not exist: {parameter} {where} needs it. Create it, or name "
             f"another one (storage_conn_id, or <conn_id>@ in {parameter}); a retry will not help until then."
         ) from None
+    if is_ours:
+        raise MiniMaxBadRequestError(f"Connection {conn_id!r} is one to MiniMax, and not to the storage of {where}.")
 
 
 def _how_to_install(scheme: str) -> str:

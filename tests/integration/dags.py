@@ -31,6 +31,11 @@ class Run:
     def states(self) -> dict[str, str]:
         return {ti.task_id: str(ti.state) for ti in self._run.get_task_instances()}
 
+    def labels(self, task_id: str) -> dict[int, str]:
+        """Return what Airflow's pages show in the place of the map indexes of a task."""
+        instances = (ti for ti in self._run.get_task_instances() if ti.task_id == task_id)
+        return {ti.map_index: str(ti.rendered_map_index).strip() for ti in instances}
+
     def xcom(self, task_id: str, key: str = "return_value") -> Any:
         from airflow.models.xcom import XComModel
         from airflow.utils.session import create_session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk.io import store
 
 from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.operators.files import MiniMaxUploadFileOperator
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.storage import object_store
 from airflow_provider_minimax.storage.base import DraftGoneError, Storage
 from airflow_provider_minimax.storage.folders import folder_at, storage_at
-from tests.support import ROOT, export_to
+from tests.support import ROOT, connect, export_to
 
 moto_server = pytest.importorskip("moto.server", reason="needs moto[server]: make integration installs it")
 pytest.importorskip("s3fs", reason="needs s3fs: make integration installs it")
@@ -328,3 +331,64 @@ def test_a_part_that_was_replaced_by_one_of_equal_size_prevents_the_manifest(
     with pytest.raises(errors.MiniMaxError, match=r"images-00000\.jsonl is not what was written there"):
         export("tampered", part_rows=25)
     assert "manifest.json" not in bucket.files("tampered")
+
+
+# What cannot be reached
+
+
+def test_the_path_may_name_the_connection(sandbox: Sandbox, bucket: Bucket) -> None:
+    summary = export_to(f"s3://s3_test@{BUCKET}/named")
+    assert summary["path"] == f"s3://s3_test@{BUCKET}/named"
+    assert "manifest.json" in bucket.files("named")
+
+
+@pytest.fixture
+def _no_credentials(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A worker with none of its own, on a machine without a service that gives some."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr(store, "_STORE_CACHE", {})
+
+
+@pytest.mark.usefixtures("_no_credentials")
+@pytest.mark.parametrize(
+    ("path", "conn_id", "words"),
+    [
+        (
+            f"s3://missing@{BUCKET}/x",
+            None,
+            "The storage connection 'missing' does not exist: output_path s3://missing@",
+        ),
+        (f"s3://{BUCKET}/x", "missing", "The storage connection 'missing' does not exist: output_path s3://exports/x"),
+        (
+            f"s3://{BUCKET}/x",
+            None,
+            r"it names no connection, .* Name one: storage_conn_id, or s3://<conn_id>@exports/x",
+        ),
+    ],
+)
+def test_a_bucket_that_nobody_can_write_is_refused_before_any_request(
+    sandbox: Sandbox, undefined_connections: None, monkeypatch: pytest.MonkeyPatch, path: str, conn_id: str, words: str
+) -> None:
+    connect(monkeypatch, sandbox.url, sandbox.token)
+    with pytest.raises(errors.MiniMaxBadRequestError, match=words):
+        export_to(path, storage_conn_id=conn_id)
+    assert not sandbox.calls
+
+
+def test_a_bucket_that_does_not_exist_is_no_passing_failure(sandbox: Sandbox, bucket: Bucket) -> None:
+    with pytest.raises(errors.MiniMaxBadRequestError, match="output_path s3://s3_test@nowhere/x cannot be written"):
+        export_to("s3://s3_test@nowhere/x")
+
+
+def test_a_picture_in_a_bucket_is_uploaded(sandbox: Sandbox, bucket: Bucket) -> None:
+    bucket.client.put_object(Bucket=BUCKET, Key="in/lamp.png", Body=b"\x89PNG\r\n\x1a\n" + bytes(200))
+    for path, conn_id in ((f"s3://s3_test@{BUCKET}/in/lamp.png", None), (f"s3://{BUCKET}/in/lamp.png", "s3_test")):
+        operator = MiniMaxUploadFileOperator(task_id="upload", source_path=path, storage_conn_id=conn_id)
+        assert "-file:" in MiniMaxUploadFileOperator.execute.__wrapped__(operator, {})
+    missing = MiniMaxUploadFileOperator(task_id="upload", source_path=f"s3://s3_test@{BUCKET}/in/none.png")
+    with pytest.raises(errors.MiniMaxBadRequestError, match=r"source_path s3://\S+/in/none\.png cannot be"):
+        MiniMaxUploadFileOperator.execute.__wrapped__(missing, {})

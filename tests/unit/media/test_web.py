@@ -13,7 +13,7 @@ from airflow_provider_minimax.api import backoff
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.media.filenames import MediaError, TransientMediaError
 from airflow_provider_minimax.media.web import WebReader, refuse_private
-from tests.unit.api.network import Answer, Service, answering, make_certificate, response
+from tests.unit.api.network import Answer, Proxy, Service, answering, make_certificate, response
 
 BODY = b"x" * 100_000
 
@@ -108,7 +108,7 @@ def test_a_file_is_bounded_whether_it_says_so_or_not(certificate: Path, head: by
         *("127.0.0.1", "127.9.9.9", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254"),
         *("100.64.0.1", "198.18.0.1", "192.0.2.1", "224.0.0.1", "255.255.255.255"),
         *("::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1"),
-        *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::", "2002:a00:1::"),
+        *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::", "2002:a00:1::", "64:ff9b::a9fe:a9fe"),
     ],
 )
 def test_an_address_that_is_not_public_is_refused(ip: str) -> None:
@@ -118,7 +118,7 @@ def test_an_address_that_is_not_public_is_refused(ip: str) -> None:
     assert not isinstance(caught.value, TransientMediaError)
 
 
-@pytest.mark.parametrize("ip", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8"])
+@pytest.mark.parametrize("ip", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
 def test_a_public_address_is_not(ip: str) -> None:
     refuse_private("somewhere", ip)
 
@@ -149,6 +149,15 @@ def test_a_name_that_resolves_elsewhere_when_it_is_connected_to_gets_no_request(
     ):
         read(f"https://127.0.0.1:{service.port}/", public_only=True)
     assert (len(asked), service.accepted, service.received) == (2, 1, [])
+
+
+def test_a_proxy_may_be_in_the_private_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the administrator's, and it decides what it connects to. The name is unknown here."""
+    with Proxy(at_once=lambda sock: sock.sendall(response(status="502 Bad Gateway"))) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with pytest.raises(TransientMediaError, match=r"no response from picture\.invalid \(ProxyError\)"):
+            read("https://picture.invalid/", public_only=True)
+        assert proxy.accepted == 3
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +163,32 @@ def test_a_response_that_is_no_file_says_whether_a_retry_helps(
     assert isinstance(caught.value, AirflowFailException) is is_final
     assert "topsecret" not in str(caught.value)
     assert sandbox.stats.creates["files"] == 0
+
+
+def test_a_kill_ends_it_while_the_address_is_silent(
+    sandbox: Sandbox, web: object, certificate: Path, tmp_path: Path
+) -> None:
+    is_over = threading.Event()
+
+    def hang(_: object, __: object) -> bool:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        # Nothing comes until the task has ended.
+        is_over.wait(30)
+        return False
+
+    with Service(hang, certificate) as service:
+        operator = MiniMaxUploadFileOperator(
+            task_id="upload", source_path=f"{service.base_url}/lamp.png", allow_private_addresses=True
+        )
+        # What Airflow's handler of SIGTERM does.
+        before = signal.signal(signal.SIGUSR1, lambda *_: operator.on_kill())
+        try:
+            with pytest.raises(errors.MiniMaxError, match="was killed"):
+                MiniMaxUploadFileOperator.execute.__wrapped__(operator, {})
+            assert not is_over.is_set()
+        finally:
+            is_over.set()
+            signal.signal(signal.SIGUSR1, before)
+    assert len(service.received) == 1
+    assert not sandbox.calls
+    assert list((tmp_path / "tmp").iterdir()) == []

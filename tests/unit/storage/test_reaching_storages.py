@@ -88,6 +88,28 @@ def test_a_bucket_without_a_connection_and_without_credentials_is_refused(scheme
     assert "it names no connection, and the worker has no credentials of its own" in str(caught.value)
 
 
+def test_the_connection_to_the_service_is_none_to_a_storage(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, "https://api", "user:1-secret")
+    with pytest.raises(MiniMaxBadRequestError, match="Connection 'minimax_default' is one to MiniMax, and not to the"):
+        folder_at(f"{scheme}://bucket/x", "minimax_default")
+
+
+def test_credentials_in_a_path_are_not_quoted(scheme: str) -> None:
+    with pytest.raises(MiniMaxBadRequestError, match="output_path holds credentials before its @") as caught:
+        folder_at(f"{scheme}://key:topsecret@bucket/x", None)
+    assert "topsecret" not in str(caught.value)
+
+
+def test_a_connection_that_holds_no_credentials_is_named_when_access_is_denied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the ``aws_default`` of a new Airflow. A signer of its own needs none, so it may be tried."""
+    register(monkeypatch, lambda _, __: Bucket(anon=True))
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
+    folder = folder_at("s3://aws_default@bucket/x", None)
+    words = "Connection 'aws_default' holds no credentials, and the worker has none"
+    with pytest.raises(MiniMaxBadRequestError, match=words), storage_errors(folder):
+        raise PermissionError("Access Denied")
+
+
 def test_with_a_connection_it_is_taken(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_EXPORTS", json.dumps({"conn_type": "generic"}))
     for path, conn_id in ((f"{scheme}://exports@bucket/x", None), (f"{scheme}://bucket/x", "exports")):

@@ -270,6 +270,12 @@ def test_the_result_of_another_task_is_no_template(monkeypatch: pytest.MonkeyPat
         started(build, map_index=1)
 
 
+def test_compact_dicts_of_another_task_are_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TaskInstance, "returned", [{"imageId": FIRST, "status": 2}, {"imageId": SECOND, "status": 0}])
+    spec = started(lambda: sensor(image_id=made())).spec
+    assert (spec.ids, spec.single) == ((FIRST, SECOND), False)
+
+
 def test_a_mapped_task_renders_its_own_value_only() -> None:
     def build() -> None:
         MiniMaxImageSensor.partial(task_id="wait", start_from_trigger=True).expand(
