@@ -73,7 +73,7 @@ _CONFIG_OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "version_added": "0.1.0",
         "type": "string",
         "example": '{"image-01": 1, "Seedance-2.0": {"720": "21/s"}}',
-        "default": None,
+        "default": "",
     },
 }
 

@@ -10,8 +10,6 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
 from typing import Any, Final, Literal, NamedTuple
 
 from airflow_provider_minimax.api import models
@@ -29,31 +27,18 @@ _VARIANT_FIELDS: Final = ("quality", "resolution", "options")
 _SECONDS_IN_OPTIONS: Final = re.compile(r"-(\d+)sec$")
 
 
-@dataclass(frozen=True)
-class Price:
-    """The price of a model.
+class PriceRule(NamedTuple):
+    """A price of a model, of whatever list.
 
     :param credits: of one image or video (``per="job"``), or of one second of it.
-    :param variant: quality, resolution or options for which it holds, such as ``"high 4K"``; empty for all.
+    :param words: of quality, resolution or options for which it holds, in lower case; empty for all.
     :param source: who says so, for logs.
-    :param as_of: year and month, such as ``"2026-05"``; empty for a user's price.
     """
 
     credits: float
-    per: Unit = "job"
-    variant: str = ""
-    source: str = ""
-    as_of: str = ""
-
-    @property
-    def words(self) -> frozenset[str]:
-        """The words of the variant, in lower case."""
-        return frozenset(self.variant.casefold().split())
-
-    @property
-    def label(self) -> str:
-        """The source and its month, for a log."""
-        return f"{self.source} {date.fromisoformat(f'{self.as_of}-01'):%B %Y}" if self.as_of else self.source
+    per: Unit
+    words: frozenset[str]
+    source: str
 
 
 class UserPrices(NamedTuple):
@@ -86,66 +71,6 @@ class Cost(NamedTuple):
         return f"{self.credits:g} credit{'' if self.credits == 1 else 's'} ({self.source})"
 
 
-def _documented(as_of: str, prices: Mapping[str, float], per: Unit = "job") -> tuple[Price, ...]:
-    return tuple(Price(number, per, variant, "documented", as_of) for variant, number in prices.items())
-
-
-def _reported(prices: Mapping[str, float]) -> tuple[Price, ...]:
-    """Return what one third party has seen in the web application behind the API."""
-    return tuple(Price(number, "job", variant, "third-party report,", "2026-09") for variant, number in prices.items())
-
-
-_01: Final = _documented("2026-02", {"": 25})
-_LARGE: Final = _documented("2026-02", {"768p-6sec": 25})
-#: Prices by model. What is missing is unknown.
-PRICES: Final[Mapping[str, tuple[Price, ...]]] = {
-    # The vendor's page of GET /features/ shows it, too.
-    "image-01": _reported({"": 1}),
-    "nano-banana-2": _reported({"1K": 4, "2K": 5, "4K": 8}),
-    "nano-banana-pro": _reported({"1K": 6, "2K": 6, "4K": 10}),
-    "gpt-image-1.5": _reported({"low": 4, "medium": 8, "high": 15}),
-    "gpt-image-2": _documented(
-        "2026-05",
-        {
-            "low 1K": 2,
-            "low 2K": 5,
-            "low 4K": 10,
-            "medium 1K": 8,
-            "medium 2K": 20,
-            "medium 4K": 40,
-            "high 1K": 30,
-            "high 2K": 80,
-            "high 4K": 160,
-        },
-    ),
-    **dict.fromkeys(("seedream-4.5", "seedream-5.0"), _reported({"": 4})),
-    **dict.fromkeys(("midjourney-v7", "midjourney-niji7"), _reported({"": 3})),
-    **dict.fromkeys(("T2V-01", "I2V-01", "I2V-01-live", "S2V-01", "T2V-01-Director", "I2V-01-Director"), _01),
-    **dict.fromkeys(("02", "T2V-2.3", "I2V-2.3"), _LARGE),
-    # The vendor's script of October 2026.
-    "Seedance-2.0": _documented("2026-10", {"480": 10, "720": 21, "1080": 50, "4K": 100}, per="second"),
-}
-#: What the service is documented to take for a field that is left out.
-_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "gpt-image-2": {"quality": "low"},
-    "Seedance-2.0": {"resolution": "720", "duration": 5},
-}
-#: The names under which an account's list may show a model beside its own; from one third party, September 2026.
-LISTED_AS: Final[Mapping[str, tuple[str, ...]]] = {
-    "nano-banana-2": ("nano_banana21_flash",),
-    "nano-banana-pro": ("nano-banana2",),
-    "midjourney-v7": ("mj_v7",),
-    "midjourney-niji7": ("mj_niji7",),
-    "T2V-01": ("23000",),
-    "I2V-01": ("23001",),
-    "I2V-01-live": ("23011",),
-    "S2V-01": ("23021",),
-    **dict.fromkeys(("T2V-01-Director", "I2V-01-Director"), ("23102",)),
-    **dict.fromkeys(("T2V-2.3", "I2V-2.3"), ("23204", "23217")),
-    "I2V-2.3-Fast": ("23218",),
-}
-
-
 def cost_of(
     kind: Kind, body: Mapping[str, Any], account_list: object = None, user_prices: UserPrices | None = None
 ) -> Cost:
@@ -157,14 +82,16 @@ def cost_of(
     """
     model = model_of(kind, body)
     jobs = models.images_made(body) if kind == "image" else 1
-    listed = _listed_credits(account_list, model) if not _variant(body) and "duration" not in body else None
+    listed = _listed_credits(account_list, kind, model) if not _variant(body) and "duration" not in body else None
     if listed is not None:
         return Cost(listed * jobs, ACCOUNT_LIST)
-    for prices in (_user_prices_of(model, user_prices), PRICES.get(model, ())):
-        price = _select(prices, model, body)
-        of_job = None if price is None else _credits_of_job(price, model, body)
-        if price is not None and of_job is not None:
-            return Cost(of_job * jobs, price.label)
+    known = models.find_model(kind, body)
+    defaults: Mapping[str, Any] = known.defaults if known else {}
+    for rules in (_user_rules(model, user_prices), map(_documented_rule, known.credits if known else ())):
+        rule = _select(rules, {**defaults, **body})
+        of_job = None if rule is None else _credits_of_job(rule, {**defaults, **body})
+        if rule is not None and of_job is not None:
+            return Cost(of_job * jobs, rule.source)
     return Cost()
 
 
@@ -208,7 +135,7 @@ def read_max_credits(value: object) -> float | None:
     return limit
 
 
-def read_prices(prices: UserPrices) -> dict[str, tuple[Price, ...]]:
+def read_prices(prices: UserPrices) -> dict[str, tuple[PriceRule, ...]]:
     """Return a user's prices by model.
 
     The table is an object, or its JSON text. By model it holds a number (credits of one image or video), a text such
@@ -230,7 +157,7 @@ def read_prices(prices: UserPrices) -> dict[str, tuple[Price, ...]]:
     return {str(model): tuple(_read_model(prices, str(model), value)) for model, value in table.items()}
 
 
-def _read_model(prices: UserPrices, model: str, value: object) -> Iterator[Price]:
+def _read_model(prices: UserPrices, model: str, value: object) -> Iterator[PriceRule]:
     variants = value if isinstance(value, Mapping) else {_ANY: value}
     for variant, given in variants.items():
         number, per = _read_price(given)
@@ -239,7 +166,7 @@ def _read_model(prices: UserPrices, model: str, value: object) -> Iterator[Price
                 f"{prices.where}: the price of {model} is a number of at least 0, or such as '21/s' for a second, not "
                 f"{given!r}. Nothing was sent."
             )
-        yield Price(number, per, "" if variant == _ANY else str(variant), prices.source)
+        yield _rule(number, per, "" if variant == _ANY else str(variant), prices.source)
 
 
 def _read_price(given: object) -> tuple[float | None, Unit]:
@@ -262,19 +189,31 @@ def as_credits(value: object) -> float | None:
     return int(number) if number.is_integer() else number
 
 
-def _user_prices_of(model: str, user_prices: UserPrices | None) -> tuple[Price, ...]:
+def _rule(price: float, per: Unit, variant: str, source: str) -> PriceRule:
+    return PriceRule(price, per, frozenset(variant.casefold().split()), source)
+
+
+def _documented_rule(price: models.Price) -> PriceRule:
+    source = price.source
+    says = "third-party report," if source.confidence == "C" else "documented"
+    variant = " ".join(filter(None, (price.quality, price.resolution, price.options)))
+    return _rule(price.credits, "second" if price.per == "second" else "job", variant, f"{says} {source.date}")
+
+
+def _user_rules(model: str, user_prices: UserPrices | None) -> tuple[PriceRule, ...]:
     if user_prices is None:
         return ()
     by_model = {name.casefold(): found for name, found in read_prices(user_prices).items()}
     return by_model.get(model.casefold(), ())
 
 
-def _listed_credits(account_list: object, model: str) -> float | None:
+def _listed_credits(account_list: object, kind: Kind, model: str) -> float | None:
     """Return the credits of one job in an account's list; the highest, where it shows a model more than once.
 
     A cost of 0 counts as missing: what it means is not documented.
     """
-    names = {name.casefold() for name in (model, *LISTED_AS.get(model, ()))}
+    known = models.MODELS[kind].get(model)
+    names = {name.casefold() for name in (model, *(known.shown_as if known else ()))}
     entries: Sequence[object] = account_list if isinstance(account_list, list) else ()
     costs = [
         as_credits(entry.get("videoCost"))
@@ -284,11 +223,10 @@ def _listed_credits(account_list: object, model: str) -> float | None:
     return max((cost for cost in costs if cost), default=None)
 
 
-def _select(prices: Iterable[Price], model: str, body: Mapping[str, Any]) -> Price | None:
-    """Return the price of the variant that a create names, the one with most of its words."""
-    named = {word.casefold() for word in _variant({**_DEFAULTS.get(model, {}), **body})}
-    matching = (price for price in prices if price.words <= named)
-    return max(matching, key=lambda price: len(price.words), default=None)
+def _select(rules: Iterable[PriceRule], body: Mapping[str, Any]) -> PriceRule | None:
+    """Return the rule of the variant that a create names, the one with most of its words."""
+    named = {word.casefold() for word in _variant(body)}
+    return max((rule for rule in rules if rule.words <= named), key=lambda rule: len(rule.words), default=None)
 
 
 def _variant(body: Mapping[str, Any]) -> list[str]:
@@ -296,10 +234,10 @@ def _variant(body: Mapping[str, Any]) -> list[str]:
     return [word for name in _VARIANT_FIELDS for word in str(body.get(name) or "").split()]
 
 
-def _credits_of_job(price: Price, model: str, body: Mapping[str, Any]) -> float | None:
-    if price.per == "job":
-        return price.credits
-    seconds = as_credits(body.get("duration") or _DEFAULTS.get(model, {}).get("duration"))
+def _credits_of_job(rule: PriceRule, body: Mapping[str, Any]) -> float | None:
+    if rule.per == "job":
+        return rule.credits
+    seconds = as_credits(body.get("duration"))
     if seconds is None and (match := _SECONDS_IN_OPTIONS.search(str(body.get("options") or ""))):
         seconds = float(match[1])
-    return price.credits * seconds if seconds else None
+    return rule.credits * seconds if seconds else None

@@ -99,7 +99,7 @@ class Job:
 
     def progress_fields(self, now: float) -> dict[str, Any]:
         """Return the ``message`` and ``percent`` of a running job."""
-        percent = min(int(100 * self.progress(now) / len(STEPS)), 99)
+        percent = int(min(100 * self.progress(now) / len(STEPS), 99))
         message = "Waiting in the queue" if percent < 50 else f"Generating, {percent}% done"
         return {"message": message, "percent": percent}
 

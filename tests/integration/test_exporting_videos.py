@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 LIST = "GET /videos/"
 #: As many as somebody wants to see it with.

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_minimax import __version__
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 pytest.importorskip("hatchling", reason="builds the package: the extra dev")
 from scripts.package_page import with_absolute_links

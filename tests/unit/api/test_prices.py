@@ -6,13 +6,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.api import models
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.prices import (
-    LISTED_AS,
-    PRICES,
     Cost,
-    Price,
     UserPrices,
     check_max_credits,
     cost_of,
@@ -210,11 +206,3 @@ def test_a_limit(given: object, limit: float | None) -> None:
 def test_no_limit_is_read_from_anything_else(given: object) -> None:
     with pytest.raises(MiniMaxBadRequestError, match="max_credits must be a number of at least 0"):
         read_max_credits(given)
-
-
-def test_every_price_is_of_a_known_model_and_names_source_and_month() -> None:
-    known = {**models.IMAGE_MODELS, **models.VIDEO_MODELS}
-    assert PRICES.keys() <= known.keys()
-    assert LISTED_AS.keys() <= known.keys()
-    prices: list[Price] = [price for of_model in PRICES.values() for price in of_model]
-    assert all(price.credits > 0 and price.source and price.as_of for price in prices)

@@ -19,7 +19,8 @@ from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.operators.costs import COST_KEY, add_costs, sum_costs
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.submission.pricing import AccountLists
-from tests.conftest import CONFIG, connect
+from tests.conftest import CONFIG
+from tests.support import connect
 from tests.unit.operators.creates import image, jobs, lose_worker, posts, video
 from tests.unit.operators.support import IMAGES, VIDEOS, Task
 

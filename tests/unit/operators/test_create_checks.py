@@ -10,7 +10,7 @@ from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxUnknownOutcomeError
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.conftest import connect
+from tests.support import connect
 from tests.unit.operators.creates import image, jobs, posts, video
 from tests.unit.operators.support import IMAGES, Task
 

@@ -16,7 +16,8 @@ from airflow_provider_minimax.polling import shared_poll, timing
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.credits import MiniMaxCreditsSensor
 from airflow_provider_minimax.triggers.credits import MiniMaxCreditsTrigger
-from tests.conftest import CONFIG, connect
+from tests.conftest import CONFIG
+from tests.support import connect
 from tests.unit.sensors.test_image_sensor import MODES, run
 from tests.unit.triggers.support import Triggerer
 

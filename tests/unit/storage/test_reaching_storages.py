@@ -21,7 +21,7 @@ from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperato
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.storage.errors import storage_errors
 from airflow_provider_minimax.storage.folders import folder_at
-from tests.conftest import connect
+from tests.support import connect
 
 IMAGE = "user:1-minimax:2-image:3"
 
