@@ -18,6 +18,8 @@ class Polling(Protocol):
     poke_interval: Any
 
 
+#: Seconds after which something hangs; far more than a busy machine needs.
+TIMEOUT = 600.0
 Task = TypeVar("Task", bound=Polling)
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -79,12 +81,9 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for part in sorted(folder.glob("images-*")) for line in part.open(encoding="utf-8")]
 
 
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait until a condition is true.
-
-    :param seconds: what even a slow machine does not need.
-    """
-    end = time.monotonic() + seconds
+def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition is true."""
+    end = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < end, "the condition did not become true"
         time.sleep(0.005)

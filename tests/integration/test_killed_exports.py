@@ -19,7 +19,7 @@ from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.options import ExportPlan
-from tests.support import ROOT, files
+from tests.support import ROOT, TIMEOUT, files
 
 SERVE = """
 import sys
@@ -43,20 +43,20 @@ class Service:
         self.post("reset")
 
     def post(self, action: str, **body: Any) -> None:
-        requests.post(f"{self.url}/_sandbox/{action}", json=body, timeout=10).raise_for_status()
+        requests.post(f"{self.url}/_sandbox/{action}", json=body, timeout=TIMEOUT).raise_for_status()
 
     def create(self, quantity: int) -> list[str]:
         response = requests.post(
             f"{self.url}/v1/minimax/images/create",
             json={"prompt": "a paper boat", "quantity": quantity},
             headers={"Authorization": f"Bearer {self.token}"},
-            timeout=10,
+            timeout=TIMEOUT,
         )
         ids: list[str] = response.json()["imageIds"]
         return ids
 
     def requests(self, operation: str) -> int:
-        stats = requests.get(f"{self.url}/_sandbox/stats", timeout=10).json()
+        stats = requests.get(f"{self.url}/_sandbox/stats", timeout=TIMEOUT).json()
         return int(stats["requests"].get(operation, 0))
 
     def kill_exports(self, how: str, folder: Path, **options: Any) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class Service:
             cwd=ROOT,
             stdout=subprocess.PIPE,
             check=True,
-            timeout=120,
+            timeout=TIMEOUT,
         )
         result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return result

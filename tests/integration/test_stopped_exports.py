@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.support import ROOT, execute, files, until
+from tests.support import ROOT, TIMEOUT, execute, files, until
 
 LIST = "GET /images/"
 MEDIA = "GET /media/{name}"
@@ -33,7 +33,7 @@ def start(sandbox: Sandbox, how: str, folder: Path, **plan: Any) -> subprocess.P
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
-def result_of(process: subprocess.Popen[str], within: float = 120) -> dict[str, Any]:
+def result_of(process: subprocess.Popen[str], within: float = TIMEOUT) -> dict[str, Any]:
     output, _ = process.communicate(timeout=within)
     assert process.returncode == 0
     result: dict[str, Any] = json.loads(output.splitlines()[-1])

@@ -15,7 +15,7 @@ from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from tests.integration.dags import run
-from tests.support import ROOT
+from tests.support import ROOT, TIMEOUT
 
 CREATES = ("POST /images/create", "POST /videos/create")
 #: A DAG as a user has it in a file.
@@ -89,7 +89,7 @@ def test_the_command_line_pays_once_as_well(in_the_database: Sandbox, tmp_path: 
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
     command = [sys.executable, "-m", "airflow", "dags", "test", "one_video"]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     output = ended.stdout + ended.stderr
     assert ended.returncode == 0, output[-4000:]
     assert "state=success" in output, output[-4000:]

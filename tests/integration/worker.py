@@ -18,6 +18,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from tests.support import TIMEOUT
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -31,7 +33,7 @@ class Try:
     def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
         os.kill(self.pid, how)
 
-    def outcome(self, seconds: float = 30.0) -> dict[str, Any]:
+    def outcome(self, seconds: float = TIMEOUT) -> dict[str, Any]:
         """Wait for the end; ``{"killed": signal}``, ``{"value": ...}`` or ``{"error": class, "message": ...}``."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -67,7 +69,7 @@ def worker() -> Iterator[Worker]:
         finally:
             assert process.stdin is not None
             process.stdin.close()
-            process.wait(10)
+            process.wait(TIMEOUT)
 
 
 def _serve() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,7 @@ class ListService:
     :param wrong_form: the response to another form: "error", "first page" or "empty".
     :param arrivals: images that appear at the head before each page but the first.
     :param flag: whether a page has ``hasNext``.
+    :param make: makes an arrival of an image.
     """
 
     images: list[Image]
@@ -42,6 +43,7 @@ class ListService:
     wrong_form: str = "error"
     arrivals: int = 0
     flag: bool = True
+    make: Callable[[Image], Image] = dict
     cursors: list[str | None] = field(default_factory=list)
     _next: Iterator[int] = field(default_factory=lambda: itertools.count(1_000_000))
 
@@ -49,12 +51,16 @@ class ListService:
         self.cursors.append(cursor)
         if cursor is None:
             return self._page(0)
-        self.images = [image(next(self._next)) for _ in range(self.arrivals)][::-1] + self.images
+        self.images = [self.make(image(next(self._next))) for _ in range(self.arrivals)][::-1] + self.images
         name = {"bare": "id", "full": "imageId"}["full" if ":" in cursor else "bare"]
         if ("full" if ":" in cursor else "bare") not in self.forms:
             return self._respond_to_wrong_form()
         start = next(n for n, candidate in enumerate(self.images) if candidate[name] == cursor)
         return self._page(start if self.inclusive else start + 1)
+
+    def bare_page(self, cursor: str | None) -> dict[str, Any]:
+        """Return a page of a list that is a bare array."""
+        return {"images": self.fetch(cursor)["images"]}
 
     def _respond_to_wrong_form(self) -> dict[str, Any]:
         if self.wrong_form == "error":

@@ -31,6 +31,7 @@ from airflow_provider_minimax.export.ownership import TakenOverError
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.storage.base import Storage
 from airflow_provider_minimax.storage.folders import storage_at
+from tests.support import TIMEOUT
 
 HISTORY_END = 1_750_000_000_000
 
@@ -58,7 +59,7 @@ class Gate:
         self.number -= 1
         if self.number == -1:
             self.is_there.set()
-            assert self.go.wait(60)
+            assert self.go.wait(TIMEOUT)
 
 
 def gated(gates: tuple[Gate, ...], call: Callable[..., Any], is_change: Callable[..., bool]) -> Callable[..., Any]:
@@ -97,7 +98,7 @@ def paused(gate: Gate, *args: Any, **plan: Any) -> Iterator[Any]:
     with ThreadPoolExecutor(1, gate.name) as pool:
         running = pool.submit(export, *args, **plan)
         running.add_done_callback(lambda _: gate.is_there.set())
-        assert gate.is_there.wait(60)
+        assert gate.is_there.wait(TIMEOUT)
         try:
             yield running
         finally:

@@ -26,7 +26,7 @@ from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.ownership import TakenOverError
 from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig
 from airflow_provider_minimax.storage.folders import storage_at
-from tests.support import files
+from tests.support import TIMEOUT, files
 
 LIST = "GET /images/"
 HISTORY_END = 1_750_000_000_000
@@ -45,7 +45,7 @@ class Pause:
 
     def wait(self) -> None:
         self.is_there.set()
-        assert self.go.wait(30)
+        assert self.go.wait(TIMEOUT)
 
 
 def client_of(sandbox: Sandbox) -> MiniMaxClient:
@@ -111,7 +111,7 @@ def paused_export(name: str, pause: Pause, *args: Any, **plan: Any) -> Iterator[
     """An export that has reached its pause; it continues at the end."""
     with ThreadPoolExecutor(1, name) as pool:
         running = pool.submit(export, *args, **plan)
-        assert pause.is_there.wait(30), running.result(1)
+        assert pause.is_there.wait(TIMEOUT), running.result(1)
         try:
             yield running
         finally:

@@ -16,7 +16,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator, MiniMaxUploadFileOperator
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.support import connect
+from tests.support import TIMEOUT, connect
 from tests.unit.operators.support import Task
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
@@ -73,7 +73,7 @@ def test_an_upload_that_is_killed_sends_no_further_piece(monkeypatch: pytest.Mon
         connect(monkeypatch, url, "user:1-x")
         with pytest.raises(errors.MiniMaxError, match="was killed"):
             Task().run(operator)
-        assert is_over.wait(60)
+        assert is_over.wait(TIMEOUT)
     assert 0 < sum(received) < LARGE
 
 

@@ -15,6 +15,7 @@ import requests
 
 from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig
 from airflow_provider_minimax.sandbox.__main__ import main
+from tests.support import TIMEOUT
 
 COMMAND = [sys.executable, "-m", "airflow_provider_minimax.sandbox"]
 
@@ -165,7 +166,7 @@ def test_the_command_serves_until_a_signal(ending):
     statuses = [requests.get(f"{url}/v1/minimax/accounts", headers=headers, timeout=10).status_code for _ in range(2)]
     assert statuses == [503, 200]
     process.send_signal(ending)
-    rest, _ = process.communicate(timeout=10)
+    rest, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0
     assert "503 GET /v1/minimax/accounts" in rest
     assert "user:1000" not in rest

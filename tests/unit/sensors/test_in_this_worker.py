@@ -19,7 +19,7 @@ from airflow_provider_minimax.polling import events
 from airflow_provider_minimax.polling.reader import Reader
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
-from tests.support import ROOT, at_pace, until
+from tests.support import ROOT, TIMEOUT, at_pace, until
 
 READ = "GET /images/{id}"
 
@@ -133,7 +133,7 @@ def test_a_killed_sensor_ends_at_once_and_sends_no_more_requests(sandbox: Sandbo
         try:
             until(lambda: polled.is_set() if state == "sleeping" else sandbox.stats.requests[READ] > 0)
             worker.send_signal(signal.SIGTERM)
-            _, log = worker.communicate(timeout=60)
+            _, log = worker.communicate(timeout=TIMEOUT)
         finally:
             sandbox.on_call = None
             worker.kill()

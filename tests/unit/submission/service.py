@@ -17,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support import TIMEOUT
+
 FINAL = {2: "completed", 3: "failed", 5: "moderated"}
 
 
@@ -198,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             status, document = service.respond(self.command, url.path, query, body)
         if self.command == "POST" and service.sent == service.held_create:
-            service.release.wait(20)
+            service.release.wait(TIMEOUT)
         text = json.dumps(document).encode()
         self.send_response_only(status)
         if service.date_skew is not None:

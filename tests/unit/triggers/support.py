@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
+from tests.support import TIMEOUT
 
 try:
     from airflow.sdk.serde import deserialize, serialize
@@ -50,7 +51,7 @@ def trigger(*ids: str, seconds: float = 30.0, **options: Any) -> MiniMaxJobTrigg
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     async def bounded() -> Any:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(TIMEOUT):
             return await coroutine
 
     return asyncio.run(bounded())

@@ -22,6 +22,7 @@ from airflow_provider_minimax.polling.shared_poll import Stream
 from airflow_provider_minimax.polling.shared_wait import SharedWait
 from airflow_provider_minimax.polling.wait_spec import WaitSpec
 from airflow_provider_minimax.sandbox import Sandbox
+from tests.support import TIMEOUT
 from tests.unit.triggers.support import Triggerer, run, trigger
 
 pytestmark = pytest.mark.usefixtures("quick_rounds")
@@ -230,7 +231,7 @@ def test_the_thread_of_a_cancelled_driver_stops_and_no_other_runs_beside_it(
     def get_job(job_id: str) -> dict[str, Any]:
         at_once.append(job_id)
         requested.append(job_id)
-        may_respond.wait(20)
+        may_respond.wait(TIMEOUT)
         assert at_once == [job_id]
         at_once.clear()
         return {"imageId": job_id, "status": 2}
