@@ -33,6 +33,12 @@ _PARTS: Final = (
 #: How the names of public classes end. A module may hold a helper beside them.
 _KINDS: Final = ("Operator", "Sensor", "Trigger", "Hook", "Policy")
 _WITH_METHODS: Final = ("Hook and retries",)
+#: All but those that only Airflow calls.
+_METHODS: Final = """\
+   :members:
+   :member-order: bysource
+   :exclude-members: get_connection_form_widgets, get_ui_field_behaviour, evaluate, serialize, deserialize
+"""
 
 _INTRODUCTION: Final = """\
 # Reference
@@ -189,10 +195,13 @@ def _class_page(one: PublicClass, guide: str | None) -> str:
     if guide is not None:
         title = (DOCS / guide.split("#")[0]).read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
         text.append(f"The guide for it: [{title}](../{guide}).\n\n")
-    options = "   :members:\n" if one.part in _WITH_METHODS else ""
+    examples = examples_of(one.name)
+    if one.part == "Triggers" and not examples:
+        text.append("Operators and sensors start this trigger; a DAG does not name it.\n\n")
+    options = _METHODS if one.part in _WITH_METHODS else ""
     text.append(f"```python\nfrom {one.module} import {one.name}\n```\n\n")
     text.append(f"```{{eval-rst}}\n.. autoclass:: {one.path}\n{options}```\n")
-    for number, example in enumerate(examples_of(one.name)):
+    for number, example in enumerate(examples):
         text.append("\n## Example\n" if number == 0 else "")
         text.append(
             f"\nFrom [{example.file.name}](examples.md#{example.file.stem}), which runs in the tests as it is:\n\n"
