@@ -49,6 +49,7 @@ class Service:
     :param wrong_form: what a cursor of another form is answered with.
     :param arrivals: images that appear at the head before each page but the first.
     :param flag: whether the answer says ``hasNext``.
+    :param make: makes an arrival of an image.
     """
 
     images: list[Image]
@@ -58,6 +59,7 @@ class Service:
     wrong_form: str = "error"
     arrivals: int = 0
     flag: bool = True
+    make: Callable[[Image], Image] = dict
     cursors: list[str | None] = field(default_factory=list)
     _next: Iterator[int] = field(default_factory=lambda: itertools.count(1_000_000))
 
@@ -65,12 +67,16 @@ class Service:
         self.cursors.append(cursor)
         if cursor is None:
             return self._page(0)
-        self.images = [image(next(self._next)) for _ in range(self.arrivals)][::-1] + self.images
+        self.images = [self.make(image(next(self._next))) for _ in range(self.arrivals)][::-1] + self.images
         name = {"bare": "id", "full": "imageId"}["full" if ":" in cursor else "bare"]
         if ("full" if ":" in cursor else "bare") not in self.forms:
             return self._answer_wrong_form()
         start = next(n for n, candidate in enumerate(self.images) if candidate[name] == cursor)
         return self._page(start if self.inclusive else start + 1)
+
+    def bare_page(self, cursor: str | None) -> dict[str, Any]:
+        """Return a page of a list that is a bare array."""
+        return {"images": self.fetch(cursor)["images"]}
 
     def _answer_wrong_form(self) -> dict[str, Any]:
         if self.wrong_form == "error":
@@ -112,6 +118,30 @@ def test_a_walk_gives_what_existed_at_its_start_each_once_in_order(
             found = keys(walk(service.fetch(None), service.fetch))
             assert found == expected, f"{count} images, {arrivals} arrivals a page"
             assert len(service.cursors) <= count + 4, "a bounded number of requests"
+
+
+@pytest.mark.parametrize("size", [6, 9])
+@pytest.mark.parametrize("inclusive", [False, True], ids=["exclusive", "inclusive"])
+@pytest.mark.parametrize("forms", FORMS)
+@pytest.mark.parametrize("timed", [set(), {1, 2, 3}, {5, 8, 30}], ids=["no times", "old ones timed", "some timed"])
+def test_a_walk_through_a_list_without_flags_and_times_gives_each_once(
+    forms: str, inclusive: bool, size: int, timed: set[int]
+) -> None:
+    """As the list of videos is documented. While an end is proven, in four requests, fewer arrive than a page holds."""
+    accepted, wrong_form = FORMS[forms]
+    for count in (0, 1, 2, size - 1, size, size + 1, 2 * size, 5 * size + 1):
+        for arrivals in (0, 1):
+            videos = [
+                untimed(found, keep=number in timed)
+                for number, found in zip(range(count, 0, -1), history(count), strict=True)
+            ]
+            service = Service(videos, size, inclusive, accepted, wrong_form, arrivals, False, untimed)
+            found = keys(walk(service.bare_page(None), service.bare_page))
+            assert found == list(map(image_key, videos)), f"{count} videos, {arrivals} arrivals a page"
+
+
+def untimed(video: Image, *, keep: bool = False) -> Image:
+    return video if keep else {name: value for name, value in video.items() if name != "createTime"}
 
 
 def test_a_walk_asks_for_no_page_more_than_needed_where_the_service_says_whether_one_follows() -> None:
