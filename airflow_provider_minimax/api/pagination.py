@@ -329,11 +329,13 @@ class _Walker:
 
     def _leads_on(self, images: list[Image]) -> bool:
         """Return whether a page lies beyond the known images, and is not the head of the list again."""
-        if image_key(images[-1]) in self._known or _created(images[-1]) > self._newest:
+        # A first page without times tells nothing of the times of later ones.
+        newest = self._newest or float("inf")
+        if image_key(images[-1]) in self._known or _created(images[-1]) > newest:
             return False
         # A walk may resume within the first page, whose end it does not know. If the service had sent that page
         # again, it would begin with newer images, or it would be the right one.
-        return not self._is_resuming or max(map(_created, images)) <= self._newest
+        return not self._is_resuming or max(map(_created, images)) <= newest
 
     def _move_to(self, page: dict[str, Any], images: list[Image], keys: list[str | None]) -> None:
         # A flag that was false before the end of the list means nothing.

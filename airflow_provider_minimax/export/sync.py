@@ -82,6 +82,6 @@ def _owner(key: str) -> str:
 
 
 def _is_older(image: Image, known: Head, *, is_behind: bool) -> bool:
-    """Return whether an image is older than the known ones: by its time, or without one by its place in the list."""
+    """Return whether an image is older than the known ones: by its time, or without times by its place in the list."""
     created = created_at(image)
-    return is_behind if created is None else created <= known.oldest
+    return is_behind if created is None or not known.oldest else created <= known.oldest

@@ -30,6 +30,30 @@ def test_a_walk_yields_each_image_from_before_it_once_in_order(
             assert len(service.cursors) <= count + 4, "a bounded number of requests"
 
 
+@pytest.mark.parametrize("size", [6, 9])
+@pytest.mark.parametrize("inclusive", [False, True], ids=["exclusive", "inclusive"])
+@pytest.mark.parametrize("forms", FORMS)
+@pytest.mark.parametrize("timed", [set(), {1, 2, 3}, {5, 8, 30}], ids=["no times", "old ones timed", "some timed"])
+def test_a_walk_through_a_list_without_flags_and_times_yields_each_once(
+    forms: str, inclusive: bool, size: int, timed: set[int]
+) -> None:
+    """As the list of videos is documented. While an end is proven, in four requests, fewer arrive than a page holds."""
+    accepted, wrong_form = FORMS[forms]
+    for count in (0, 1, 2, size - 1, size, size + 1, 2 * size, 5 * size + 1):
+        for arrivals in (0, 1):
+            videos = [
+                untimed(found, keep=number in timed)
+                for number, found in zip(range(count, 0, -1), history(count), strict=True)
+            ]
+            service = ListService(videos, size, inclusive, accepted, wrong_form, arrivals, False, untimed)
+            found = keys(walk(service.bare_page(None), service.bare_page))
+            assert found == list(map(image_key, videos)), f"{count} videos, {arrivals} arrivals a page"
+
+
+def untimed(video: dict[str, Any], *, keep: bool = False) -> dict[str, Any]:
+    return video if keep else {name: value for name, value in video.items() if name != "createTime"}
+
+
 def test_a_walk_requests_no_more_pages_than_needed_where_pages_have_hasnext() -> None:
     service = ListService(history(30), 10)
     assert len(keys(walk(service.fetch(None), service.fetch))) == 30

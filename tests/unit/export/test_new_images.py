@@ -59,6 +59,11 @@ def test_without_times_what_stands_behind_the_known_ones_is_known(numbers: list[
     assert [each for _, videos in new_images(pages, known, VIDEOS) for each in videos] == list(map(untimed, fresh))
 
 
+def test_times_of_older_ones_tell_nothing_where_the_known_ones_show_none() -> None:
+    untimed, timed = {"videoId": "user:1-minimax:2-video:10"}, {"videoId": "user:1-minimax:2-video:8", "createTime": 8}
+    assert [videos for _, videos in new_images([Page([untimed, timed], None)], Head.of([untimed]), VIDEOS)] == [[]]
+
+
 @pytest.mark.parametrize("numbers", [[[]], [[12, 11]], [[13], [12]]])
 def test_a_list_that_ends_without_a_known_image_is_refused(numbers: list[list[int]]) -> None:
     pages = [Page([image(number) for number in page], None) for page in numbers]
