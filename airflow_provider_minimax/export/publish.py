@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_minimax.api.errors import MiniMaxError
+from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.export import contact_sheet
 from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, load_manifest
 from airflow_provider_minimax.export.options import ExportPlan
@@ -51,14 +52,14 @@ def summarize(storage: Storage, manifest: Manifest, scanned: int) -> dict[str, A
     """
     contents, size = manifest.contents, sum(part.bytes for part in manifest.parts)
     log.info(
-        "Exported %d images to %s (%d parts, %d bytes; %d files, %d bytes; %d images were read).",
-        contents.images,
+        "Exported %s to %s (%s, %s bytes; %s, %s bytes; %s read).",
+        count(contents.images, "image"),
         storage.folder,
-        len(manifest.parts),
-        size,
-        contents.media_files,
-        contents.media_bytes,
-        scanned,
+        count(len(manifest.parts), "part"),
+        f"{size:,}",
+        count(contents.media_files, "file"),
+        f"{contents.media_bytes:,}",
+        count(scanned, "image"),
     )
     return {
         "path": str(storage.folder),

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind, parse_id, parse_id_list
-from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, outcome, status_label
+from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, media_url, outcome, status_label
 from airflow_provider_minimax.api.validation import optional_text, required_text
+from airflow_provider_minimax.api.words import count
+from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.storage.location import required_location
 
@@ -66,7 +68,7 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
             raise errors.MiniMaxUpstreamError(
                 f"{file_id} was uploaded to account {owner} instead of {wanted}. A retry uploads again."
             )
-        self.log.info("Uploaded %s as %s", self.source_path, file_id)
+        self.log.info("Uploaded %s as %s.", self.source_path, file_id)
         return file_id
 
     @contextmanager
@@ -113,6 +115,9 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
     """
 
     template_fields: Sequence[str] = ("ids", "output_path", "storage_conn_id", *MiniMaxBaseOperator.template_fields)
+    operator_extra_links = (MiniMaxMediaLink(),)
+    #: Of the first job, for the link.
+    media_url: str | None = None
 
     def __init__(
         self,
@@ -149,7 +154,7 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
             jobs = [client.get_job(kind, job_id) for kind, job_id in zip(kinds, ids, strict=True)]
         for job_id, job in zip(ids, jobs, strict=True):
             _check_finished(job_id, job)
-        found = []
+        found: list[dict[str, Any]] = []
         with MediaDownloader(
             client.settings, storage, below="", stem=download_stem, check_stopped=self._check_stopped
         ) as fetcher:
@@ -163,7 +168,9 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
                 found.append(
                     {"id": job_id, "path": storage.url(saved.path), "bytes": saved.bytes, "sha256": saved.sha256}
                 )
-        self.log.info("%d files, %d bytes", len(found), sum(row["bytes"] for row in found))
+        self.media_url = media_url(jobs[0])
+        size = sum(row["bytes"] for row in found)
+        self.log.info("Downloaded %s (%s bytes) to %s.", count(len(found), "file"), f"{size:,}", storage.folder)
         return found
 
     def _kind(self, job_id: str) -> Kind:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError, MiniMaxJobFailedError
 from airflow_provider_minimax.api.fields import parameters
+from airflow_provider_minimax.api.jobs import media_url
 from airflow_provider_minimax.api.validation import PAGE_SIZE, at_least_one, one_of
+from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.compat import AirflowSkipException
+from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.operators.create import MiniMaxCreateOperator
 from airflow_provider_minimax.polling.wait_spec import check_require
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_minimax.api.filters import PointInTime
-    from airflow_provider_minimax.api.pagination import Page
+    from airflow_provider_minimax.api.pagination import Image, Page
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +108,7 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
                 found += [compact(image) for image in chosen.images]
                 scanned = chosen.scanned
                 progress.update(scanned, len(found), chosen.total)
-        log.info("%d of %d images match.", len(found), scanned)
+        log.info("Found %s among the %s read.", count(len(found), "matching image"), f"{scanned:,}")
         if not found:
             self._report_empty(scanned)
         return found
@@ -116,7 +119,7 @@ class MiniMaxListImagesOperator(MiniMaxBaseOperator):
             yield page
 
     def _report_empty(self, scanned: int) -> None:
-        message = f"None of the {scanned} images looked at matches statuses, created_from and created_to."
+        message = f"None of the {scanned:,} images read matches statuses, created_from and created_to."
         if self.on_empty == "skip":
             raise AirflowSkipException(message)
         if self.on_empty == "fail":
@@ -171,6 +174,9 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         "created_to",
         *MiniMaxBaseOperator.template_fields,
     )
+    operator_extra_links = (MiniMaxMediaLink(),)
+    #: Of the newest image, or of the contact sheet where a browser can open it; for the link.
+    media_url: str | None = None
 
     def __init__(
         self,
@@ -223,6 +229,7 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
         """Walk the list and write the matching images."""
         # Here, so that reading a DAG file does not import what only a running export needs.
         from airflow_provider_minimax.api.filters import Selection
+        from airflow_provider_minimax.export import contact_sheet
         from airflow_provider_minimax.export.exporter import export_images
         from airflow_provider_minimax.export.formats import format_named
         from airflow_provider_minimax.export.options import ExportPlan
@@ -248,7 +255,20 @@ class MiniMaxExportImagesOperator(MiniMaxBaseOperator):
             csv_safe=self.csv_safe,
             allow_empty=self.allow_empty,
         )
-        return export_images(client, plan=plan, folder=folder, run=_run_of(context), check_stopped=self._check_stopped)
+        summary = export_images(
+            client,
+            plan=plan,
+            folder=folder,
+            run=_run_of(context),
+            check_stopped=self._check_stopped,
+            on_newest=self._link_to,
+        )
+        if self.contact_sheet and summary["path"].startswith(("http://", "https://")):
+            self.media_url = f"{summary['path'].rstrip('/')}/{contact_sheet.NAME}"
+        return summary
+
+    def _link_to(self, image: Image) -> None:
+        self.media_url = media_url(image)
 
 
 def _run_of(context: Context) -> str | None:

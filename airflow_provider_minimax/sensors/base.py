@@ -21,6 +21,7 @@ from airflow_provider_minimax.compat import (
     conf,
 )
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
+from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.polling import failures, timing
 from airflow_provider_minimax.polling.events import (
     has_ended_task,
@@ -75,6 +76,9 @@ class MiniMaxJobSensor(BaseSensorOperator):
     kind: ClassVar[Kind]
 
     ui_color = "#f2e6ff"
+    operator_extra_links = (MiniMaxMediaLink(),)
+    #: Of the first job, for the link.
+    media_url: str | None = None
     start_trigger_args: StartTriggerArgs | None = _StartArgs()  # type: ignore[assignment]
 
     def __init__(
@@ -281,6 +285,7 @@ class MiniMaxJobSensor(BaseSensorOperator):
         return parse_id_list(self._given_ids, f"{self.kind}_id")[1]
 
     def _to_xcom(self, jobs: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
+        self.media_url = jobs[0].get("url") if jobs else None
         return jobs[0] if self._is_single else jobs
 
     def _get_reader(self, context: Context) -> Reader:

@@ -14,6 +14,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
 from airflow_provider_minimax.api.ids import parse_id
+from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling import shared_poll, timing
 from airflow_provider_minimax.polling.events import Payload, back_on_worker_event, failure_event, fit_event
@@ -95,7 +96,7 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             yield TriggerEvent(failure_event(error))
             return
         deadline = datetime.fromtimestamp(self.spec.deadline, UTC).isoformat(timespec="seconds")
-        log.info("Waiting for %d %s(s) until %s.", len(self.spec.ids), self.spec.kind, deadline)
+        log.info("Waiting for %s until %s.", count(len(self.spec.ids), self.spec.kind), deadline)
         key = self._key
         stream = shared_poll.shared_stream(key, self._make_stream)
         wait = stream.join(poller, self.spec.deadline, self._not_before())
