@@ -74,10 +74,10 @@ class AirflowApi:
         """Return the addresses of a task's buttons by their names."""
         return dict(self.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/links")["extra_links"])
 
-    def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> list[dict[str, Any]]:
-        """Return the lines on the log page of a task."""
-        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
-        return [line if isinstance(line, dict) else {"event": line} for line in self.get(path)["content"]]
+    def log(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> list[str]:
+        """Return the lines on the log page of a task's first attempt; the first ones say where they come from."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/1"
+        return [str(line["event"]) for line in self.get(path, map_index=map_index)["content"]]
 
     def end_all_runs(self) -> None:
         """Fail what still runs, and return when it has ended."""

@@ -58,6 +58,8 @@ class RunningAirflow(AirflowApi):
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
             "PYTHONPATH": str(local_airflow.ROOT),
+            # Airflow 3.3 imports a test client that warns of a dependency of Airflow.
+            "PYTHONWARNINGS": "ignore:Using `httpx` with `starlette.testclient`",
             **variables,
         }
         self._components = Components(port, log_port, home / "components", self._environment)
