@@ -14,13 +14,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from rich.markup import escape
 
 from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig
-from scripts.airflow_api import AirflowApi
+from scripts.airflow_api import LIMIT, AirflowApi
 from scripts.local_airflow import EXAMPLE_DAGS, ROOT, STATE
 from scripts.processes import HOST, ComponentEndedError, StoppedError, StopRequest, free_port
 from scripts.running_airflow import RunningAirflow, until
@@ -62,14 +63,20 @@ def main() -> int:
         with _only_one(), output_into(OWN_LOG) as console, ExitStack() as running:
             try:
                 _run(console, request, running)
-            except StoppedError:
+            except (StoppedError, CalledProcessError):
+                # Ctrl-C also reaches the programs that start PostgreSQL.
+                if request.signal is None:
+                    raise
                 with console.status("Stopping ..."):
                     running.close()
+    except CannotRunError as error:
+        print(error, file=sys.stderr)
+        return 1
     except ComponentEndedError as error:
         print(f"Airflow's {error.name} has ended; see {_shown(LOGS)}/{error.name}.log", file=sys.stderr)
         return 1
-    except (CannotRunError, TimeoutError) as error:
-        print(f"{error}; see {_shown(LOGS)}", file=sys.stderr)
+    except TimeoutError:
+        print(f"Airflow was not ready within {LIMIT:.0f} s; see {_shown(LOGS)}", file=sys.stderr)
         return 1
     # Last of all. With another code, make would print a line below.
     print("Stopped.")
