@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 class MiniMaxMediaLink(BaseOperatorLink):
-    """Opens the image or the video that a task has created; the first of several images.
+    """Opens the image or the video of a task; the first of several.
+
+    That is what it has created, awaited, chosen or downloaded; of an export, the newest image. An export whose contact
+    sheet has an address that a browser can open (http or https) opens that instead.
 
     An operator with this link keeps the address in its attribute ``media_url``, None until there is one. How long the
     service keeps such an address is not documented.

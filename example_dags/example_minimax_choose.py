@@ -13,11 +13,20 @@ from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 
 with DAG(
     dag_id="example_minimax_choose",
+    description="Create four images, let a person choose one, and animate it",
     schedule=None,
     start_date=datetime(2026, 1, 1),
-    params={"prompt": Param("A lighthouse made of paper, at dawn", type="string")},
+    params={
+        "prompt": Param(
+            "A lighthouse made of paper, at dawn",
+            type="string",
+            minLength=1,
+            title="Prompt",
+            description="What is to be seen.",
+        )
+    },
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
-    tags=["minimax"],
+    tags=["minimax", "image", "video", "human-in-the-loop"],
     doc_md=__doc__,
 ) as dag:
     create_images = MiniMaxCreateImageOperator(

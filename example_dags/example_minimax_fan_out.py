@@ -1,4 +1,7 @@
-"""One image for each prompt of a list, all at a time; each is paid for once, and retried on its own."""
+"""One image for each prompt of a list, all at a time; each is paid for once, and retried on its own.
+
+A prompt that the service refuses fails alone: the run goes on with the images of the others.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,21 @@ from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 
 with DAG(
     dag_id="example_minimax_fan_out",
+    description="Create an image for each prompt of a list",
     schedule=None,
     start_date=datetime(2026, 1, 1),
-    params={"prompts": Param(["A paper boat", "A paper crane", "A paper moon"], type="array")},
+    params={
+        "prompts": Param(
+            ["A paper boat", "A paper crane", "A paper moon"],
+            type="array",
+            items={"type": "string", "minLength": 1},
+            minItems=1,
+            title="Prompts",
+            description="One prompt a line.",
+        )
+    },
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
-    tags=["minimax"],
+    tags=["minimax", "image", "mapped"],
     doc_md=__doc__,
 ) as dag:
 
@@ -31,8 +44,9 @@ with DAG(
         max_active_tis_per_dagrun=10,
     ).expand(prompt=prompts())
 
-    @task
+    @task(trigger_rule="all_done_min_one_success")
     def file_ids(created: list[list[dict[str, Any]]]) -> list[str]:
-        return [image["fileID"] for images in created for image in images]
+        # All at once: reading one by one, Airflow logs an error at the end of the list.
+        return [image["fileID"] for images in created[:] for image in images]
 
     file_ids(create_image.output)

@@ -16,15 +16,28 @@ EXPORTS = os.environ.get("MINIMAX_EXPORTS", "s3://aws_default@my-bucket/minimax"
 
 with DAG(
     dag_id="example_minimax_prompt_to_video",
+    description="Create an image, animate it, and download both",
     schedule=None,
     start_date=datetime(2026, 1, 1),
     params={
-        "prompt": Param("A lighthouse made of paper, at dawn", type="string"),
-        "motion": Param("The light begins to turn", type="string"),
+        "prompt": Param(
+            "A lighthouse made of paper, at dawn",
+            type="string",
+            minLength=1,
+            title="Prompt",
+            description="What is to be seen.",
+        ),
+        "motion": Param(
+            "The light begins to turn",
+            type="string",
+            minLength=1,
+            title="Motion",
+            description="What happens in the video.",
+        ),
     },
     # Both wait in the triggerer, and hold no worker meanwhile.
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1), "deferrable": True},
-    tags=["minimax"],
+    tags=["minimax", "image", "video", "download"],
     doc_md=__doc__,
 ) as dag:
     create_image = MiniMaxCreateImageOperator(

@@ -12,12 +12,21 @@ from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 
 with DAG(
     dag_id="example_minimax_wait",
+    description="Create an image, wait for it without any worker, and animate it",
     schedule=None,
     start_date=datetime(2026, 1, 1),
-    params={"prompt": Param("A lighthouse made of paper, at dawn", type="string")},
+    params={
+        "prompt": Param(
+            "A lighthouse made of paper, at dawn",
+            type="string",
+            minLength=1,
+            title="Prompt",
+            description="What is to be seen.",
+        )
+    },
     # A retry adopts the job that an earlier attempt has paid for.
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
-    tags=["minimax"],
+    tags=["minimax", "image", "video", "sensor"],
     doc_md=__doc__,
 ) as dag:
     create_image = MiniMaxCreateImageOperator(

@@ -1,7 +1,7 @@
 """Start a whole Airflow on this machine, with the sandbox, a connection to it and the example DAGs.
 
-Run by ``make airflow``. Everything listens on the loopback interface only, and everything ends with
-this process.
+Run by ``make airflow``. Everything listens on the loopback interface only, and everything ends with this process. What
+a start has made is there at the next one: runs, connections, and the images and videos of the sandbox.
 """
 
 from __future__ import annotations
@@ -11,35 +11,44 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from subprocess import CalledProcessError
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from rich.markup import escape
 
-from scripts.local_airflow import EXAMPLE_DAGS, ROOT, STATE, activate, prepare_database
-from scripts.processes import HOST, Components, StopRequest, free_port, get_json, is_healthy
-from scripts.terminal import leave_at_once_on_signals, on_signals, output_into
+from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig
+from scripts.airflow_api import LIMIT, AirflowApi
+from scripts.local_airflow import EXAMPLE_DAGS, ROOT, STATE
+from scripts.processes import HOST, ComponentEndedError, StoppedError, StopRequest, free_port
+from scripts.running_airflow import RunningAirflow, until
+from scripts.terminal import on_signals, output_into
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from airflow_provider_minimax.sandbox import Sandbox
+HOME: Final = STATE / "ui"
 
-HOME = STATE / "ui"
+#: What the components print, a file each; the sandbox and this script have one in common.
+LOGS: Final = HOME / "components"
+OWN_LOG: Final = LOGS / "sandbox.log"
 
-#: What the components print, a file each; the sandbox and the preparation have one in common.
-LOGS = HOME / "components"
-OWN_LOG = LOGS / "sandbox.log"
+#: What the sandbox remembers from one start to the next.
+MEMORY: Final = HOME / "sandbox.memory"
 
-DEFAULT_PORT = 8080
-CONN_ID = "minimax_default"
+DEFAULT_PORT: Final = 8080
+#: That of the sandbox. The links of earlier runs lead there, so it is the same at each start.
+SANDBOX_PORT: Final = 8766
 
-#: Seconds that Airflow may take to be healthy; a slow machine needs one minute.
-START_LIMIT = 180.0
+SANDBOX: Final = SandboxConfig(images=200, step_seconds=2.0)
+#: Images that arrive at each later start, so that an export of the day finds some.
+ARRIVALS: Final = 12
+
+CONN_ID: Final = "minimax_default"
+DESCRIPTION: Final = "The sandbox, a local stand-in for the service."
 
 
 class CannotRunError(Exception):
@@ -48,63 +57,154 @@ class CannotRunError(Exception):
 
 def main() -> int:
     """Start everything, wait for a signal, end everything."""
-    leave_at_once_on_signals()
+    request = StopRequest()
+    on_signals(request)
     try:
-        with _only_one(), output_into(OWN_LOG) as console:
-            return _run(console)
+        with _only_one(), output_into(OWN_LOG) as console, ExitStack() as running:
+            try:
+                _run(console, request, running)
+            except (StoppedError, CalledProcessError):
+                # Ctrl-C also reaches the programs that start PostgreSQL.
+                if request.signal is None:
+                    raise
+                with console.status("Stopping ..."):
+                    running.close()
     except CannotRunError as error:
         print(error, file=sys.stderr)
         return 1
+    except ComponentEndedError as error:
+        print(f"Airflow's {error.name} has ended; see {_shown(LOGS)}/{error.name}.log", file=sys.stderr)
+        return 1
+    except TimeoutError:
+        print(f"Airflow was not ready within {LIMIT:.0f} s; see {_shown(LOGS)}", file=sys.stderr)
+        return 1
+    # Last of all. With another code, make would print a line below.
+    print("Stopped.")
+    return 0
 
 
-def _run(console: Console) -> int:
-    from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig
+def _run(console: Console, request: StopRequest, running: ExitStack) -> None:
+    """Start everything and watch it.
 
+    :param running: ends what was started.
+    :raises StoppedError: the user has asked to stop.
+    """
     port = _choose_port(os.environ.get("PORT"))
-    url = f"http://{HOST}:{port}"
-    with console.status("Preparing Airflow's database ..."):
-        activate(HOME, dags=EXAMPLE_DAGS)
-        os.environ["AIRFLOW__API__BASE_URL"] = url
-        os.environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] = f"{url}/execution/"
-        os.environ["AIRFLOW__CORE__PARALLELISM"] = "4"
-        prepare_database()
-    with Sandbox(SandboxConfig(images=200, accounts=1, step_seconds=2.0)) as sandbox:
-        _save_connection(sandbox)
-        components = Components(port, LOGS)
-        request = StopRequest()
-        # From here on there are children to end.
-        on_signals(request)
-        try:
-            components.start()
-            with console.status("Starting Airflow ..."):
-                _wait_until_healthy(url, components, request)
-            if request.signal is None:
-                _welcome(console, url, sandbox)
-            while request.signal is None:
-                _check(components)
-                time.sleep(0.3)
-        finally:
-            with console.status("Stopping ..."):
-                components.stop(request)
-    console.print("Stopped.")
-    return 128 + request.signal
-
-
-def _wait_until_healthy(url: str, components: Components, request: StopRequest) -> None:
-    """Wait until each component has sent a heartbeat after this call, or until the user asks to stop."""
-    since = datetime.now(UTC)
-    deadline = time.monotonic() + START_LIMIT
-    while request.signal is None and not is_healthy(get_json(f"{url}/api/v2/monitor/health"), since):
-        _check(components)
-        if time.monotonic() > deadline:
-            raise CannotRunError(f"Airflow was not healthy within {START_LIMIT:.0f} s; see {_shown(LOGS)}")
+    with console.status("Starting Airflow ..."):
+        sandbox = running.enter_context(_sandbox())
+        airflow = RunningAirflow(
+            HOME,
+            dags=EXAMPLE_DAGS,
+            variables={},
+            port=port,
+            database=HOME / "postgresql",
+            prepare=lambda api: save_connection(api, sandbox),
+            request=request,
+        )
+        running.enter_context(airflow)
+        start_first_runs(airflow)
+    _welcome(console, airflow.url, sandbox)
+    while True:
+        airflow.check()
+        _remember(sandbox)
         time.sleep(0.3)
 
 
-def _check(components: Components) -> None:
-    ended = components.ended()
-    if ended is not None:
-        raise CannotRunError(f"Airflow's {ended} has ended; see {_shown(components.log(ended))}")
+# The sandbox
+
+
+@contextmanager
+def _sandbox() -> Iterator[Sandbox]:
+    """Run the sandbox, as an earlier start has left it."""
+    sandbox = Sandbox(SANDBOX, port=SANDBOX_PORT if _is_free(SANDBOX_PORT) else 0)
+    with sandbox:
+        try:
+            sandbox.restore(MEMORY.read_bytes())
+        except FileNotFoundError:
+            pass
+        except ValueError as error:
+            print(f"The sandbox starts from scratch: {error}.", flush=True)
+        else:
+            sandbox.arrive(ARRIVALS)
+        try:
+            yield sandbox
+        finally:
+            _remember(sandbox)
+
+
+def _remember(sandbox: Sandbox) -> None:
+    """Save what the sandbox has made, if it is new."""
+    dumped = sandbox.dump()
+    if not MEMORY.exists() or MEMORY.read_bytes() != dumped:
+        unfinished = MEMORY.with_suffix(".unfinished")
+        unfinished.write_bytes(dumped)
+        unfinished.replace(MEMORY)
+
+
+# The connection
+
+
+def save_connection(api: AirflowApi, sandbox: Sandbox) -> None:
+    """Store the connection in the database: the UI does not show those of the environment."""
+    # The port stands apart, too: in Airflow 3.3.2 the button "Test" refuses a connection without one.
+    address = {"host": sandbox.url, "port": urlsplit(sandbox.url).port}
+    stored = api.find(f"connections/{CONN_ID}")
+    if stored is None:
+        fixed = {"connection_id": CONN_ID, "conn_type": "minimax", "description": DESCRIPTION}
+        api.post("connections", {**fixed, **address, "password": sandbox.token})
+    elif leads_to_a_sandbox(stored):
+        fixed = {"connection_id": CONN_ID, "conn_type": "minimax"}
+        api.patch(f"connections/{CONN_ID}", {**fixed, **address}, update_mask=list(address))
+
+
+def leads_to_a_sandbox(connection: Mapping[str, Any]) -> bool:
+    """Return whether a connection is as an earlier start has stored it, but for the port and what a user has added."""
+    parts = urlsplit(connection["host"] or "")
+    return (
+        connection["conn_type"] == "minimax"
+        and connection["description"] == DESCRIPTION
+        and (parts.scheme, parts.hostname, parts.path) == ("http", HOST, "")
+        and connection["port"] == parts.port
+    )
+
+
+# The first runs
+
+
+def start_first_runs(airflow: AirflowApi) -> None:
+    """Start a run of each DAG that no one has started yet, so that there is something to look at."""
+    expected = {path.stem for path in EXAMPLE_DAGS.glob("example_*.py")}
+    until(lambda: expected <= airflow.dag_ids(), airflow.check)
+    for dag_id in sorted(expected):
+        # What waits for an asset has nothing to do without one.
+        waits_for_asset = airflow.get(f"dags/{dag_id}/details")["asset_expression"] is not None
+        if not waits_for_asset and not airflow.get(f"dags/{dag_id}/dagRuns", run_type="manual")["dag_runs"]:
+            airflow.trigger(dag_id)
+
+
+# The terminal
+
+
+def _welcome(console: Console, url: str, sandbox: Sandbox) -> None:
+    dags = ", ".join(sorted(path.stem for path in EXAMPLE_DAGS.glob("*.py")))
+    console.print(f"[bold green]Airflow is ready:[/] [bold]{url}[/]")
+    lines = {
+        "connection": f"{CONN_ID} ({url}/connections)",
+        "sandbox": sandbox.url,
+        "DAGs": dags,
+        "to choose": f"{url}/required_actions, as soon as four pictures are there",
+        "logs": _shown(HOME),
+    }
+    for name, text in lines.items():
+        console.print(f"  {name:<11} {escape(text)}", soft_wrap=True)
+    console.print("Ctrl-C ends all of it.")
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+# One at a time, on a port that is free
 
 
 def _choose_port(wanted: str | None) -> int:
@@ -131,43 +231,9 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _save_connection(sandbox: Sandbox) -> None:
-    """Store the connection in the database: the UI does not show those of the environment."""
-    from airflow.models.connection import Connection
-    from airflow.utils.session import create_session
-    from sqlalchemy import delete
-
-    with create_session() as session:
-        session.execute(delete(Connection).where(Connection.conn_id == CONN_ID))
-        session.add(
-            Connection(
-                conn_id=CONN_ID,
-                conn_type="minimax",
-                description="The sandbox, a local stand-in for the service.",
-                host=sandbox.url,
-                # Stored apart, too: in Airflow 3.3.2 the button "Test" refuses a connection without a port.
-                port=urlsplit(sandbox.url).port,
-                password=sandbox.token,
-            )
-        )
-
-
-def _welcome(console: Console, url: str, sandbox: Sandbox) -> None:
-    dags = ", ".join(sorted(path.stem for path in EXAMPLE_DAGS.glob("*.py")))
-    console.print(f"[bold green]Airflow is ready:[/] [bold]{url}[/]")
-    lines = {"connection": f"{CONN_ID} ({url}/connections)", "sandbox": sandbox.url, "DAGs": dags}
-    for name, text in {**lines, "logs": _shown(HOME)}.items():
-        console.print(f"  {name:<11} {escape(text)}", soft_wrap=True)
-    console.print("Ctrl-C ends all of it.")
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
 @contextmanager
 def _only_one() -> Iterator[None]:
-    """Let one Airflow at a time use the folder: two schedulers cannot share one SQLite file."""
+    """Let one Airflow at a time use the folder, with its database."""
     HOME.mkdir(parents=True, exist_ok=True)
     with (HOME / "lock").open("w") as lock:
         try:

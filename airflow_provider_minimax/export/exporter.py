@@ -58,6 +58,10 @@ class Client(PageSource, Protocol):
         """Read one image or video."""
 
 
+def _ignore(_image: Image) -> None:
+    """Do nothing."""
+
+
 def export_images(
     client: Client,
     *,
@@ -65,6 +69,7 @@ def export_images(
     folder: ObjectStoragePath,
     run: str | None = None,
     check_stopped: Callable[[], None] = lambda: None,
+    on_newest: Callable[[Image], None] = _ignore,
 ) -> dict[str, Any]:
     """Write the selected images or videos of an account to a folder, all of them or none.
 
@@ -73,6 +78,7 @@ def export_images(
     :param run: identifies the task instance, whose next attempt resumes where this one ended.
     :param check_stopped: called for each page and each piece of a file, from several threads; if it raises, the export
         ends and leaves its checkpoint and no manifest.
+    :param on_newest: called with the newest selected image, unless an earlier attempt has read it.
     :return: the summary for the XCom.
     :raises MiniMaxBadRequestError: the folder cannot be written, or holds foreign files with names of ours.
     """
@@ -86,7 +92,7 @@ def export_images(
             media = stack.enter_context(
                 MediaDownloader(client.settings, storage, check_stopped=check_stopped, kind=plan.kind)
             )
-        return _Export(client, plan, storage, run, media, check_stopped).run()
+        return _Export(client, plan, storage, run, media, check_stopped, on_newest).run()
 
 
 class _Export:
@@ -98,8 +104,10 @@ class _Export:
         run: str | None,
         media: MediaSource | None,
         check_stopped: Callable[[], None],
+        on_newest: Callable[[Image], None],
     ) -> None:
         self._check_stopped = check_stopped
+        self._on_newest = on_newest
         self._client = client
         self._plan = plan
         self._storage = storage
@@ -223,7 +231,9 @@ class _Export:
             if row is None:
                 continue
             contents.images += 1
-            contents.newest_image_id = contents.newest_image_id or image_key(image)
+            if contents.newest_image_id is None:
+                contents.newest_image_id = image_key(image)
+                self._on_newest(image)
             contents.oldest_image_id = image_key(image)
             if saved is not None:
                 contents.media_files += 1

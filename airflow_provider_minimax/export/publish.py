@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.kinds import MediaKind
+from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.export import contact_sheet
 from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, load_manifest
 from airflow_provider_minimax.export.options import ExportPlan
@@ -52,16 +53,14 @@ def summarize(storage: Storage, kind: MediaKind, manifest: Manifest, scanned: in
     """
     contents, size = manifest.contents, sum(part.bytes for part in manifest.parts)
     log.info(
-        "Exported %d %s to %s (%d parts, %d bytes; %d files, %d bytes; %d %s were read).",
-        contents.images,
-        kind.plural,
+        "Exported %s to %s (%s, %s bytes; %s, %s bytes; %s read).",
+        count(contents.images, kind.name),
         storage.folder,
-        len(manifest.parts),
-        size,
-        contents.media_files,
-        contents.media_bytes,
-        scanned,
-        kind.plural,
+        count(len(manifest.parts), "part"),
+        f"{size:,}",
+        count(contents.media_files, "file"),
+        f"{contents.media_bytes:,}",
+        count(scanned, kind.name),
     )
     return {
         "path": str(storage.folder),

@@ -375,7 +375,9 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
 
     def _finish(self, jobs: list[dict[str, Any]]) -> Any:
         self.media_url = jobs[0].get("url") if jobs else None
-        return self._result(jobs)
+        result = self._result(jobs)
+        log.info("Completed %s.", ", ".join(str(job[f"{self.kind}Id"]) for job in jobs))
+        return result
 
     @contextmanager
     def _final_without_store(self, store: RecordStore, *, is_billable: bool = False) -> Iterator[None]:

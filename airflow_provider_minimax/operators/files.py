@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind, parse_id, parse_id_list
-from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, outcome, status_label, unknown_end
+from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, media_url, outcome, status_label, unknown_end
 from airflow_provider_minimax.api.validation import ON_EMPTY, one_of, optional_text, required_text
+from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.compat import AirflowSkipException
+from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.storage.location import required_location
 
@@ -87,7 +89,7 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
             raise errors.MiniMaxUpstreamError(
                 f"{file_id} was uploaded to account {owner} instead of {wanted}. A retry uploads again."
             )
-        log.info("Uploaded %s as %s", _without_query(source), file_id)
+        log.info("Uploaded %s as %s.", _without_query(source), file_id)
         return file_id
 
     @contextmanager
@@ -178,6 +180,9 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
     """
 
     template_fields: Sequence[str] = ("ids", "output_path", "storage_conn_id", *MiniMaxBaseOperator.template_fields)
+    operator_extra_links = (MiniMaxMediaLink(),)
+    #: Of the first job, for the link.
+    media_url: str | None = None
 
     def __init__(
         self,
@@ -232,7 +237,9 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
                 found.append(
                     {"id": job_id, "path": storage.url(saved.path), "bytes": saved.bytes, "sha256": saved.sha256}
                 )
-        log.info("%d files, %d bytes", len(found), sum(row["bytes"] for row in found))
+        self.media_url = media_url(jobs[0])
+        size = sum(row["bytes"] for row in found)
+        log.info("Downloaded %s (%s bytes) to %s.", count(len(found), "file"), f"{size:,}", storage.folder)
         return found
 
     def _nothing(self) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
+from airflow_provider_minimax.api.jobs import media_url
 from airflow_provider_minimax.api.kinds import MediaKind
 from airflow_provider_minimax.api.validation import (
     ON_EMPTY,
@@ -17,7 +18,9 @@ from airflow_provider_minimax.api.validation import (
     optional_count,
     required_text,
 )
+from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.compat import AirflowSkipException
+from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_minimax.api.filters import PointInTime
-    from airflow_provider_minimax.api.pagination import Page
+    from airflow_provider_minimax.api.pagination import Image, Page
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +98,7 @@ class ListMediaOperator(MiniMaxBaseOperator):
                 found += [compact(item, kind.name) for item in chosen.images]
                 scanned = chosen.scanned
                 progress.update(scanned, len(found), chosen.total)
-        log.info("%d of %d %s match.", len(found), scanned, kind.plural)
+        log.info("Found %s among the %s read.", count(len(found), f"matching {kind.name}"), f"{scanned:,}")
         if not found:
             self._report_empty(scanned)
         return found
@@ -106,7 +109,7 @@ class ListMediaOperator(MiniMaxBaseOperator):
             yield page
 
     def _report_empty(self, scanned: int) -> None:
-        message = f"None of the {scanned} {self.kind.plural} looked at matches statuses, created_from and created_to."
+        message = f"None of the {scanned:,} {self.kind.plural} read matches statuses, created_from and created_to."
         if self.on_empty == "skip":
             raise AirflowSkipException(message)
         if self.on_empty == "fail":
@@ -129,6 +132,9 @@ class ExportMediaOperator(MiniMaxBaseOperator):
         "created_to",
         *MiniMaxBaseOperator.template_fields,
     )
+    operator_extra_links = (MiniMaxMediaLink(),)
+    #: Of the newest item, or of the contact sheet where a browser can open it; for the link.
+    media_url: str | None = None
 
     def __init__(
         self,
@@ -183,6 +189,7 @@ class ExportMediaOperator(MiniMaxBaseOperator):
         """Walk the list and write the matching items."""
         # Here, so that reading a DAG file does not import what only a running export needs.
         from airflow_provider_minimax.api.filters import Selection
+        from airflow_provider_minimax.export import contact_sheet
         from airflow_provider_minimax.export.exporter import export_images
         from airflow_provider_minimax.export.formats import format_named
         from airflow_provider_minimax.export.options import ExportPlan
@@ -211,7 +218,20 @@ class ExportMediaOperator(MiniMaxBaseOperator):
             csv_safe=self.csv_safe,
             allow_empty=self.allow_empty,
         )
-        return export_images(client, plan=plan, folder=folder, run=_run_of(context), check_stopped=self._check_stopped)
+        summary = export_images(
+            client,
+            plan=plan,
+            folder=folder,
+            run=_run_of(context),
+            check_stopped=self._check_stopped,
+            on_newest=self._link_to,
+        )
+        if self.contact_sheet and summary["path"].startswith(("http://", "https://")):
+            self.media_url = f"{summary['path'].rstrip('/')}/{contact_sheet.NAME}"
+        return summary
+
+    def _link_to(self, item: Image) -> None:
+        self.media_url = media_url(item)
 
 
 def _run_of(context: Context) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import uvicorn
 
+from airflow_provider_minimax.sandbox import memory
 from airflow_provider_minimax.sandbox.accounts import Account
 from airflow_provider_minimax.sandbox.app import build_app
 from airflow_provider_minimax.sandbox.config import SandboxConfig
@@ -176,6 +177,17 @@ class Sandbox:
     def reset(self, config: SandboxConfig | None = None) -> None:
         """Start from scratch at the same address, with another configuration if one is given."""
         self._context.reset(config or self._context.config)
+
+    def dump(self) -> bytes:
+        """Return everything but faults and statistics, for a later sandbox to resume from; running jobs continue."""
+        return memory.dump(self._context.state)
+
+    def restore(self, dumped: bytes) -> None:
+        """Resume from what an earlier sandbox with this configuration has dumped.
+
+        :raises ValueError: it is of another version, or of another configuration.
+        """
+        self._context.restore(dumped)
 
     def fail(self, kind: str, operation: str = "*", **options: Any) -> Fault:
         """Queue a fault; the options are the fields of :class:`Fault`."""

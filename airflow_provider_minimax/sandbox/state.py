@@ -49,18 +49,18 @@ class State:
         self.lock = threading.RLock()
         #: When the accounts got their sessions and memberships, which stay the same from call to call.
         self.began = self.now
-        end_ms = int(self.began * 1000) if config.history_end is None else config.history_end
-        self.accounts = [self._new_account(index, end_ms, media_origin) for index in range(config.accounts)]
+        self.history_end = int(self.began * 1000) if config.history_end is None else config.history_end
+        self.accounts = [self._new_account(index, media_origin) for index in range(config.accounts)]
         self._by_id = {account.id: account for account in self.accounts}
 
-    def _new_account(self, index: int, end_ms: int, media_origin: str) -> Account:
+    def _new_account(self, index: int, media_origin: str) -> Account:
         config = self.config
         renderer = Renderer(config, index, media_origin)
         history = History(
             account=index,
             seed=config.seed,
             size=config.images,
-            end_ms=end_ms,
+            end_ms=self.history_end,
             spacing_ms=config.spacing_seconds * 1000,
             surrogate_at=config.surrogate_at,
         )

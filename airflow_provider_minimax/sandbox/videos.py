@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_minimax.sandbox.history import History
@@ -22,6 +22,18 @@ class Video:
     created_ms: int
 
 
+@dataclass
+class VideoChanges:
+    """The videos, and what has happened to them since the history.
+
+    :ivar fleeting: those that are gone once they have ended.
+    """
+
+    videos: list[Video] = field(default_factory=list)
+    deleted: set[int] = field(default_factory=set)
+    fleeting: set[int] = field(default_factory=set)
+
+
 class VideoList(Listing):
     """Videos by number; the highest number is the newest video."""
 
@@ -30,51 +42,48 @@ class VideoList(Listing):
     def __init__(self, history: History, renderer: Renderer) -> None:
         self._history = history
         self._renderer = renderer
-        self._videos: list[Video] = []
-        #: Videos that were deleted, and those that are gone once they have ended.
-        self._deleted: set[int] = set()
-        self._fleeting: set[int] = set()
+        self.changes = VideoChanges()
         for number in range(history.size):
             self._add_ended(history.final_status(number), number, history.image(number).created_ms)
 
     def __len__(self) -> int:
-        return len(self._videos)
+        return len(self.changes.videos)
 
     def __iter__(self) -> Iterator[Video]:
-        return iter(self._videos)
+        return iter(self.changes.videos)
 
     def __getitem__(self, number: int) -> Video:
-        return self._videos[number]
+        return self.changes.videos[number]
 
     @property
     def count(self) -> int:
         """How many numbers are in use, deleted ones included."""
-        return len(self._videos)
+        return len(self.changes.videos)
 
     def jobs(self) -> Iterator[tuple[int, Job]]:
         """Yield the jobs since the start, oldest first."""
         for number in range(self._history.size, self.count):
-            yield number, self._videos[number].job
+            yield number, self.changes.videos[number].job
 
     def item(self, number: int, now: float) -> dict[str, Any]:
         """Return a video as the API shows it."""
-        video = self._videos[number]
+        video = self.changes.videos[number]
         return self._renderer.video(number, video.prompt, video.file_id, video.job, now, video.created_ms)
 
     def is_gone(self, number: int, now: float) -> bool:
         """Return whether a video has ended, and its prompt asked for it to be gone then."""
-        return number in self._fleeting and not self._videos[number].job.running(now)
+        return number in self.changes.fleeting and not self.changes.videos[number].job.running(now)
 
     def hidden(self, now: float) -> set[int]:
         """Return the numbers that the list does not show."""
-        return self._deleted | {number for number in self._fleeting if self.is_gone(number, now)}
+        return self.changes.deleted | {number for number in self.changes.fleeting if self.is_gone(number, now)}
 
     def create(self, prompt: str, file_id: str | None, job: Job) -> int:
         """Put a video at the head of the list."""
         number = self.count
-        self._videos.append(Video(prompt, file_id, job, self._create_time(job.started)))
+        self.changes.videos.append(Video(prompt, file_id, job, self._create_time(job.started)))
         if job.gone:
-            self._fleeting.add(number)
+            self.changes.fleeting.add(number)
         return number
 
     def arrive(self, now: float) -> int:
@@ -84,12 +93,12 @@ class VideoList(Listing):
 
     def delete(self, number: int) -> None:
         """Take a video off the list; by id it is still found."""
-        self._deleted.add(number)
+        self.changes.deleted.add(number)
 
     def _add_ended(self, status: int, number: int, created_ms: int) -> None:
         job = Job(started=created_ms / 1000, step=0.0, final_status=status, finished=True)
-        self._videos.append(Video(self._history.image(number, created_ms).prompt, None, job, created_ms))
+        self.changes.videos.append(Video(self._history.image(number, created_ms).prompt, None, job, created_ms))
 
     def _create_time(self, now: float) -> int:
         """Return a time that is never before the newest video: the list is ordered by time."""
-        return max(int(now * 1000), self._videos[-1].created_ms if self._videos else 0)
+        return max(int(now * 1000), self.changes.videos[-1].created_ms if self.changes.videos else 0)

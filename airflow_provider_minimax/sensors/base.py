@@ -26,6 +26,7 @@ from airflow_provider_minimax.compat import (
     conf,
 )
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
+from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.polling import failures, timing
 from airflow_provider_minimax.polling.events import (
     NOT_FINAL,
@@ -270,6 +271,9 @@ class MiniMaxJobSensor(MiniMaxWaitSensor):
     A subclass names its ``kind``, and sets the attribute ``<kind>_id`` in its constructor.
     """
 
+    operator_extra_links = (MiniMaxMediaLink(),)
+    #: Of the first job, for the link.
+    media_url: str | None = None
     after_timeout = "The jobs continue at the service: clear the task to wait for them again, or raise its timeout."
     start_trigger_args: StartTriggerArgs | None = _StartArgs()  # type: ignore[assignment]
 
@@ -363,6 +367,7 @@ class MiniMaxJobSensor(MiniMaxWaitSensor):
         return self._ids[1]
 
     def _to_xcom(self, jobs: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
+        self.media_url = jobs[0].get("url") if jobs else None
         return jobs[0] if self._is_single else jobs
 
     def _make_reader(self, context: Context) -> Reader:

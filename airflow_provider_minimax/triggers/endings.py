@@ -8,6 +8,8 @@ from typing import Any, Final, Protocol
 
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
+from airflow_provider_minimax.links import MiniMaxMediaLink
+
 log = logging.getLogger(__name__)
 
 
@@ -33,25 +35,28 @@ def may_end_in_triggerer(task: Mapping[str, Any]) -> bool:
 
 
 async def end_task(ti: TaskInstanceKey, jobs: list[dict[str, Any]], *, single: bool) -> TriggerEvent | None:
-    """Push the result of a task and return the event that ends it as successful; None if a worker has to.
+    """Push the result of a task and its link, and return the event that ends it as successful; None if a worker has to.
 
     The event could carry the value itself, but Airflow 3.3 then passes it on encoded twice.
     """
     try:
-        await _push(ti, jobs[0] if single else jobs, length=None if single else len(jobs))
+        # As the worker would when it ends.
+        if jobs and jobs[0].get("url"):
+            await _push(ti, MiniMaxMediaLink().xcom_key, jobs[0]["url"])
+        await _push(ti, "return_value", jobs[0] if single else jobs, length=None if single else len(jobs))
     except Exception as error:  # noqa: BLE001 - whatever it is, the job is done, and a worker can push it as well
         log.warning("The triggerer cannot push the result; a worker does. %s: %s", type(error).__name__, error)
         return None
     return TaskSuccessEvent()
 
 
-async def _push(ti: TaskInstanceKey, value: object, *, length: int | None) -> None:
+async def _push(ti: TaskInstanceKey, key: str, value: object, *, length: int | None = None) -> None:
     from airflow.sdk.execution_time.xcom import XCom
 
     if not hasattr(XCom, "aset"):
         raise NotImplementedError("this Airflow cannot push from a triggerer (3.3 can)")
     await XCom.aset(
-        "return_value",
+        key,
         value,
         dag_id=ti.dag_id,
         task_id=ti.task_id,

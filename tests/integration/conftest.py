@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_minimax.sandbox import Sandbox
+from scripts.airflow_api import AirflowApi
 from scripts.running_airflow import RunningAirflow
 from tests.conftest import CONFIG
 
@@ -29,8 +30,15 @@ def _airflow(_server: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iter
     # The ids of the sandbox follow from its settings, so a DAG file can name the first of a test as a constant.
     _server.reset(MANY)
     (first,) = _server.create_image("lamp")
+    home = tmp_path_factory.mktemp("airflow")
+
+    def check_order(api: AirflowApi) -> None:
+        # A task that finds no API server is lost.
+        assert api.get("version")
+        assert not (home / "components" / "scheduler.log").exists()
+
     with RunningAirflow(
-        tmp_path_factory.mktemp("airflow"),
+        home,
         dags=Path(__file__).parent / "dag_files",
         variables={
             "AIRFLOW_CONN_MINIMAX_DEFAULT": json.dumps(connection),
@@ -43,6 +51,7 @@ def _airflow(_server: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iter
             # Seconds after which a DAG file is read again. None of these changes.
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
         },
+        prepare=check_order,
     ) as airflow:
         yield airflow
 

@@ -11,6 +11,8 @@ DAG_ID = "example_minimax_choose"
 PROMPT = "A paper boat"
 #: The states of a task that waits for a person: since Airflow 3.3, and before.
 WAITING = {"awaiting_input", "deferred"}
+COMPONENTS = ("scheduler", "triggerer", "api-server", "dag-processor")
+ALARM = re.compile(r"\[(warning|error|critical)")
 OPTIONS = [*(f"{number}. {PROMPT}" for number in range(1, 5)), "Generate again"]
 
 
@@ -46,9 +48,10 @@ def test_the_picture_that_a_person_chooses_becomes_a_video(sandbox: Sandbox, air
     assert create_video["rendered_fields"]["file_id"] == images[2]["fileID"]
     video = airflow.xcom(DAG_ID, run_id, "create_video")
     for task_id, made in (("choose", images[2]), ("create_video", video)):
-        links = airflow.get(f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/{task_id}/links")
-        assert links["extra_links"] == {"Open media": made["url"]}
+        assert airflow.links(DAG_ID, run_id, task_id) == {"Open media": made["url"]}
     assert dict(sandbox.stats.creates) == {"images": 4, "videos": 1}
+    lines = [line for component in COMPONENTS for line in airflow.output(component).splitlines()]
+    assert [line for line in lines if run_id in line and ALARM.search(line)] == []
 
 
 def test_generating_again_is_another_run_of_the_same_prompt(sandbox: Sandbox, airflow: RunningAirflow) -> None:

@@ -7,16 +7,20 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pendulum
 import pytest
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.definitions.mappedoperator import MappedOperator
+from airflow.sdk.execution_time import macros
 
 from airflow_provider_minimax.sandbox import Sandbox
+from scripts.local_airflow import EXAMPLE_DAGS
 from tests.integration.dags import Run
+
+NAMES = sorted(path.stem for path in EXAMPLE_DAGS.glob("example_*.py"))
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
@@ -33,15 +37,43 @@ def example(name: str) -> ModuleType:
     return module
 
 
-def test_the_nightly_export_holds_the_images_of_its_interval(
+DAY = pendulum.datetime(2026, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("run_type", "interval_start", "day", "expected"),
+    [
+        pytest.param("scheduled", DAY.subtract(days=1), None, ("2026-02-01", "2026-02-02"), id="every night"),
+        pytest.param("backfill", DAY.subtract(days=9), None, ("2026-01-24", "2026-01-25"), id="a backfill"),
+        pytest.param("manual", DAY.subtract(days=1), None, ("2026-02-02", "2026-02-03"), id="the form's logical date"),
+        pytest.param("manual", None, None, ("2026-02-02", "2026-02-03"), id="no logical date"),
+        pytest.param("manual", DAY.subtract(days=1), "2026-01-31", ("2026-01-31", "2026-02-01"), id="a day of choice"),
+    ],
+)
+def test_the_export_takes_one_day(
+    run_type: str, interval_start: Any, day: str | None, expected: tuple[str, str]
+) -> None:
+    module = example("example_minimax_export")
+    run = SimpleNamespace(run_type=run_type, data_interval_start=interval_start, run_after=DAY.add(hours=3))
+    context = {"dag_run": run, "params": {"day": day}, "macros": macros}
+    environment = module.dag.get_template_env()
+
+    def render(template: str) -> str:
+        return environment.from_string(template).render(context)
+
+    assert (render(module.START), render(module.END)) == expected
+    assert render(module.FOLDER) == f"{module.EXPORTS}/{expected[0]}"
+
+
+def test_the_nightly_export_holds_the_images_of_its_day(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIMAX_EXPORTS", str(tmp_path))
     sandbox.reset(replace(sandbox.config, videos=20))
-    run = Run(example("example_minimax_export").dag, pendulum.today("UTC"))
+    day = pendulum.yesterday("UTC")
+    run = Run(example("example_minimax_export").dag, day=day.to_date_string())
     assert run.states == dict.fromkeys(("anything_new", "export_images", "export_videos"), "success")
 
-    day = pendulum.yesterday("UTC")
     start, end = day.timestamp() * 1000, day.add(days=1).timestamp() * 1000
     expected = [
         image
@@ -65,7 +97,7 @@ def test_the_nightly_export_holds_the_images_of_its_interval(
 
 def test_a_day_without_images_is_skipped(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMAX_EXPORTS", str(tmp_path))
-    run = Run(example("example_minimax_export").dag, pendulum.datetime(2026, 2, 2))
+    run = Run(example("example_minimax_export").dag, day="2026-02-02")
     assert run.states == {"anything_new": "skipped", "export_images": "skipped", "export_videos": "success"}
     assert [path.name for path in tmp_path.iterdir()] == ["videos"]
 
@@ -153,6 +185,30 @@ def test_each_prompt_of_a_list_becomes_an_image(sandbox: Sandbox) -> None:
     assert run.state == "success"
     assert len(run.xcom("file_ids")) == 3
     assert paid(sandbox) == {"images": 3}
+
+
+def test_a_bad_prompt_of_a_list_fails_alone(sandbox: Sandbox) -> None:
+    prompts = ["A paper boat", "A paper crane [moderate]", "A paper moon"]
+    run = Run(example("example_minimax_fan_out").dag, prompts=prompts)
+    assert run.state == "success"
+    assert run.states["file_ids"] == "success"
+    images = [image for image in sandbox.all_images() if image["desc"] in prompts]
+    completed = {image["fileID"] for image in images if image["statusLabel"] == "completed"}
+    assert (len(completed), set(run.xcom("file_ids"))) == (2, completed)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_explains_itself(name: str) -> None:
+    """In the list of DAGs, and in the form that triggers it."""
+    dag = example(name).dag
+    assert dag.dag_id == name
+    assert dag.description
+    assert len(dag.tags) > 1
+    for param in (dag.params.get_param(key) for key in dag.params):
+        assert param.schema["title"]
+        assert param.description
+        # An empty prompt is refused in the form.
+        assert param.schema["type"] != "string" or param.schema["minLength"] == 1
 
 
 def paid(sandbox: Sandbox) -> dict[str, int]:

@@ -51,11 +51,13 @@ def test_the_result_is_pushed_and_the_task_ends(
     (image_id,), xcom = sandbox.create_image("a lamp"), XCom()
     event = end([image_id], monkeypatch, xcom, single=single)
     assert type(event).__name__ == "TaskSuccessEvent"
-    ((key, value, where),) = xcom.pushed
-    assert (key, (value if single else value[0])["imageId"]) == ("return_value", image_id)
-    assert where == {
-        "dag_id": "dag", "task_id": "wait", "run_id": "run", "map_index": -1, "_mapped_length": None if single else 1,
-    }  # fmt: skip
+    link, (key, value, where) = xcom.pushed
+    image = value if single else value[0]
+    assert (key, image["imageId"]) == ("return_value", image_id)
+    key_of_task = {"dag_id": "dag", "task_id": "wait", "run_id": "run", "map_index": -1}
+    assert where == key_of_task | {"_mapped_length": None if single else 1}
+    # The button, which Airflow's worker would make of the operator.
+    assert link == ("_link_MiniMaxMediaLink", image["url"], key_of_task | {"_mapped_length": None})
 
 
 @pytest.mark.parametrize(
