@@ -55,9 +55,11 @@ def error_in(document: Mapping[str, Any]) -> str | None:
     return _words_of(document) if document.keys() <= _ENVELOPE else None
 
 
-def redirect_target(headers: Mapping[str, str]) -> str:
-    """Return where a redirect leads, without what may be secret in it: user, query and fragment."""
-    location = headers.get("Location", "")
+def redirect_target(location: str) -> str:
+    """Return where a redirect leads, without what may be secret in it: user, query and fragment.
+
+    :param location: the ``Location`` header; empty without one.
+    """
     try:
         parts = urlsplit(location)
     except ValueError:

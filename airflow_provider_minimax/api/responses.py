@@ -129,13 +129,13 @@ def error_for(
     """
     meaning = meaning_of(status, billable=billable)
     document = mask(_document(body))
-    message = f"a body that is {unreadable}" if unreadable else mask(message_of(document, body))
+    message = f"a body that is {unreadable}" if unreadable else message_of(document, body)
     if 300 <= status < 400:
-        message = f"to {mask(redirect_target(headers))}, with {message}"
+        message = f"to {redirect_target(mask(headers.get('Location', '')))}, with {message}"
     is_page = bool(body) and document is None
     advice = _advice(meaning, status, operation, settings, is_page=is_page)
     return meaning.error(
-        f"{meaning.verdict} ({status}): {message}. {_request(operation, settings)}. {advice}",
+        mask(f"{meaning.verdict} ({status}): {message}. {_request(operation, settings)}. {advice}"),
         status=status,
         retry_after=retry_after(headers, document, now),
     )

@@ -176,12 +176,13 @@ class Transport:
         return backoff.delay(state.attempt_number, status=failed.error.status, retry_after=failed.error.retry_after)
 
     def _log_retry(self, state: tenacity.RetryCallState) -> None:
-        error, number, most = _failure_of(state).error, state.attempt_number, self._settings.max_attempts
-        if number == 1:
-            log.warning("%s Attempt 2 of %d in %.1f s.", error, most, state.upcoming_sleep)
+        error, attempt, maximum = _failure_of(state).error, state.attempt_number, self._settings.max_attempts
+        if attempt == 1:
+            log.warning("%s Attempt 2 of %d in %.1f s.", error, maximum, state.upcoming_sleep)
         else:
             # One warning is enough for a service that stays away.
-            log.info("Attempt %d of %d failed, too; the next in %.1f s. %s", number, most, state.upcoming_sleep, error)
+            delay = state.upcoming_sleep
+            log.info("Attempt %d of %d failed as well; the next in %.1f s. %s", attempt, maximum, delay, error)
 
     def _attempt(self, call: Call) -> Any:
         if call.upload is not None:
@@ -283,8 +284,9 @@ class Transport:
         """Return what an error of the HTTP library means for the call."""
         wire, settings = self._wire, self._settings
         is_overdue = wire.may_have_left is True and wire.is_overdue
-        own_proxy = settings.proxy is not None
-        route = Route(origin_of(settings.base_url), origin_of(self._proxy), own_proxy, settings.ca_bundle)
+        # Masked, too: a careless hand may have put the token into the address.
+        origin = self._mask.hide_in_text(origin_of(settings.base_url))
+        route = Route(origin, origin_of(self._proxy), settings.proxy is not None, settings.ca_bundle)
         fault = fault_of(error, may_have_left=wire.may_have_left, is_overdue=is_overdue, route=route)
         fault = fault._replace(words=self._mask.hide_in_text(fault.words))
         meaning = responses.no_response(call.operation, fault, route, settings, billable=call.billable)
