@@ -133,8 +133,8 @@ body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 42rem; margin: 3rem aut
 code {{ background: #8882; padding: .1em .3em; border-radius: .2em }}
 </style></head><body>
 <h1>MiniMax sandbox</h1>
-<p>A local stand-in for the MiniMax / Hailuo API of useapi.net. It generates nothing, costs nothing, and
-forgets everything when it stops.</p>
+<p>A local stand-in for the MiniMax / Hailuo API of useapi.net. It generates nothing and costs
+nothing.</p>
 <p>API: <code>{base}</code></p><ul>{accounts}</ul>
 <p>Statistics: <a href="/_sandbox/stats">/_sandbox/stats</a></p>
 </body></html>
