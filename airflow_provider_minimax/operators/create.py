@@ -183,7 +183,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout:
             # Of the wait: a deferral without capacity has no timeout.
-            error = timeout_error(self.timeout, "the trigger gave no answer.")
+            error = timeout_error(self.timeout, "the trigger sent no event.")
         except TaskDeferralError as failure:
             # Airflow does not say which trigger failed; without a store, it may have waited for a job.
             advice = " A retry resumes the jobs that were submitted." if store.is_persistent else ""
