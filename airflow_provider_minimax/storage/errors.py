@@ -87,20 +87,27 @@ def _credentials_used(path: ObjectStoragePath) -> str:
     """Return what to know of the credentials, as a sentence; empty where they are those of a named connection."""
     if path.protocol in ("", "file", "local"):
         return ""
-    if path.conn_id is None:
+    conn_id = connection_of(path)
+    if conn_id is None:
         return (
             f" The path names no connection (storage_conn_id, or {path.protocol}://<conn_id>@...), so the worker's own "
             "credentials were used."
         )
     # Of s3fs, which Airflow makes anonymous where it finds no credentials.
     if getattr(path.fs, "anon", False) is True:
-        return f" Connection {path.conn_id!r} holds no credentials, and the worker has none of its own."
+        return f" Connection {conn_id!r} holds no credentials, and the worker has none of its own."
     return ""
 
 
 def _reason(error: Exception) -> str:
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split()).rstrip(".")
+
+
+def connection_of(path: ObjectStoragePath) -> str | None:
+    """Return the Airflow connection of a path; None where it names none. Airflow 3.1 keeps it among the options."""
+    found: str | None = getattr(path, "conn_id", None) or path.storage_options.get("conn_id")
+    return found
 
 
 def is_permanent(error: Exception) -> bool:

@@ -12,7 +12,7 @@ from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.validation import optional_text
 from airflow_provider_minimax.compat import AirflowNotFoundException, BaseHook
 from airflow_provider_minimax.storage.base import Storage
-from airflow_provider_minimax.storage.errors import reading_errors
+from airflow_provider_minimax.storage.errors import connection_of, reading_errors
 from airflow_provider_minimax.storage.local import LocalStorage
 from airflow_provider_minimax.storage.location import required_location
 from airflow_provider_minimax.storage.object_store import ObjectStorage
@@ -35,7 +35,7 @@ def folder_at(output_path: object, storage_conn_id: str | None) -> ObjectStorage
     """
     folder = path_at("output_path", output_path, storage_conn_id)
     # Of s3fs, which Airflow makes anonymous where it finds no credentials: nobody writes to a bucket like that.
-    if folder.conn_id is None and getattr(folder.fs, "anon", False) is True:
+    if connection_of(folder) is None and getattr(folder.fs, "anon", False) is True:
         raise MiniMaxBadRequestError(
             f"output_path {folder} cannot be written: it names no connection, and the worker has no credentials of its "
             f"own. Name one: storage_conn_id, or {folder.protocol}://<conn_id>@{folder.path.lstrip('/')}."

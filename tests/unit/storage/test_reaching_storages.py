@@ -19,7 +19,7 @@ from airflow_provider_minimax.compat import AirflowFailException
 from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator, MiniMaxUploadFileOperator
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
-from airflow_provider_minimax.storage.errors import storage_errors
+from airflow_provider_minimax.storage.errors import connection_of, storage_errors
 from airflow_provider_minimax.storage.folders import folder_at
 from tests.support import connect
 
@@ -113,7 +113,7 @@ def test_a_connection_that_holds_no_credentials_is_named_when_access_is_denied(m
 def test_with_a_connection_it_is_taken(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_EXPORTS", json.dumps({"conn_type": "generic"}))
     for path, conn_id in ((f"{scheme}://exports@bucket/x", None), (f"{scheme}://bucket/x", "exports")):
-        assert folder_at(path, conn_id).conn_id == "exports"
+        assert connection_of(folder_at(path, conn_id)) == "exports"
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_storage_that_a_dag_attaches_needs_neither_package_nor_connection(monk
     monkeypatch.setattr(store, "_STORE_CACHE", {})
     monkeypatch.delitem(fs._register_filesystems(), "s3", raising=False)  # type: ignore[arg-type]
     attach("s3", conn_id="of_the_dag", fs=MemoryFileSystem())
-    assert folder_at("s3://of_the_dag@bucket/x", None).conn_id == "of_the_dag"
+    assert connection_of(folder_at("s3://of_the_dag@bucket/x", None)) == "of_the_dag"
 
 
 @pytest.mark.parametrize("name", ["NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "NoRegionError"])
