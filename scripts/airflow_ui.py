@@ -187,10 +187,12 @@ def start_first_runs(airflow: AirflowApi) -> None:
 
 def _welcome(console: Console, url: str, sandbox: Sandbox) -> None:
     dags = ", ".join(sorted(path.stem for path in EXAMPLE_DAGS.glob("*.py")))
+    has_moved = urlsplit(sandbox.url).port != SANDBOX_PORT
+    note = f" (port {SANDBOX_PORT} is taken, so links of earlier runs lead nowhere)" if has_moved else ""
     console.print(f"[bold green]Airflow is ready:[/] [bold]{url}[/]")
     lines = {
         "connection": f"{CONN_ID} ({url}/connections)",
-        "sandbox": sandbox.url,
+        "sandbox": f"{sandbox.url}{note}",
         "DAGs": dags,
         "to choose": f"{url}/required_actions, as soon as four pictures are there",
         "logs": _shown(HOME),
