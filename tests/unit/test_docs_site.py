@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -43,6 +45,21 @@ def test_an_example_is_a_whole_statement_that_uses_the_class(one: PublicClass) -
         lines = example.file.read_text(encoding="utf-8").splitlines()[example.first - 1 : example.last]
         (statement,) = ast.parse("\n".join(line[example.indent :] for line in lines)).body
         assert one.name in ast.unparse(statement)
+
+
+@pytest.mark.parametrize("one", IN_DAGS, ids=class_name)
+def test_every_parameter_is_described(one: PublicClass) -> None:
+    cls = getattr(importlib.import_module(one.module), one.name)
+    ours = [base for base in cls.__mro__ if base.__module__.startswith("airflow_provider_minimax")]
+    named = {
+        name
+        for base in ours
+        if "__init__" in vars(base)
+        for name in inspect.signature(base.__init__).parameters
+        if name not in ("self", "kwargs")
+    }
+    described = re.findall(r":param (\w+):", "".join(base.__doc__ or "" for base in ours))
+    assert named - set(described) == set()
 
 
 def test_a_comment_above_a_statement_belongs_to_the_example() -> None:
