@@ -11,19 +11,32 @@ from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator, Mi
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
 
-# Any storage that Airflow knows; name its connection with storage_conn_id.
-EXPORTS = os.environ.get("MINIMAX_EXPORTS", "s3://my-bucket/minimax")
+# Any storage that Airflow knows. Before the @ stands its connection.
+EXPORTS = os.environ.get("MINIMAX_EXPORTS", "s3://aws_default@my-bucket/minimax")
 
 with DAG(
     dag_id="example_minimax_animate_file",
+    description="Upload a picture of your own and animate it",
     schedule=None,
     start_date=datetime(2026, 1, 1),
     params={
-        "picture": Param(f"{EXPORTS}/picture.png", type="string"),
-        "motion": Param("The light begins to turn", type="string"),
+        "picture": Param(
+            f"{EXPORTS}/picture.png",
+            type="string",
+            minLength=1,
+            title="Picture",
+            description="Its path on a storage of Airflow, or an https address.",
+        ),
+        "motion": Param(
+            "The light begins to turn",
+            type="string",
+            minLength=1,
+            title="Motion",
+            description="What happens in the video.",
+        ),
     },
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
-    tags=["minimax"],
+    tags=["minimax", "video"],
     doc_md=__doc__,
 ) as dag:
     # Costs nothing, so a retry just uploads again.
@@ -39,15 +52,13 @@ with DAG(
     # Apart from the create: when the wait fails, clearing it waits again and pays nothing.
     wait_for_video = MiniMaxVideoSensor(
         task_id="wait_for_video",
-        video_id="{{ ti.xcom_pull(task_ids='create_video').videoId }}",
+        video_id=create_video.output,
         deferrable=True,
         timeout=timedelta(hours=2),
     )
 
     download = MiniMaxDownloadOperator(
         task_id="download",
-        ids="{{ ti.xcom_pull(task_ids='wait_for_video').videoId }}",
+        ids=wait_for_video.output,
         output_path=EXPORTS + "/{{ dag_run.run_after | ts_nodash }}",
     )
-
-    create_video >> wait_for_video >> download

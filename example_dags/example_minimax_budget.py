@@ -13,15 +13,23 @@ from airflow_provider_minimax.sensors.credits import MiniMaxCreditsSensor
 
 with DAG(
     dag_id="example_minimax_budget",
+    description="Wait for enough credits, create within a limit, and sum up the cost",
     schedule=None,
     start_date=datetime(2026, 1, 1),
     params={
-        "prompts": Param(["A paper boat", "A paper crane", "A paper moon"], type="array"),
-        "budget": Param(12, type="number", description="Credits that the account has at least, or the run waits"),
-        "max_credits": Param(4, type="number", description="The most that one create may cost"),
+        "prompts": Param(
+            ["A paper boat", "A paper crane", "A paper moon"],
+            type="array",
+            title="Prompts",
+            description="One prompt a line.",
+        ),
+        "budget": Param(
+            12, type="number", title="Budget", description="Credits that the account has at least, or the run waits."
+        ),
+        "max_credits": Param(4, type="number", title="Limit", description="Credits that one create costs at most."),
     },
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1), "deferrable": True},
-    tags=["minimax"],
+    tags=["minimax", "image", "cost"],
     doc_md=__doc__,
 ) as dag:
     # It reserves nothing: what runs meanwhile may spend the credits.

@@ -10,15 +10,16 @@ from airflow.sdk import DAG
 from airflow_provider_minimax.operators.delete import MiniMaxDeleteOperator
 from airflow_provider_minimax.operators.videos import MiniMaxExportVideosOperator, MiniMaxListVideosOperator
 
-# Any storage that Airflow knows; name its connection with storage_conn_id.
-EXPORTS = os.environ.get("MINIMAX_EXPORTS", "s3://my-bucket/minimax")
+# Any storage that Airflow knows. Before the @ stands its connection.
+EXPORTS = os.environ.get("MINIMAX_EXPORTS", "s3://aws_default@my-bucket/minimax")
 
 with DAG(
     dag_id="example_minimax_make_room",
+    description="Export the completed videos, then delete them at the service",
     schedule=None,
     start_date=datetime(2026, 1, 1),
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
-    tags=["minimax"],
+    tags=["minimax", "video", "export"],
     doc_md=__doc__,
 ) as dag:
     # First what is to go, so that what is made meanwhile stays.
@@ -39,7 +40,7 @@ with DAG(
     # Looks every id up in the export, and its file; nothing is deleted unless all of them are there.
     delete_videos = MiniMaxDeleteOperator(
         task_id="delete_videos",
-        ids="{{ ti.xcom_pull(task_ids='list_videos') | map(attribute='videoId') | list }}",
+        ids=list_videos.output,
         confirm_exported="{{ ti.xcom_pull(task_ids='export_videos').manifest }}",
     )
 

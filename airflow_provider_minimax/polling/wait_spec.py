@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, Self
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.api.jobs import FINAL_LABELS, check_labels
+from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling import timing
 
@@ -78,7 +79,7 @@ class WaitSpec:
     @property
     def label(self) -> str:
         """What is awaited, for a log."""
-        return f"{len(self.ids)} {self.kind}(s)"
+        return count(len(self.ids), self.kind)
 
     def is_fresh(self) -> bool:
         """Return whether the jobs are so new that the service may not know them yet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import ipaddress
-import select
+import selectors
 import socket
 import ssl
 import struct
@@ -155,7 +155,11 @@ class Proxy(Server):
     def _relay(self, client: socket.socket, service: socket.socket) -> None:
         # In one thread: a socket that another thread reads from is not closed by closing it.
         while True:
-            readable, _, _ = select.select([client, service], [], [], PATIENCE)
+            # Not `select`, which takes no descriptor above 1023.
+            with selectors.DefaultSelector() as selector:
+                for end in (client, service):
+                    selector.register(end, selectors.EVENT_READ)
+                readable = [key.fileobj for key, _ in selector.select(PATIENCE)]
             if not readable:
                 return
             for source in readable:

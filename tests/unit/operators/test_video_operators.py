@@ -317,6 +317,6 @@ def test_the_log_speaks_of_videos(sandbox: Sandbox, tmp_path: Path, caplog: pyte
     reset(sandbox)
     listing(limit=3)
     export(tmp_path)
-    assert "3 of 3 videos match." in caplog.text
-    assert f"Exported 60 videos to {tmp_path} (1 parts" in caplog.text
+    assert "Found 3 matching videos among the 3 read." in caplog.text
+    assert f"Exported 60 videos to {tmp_path} (1 part, " in caplog.text
     assert "image" not in caplog.text.replace("images-00000", "")
