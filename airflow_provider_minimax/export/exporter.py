@@ -223,10 +223,10 @@ class _Export:
 
     def _write(self, entries: list[Entry], writer: PartWriter) -> None:
         state, contents = self._state, self._state.contents
-        before = state.scanned
+        before, covers = state.scanned, self._plan.selection.covers
         for image, row, saved, failure in entries:
             state.scanned += 1
-            if failure is not None or (not is_final(image) and self._plan.selection.covers(image)):
+            if failure is not None or (not is_final(image) and covers(image)):
                 contents.unfinished.append(Unfinished.of(image, None if row is None else writer.name))
             if row is None:
                 continue

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
+from queue import Empty, SimpleQueue
+from threading import Semaphore, Thread
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -34,16 +35,41 @@ def read_ahead(items: Iterator[T], check: Callable[[], None] = lambda: None) -> 
 
     :param check: called before each item, and every now and then while waiting; if it raises, the reading ends.
     """
+    # A queue in C: each page passes through it, and a future for each would cost as much as parsing a tenth of it.
+    ready: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+    room = Semaphore(_AHEAD)
+    is_stopped = False
 
-    def read_next() -> T | None:
-        check()
-        return next(items, None)
+    def read() -> None:
+        item: T | None = None
+        try:
+            while room.acquire() and not is_stopped:
+                check()
+                item = next(items, None)
+                ready.put((item, None))
+                if item is None:
+                    return
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where the item is awaited
+            ready.put((None, error))
 
-    reader = ThreadPoolExecutor(1, "minimax-pages")
+    # A daemon, so that a request that hangs does not stop the process from ending.
+    Thread(target=read, name="minimax-pages", daemon=True).start()
     try:
-        coming = deque(reader.submit(read_next) for _ in range(_AHEAD))
-        while (item := wait_for_result(coming.popleft(), check)) is not None:
-            coming.append(reader.submit(read_next))
+        while (item := _next_of(ready, check)) is not None:
+            room.release()
             yield item
     finally:
-        reader.shutdown(wait=False, cancel_futures=True)
+        is_stopped = True
+        room.release()
+
+
+def _next_of(ready: SimpleQueue[tuple[T | None, BaseException | None]], check: Callable[[], None]) -> T | None:
+    while True:
+        try:
+            item, error = ready.get(timeout=_CHECK_INTERVAL)
+        except Empty:
+            check()
+        else:
+            if error is not None:
+                raise error
+            return item

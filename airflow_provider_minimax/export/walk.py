@@ -35,13 +35,14 @@ def walk(
     :param kind: what the pages hold.
     """
     left = math.inf if max_images is None else max_images
+    takes_all = selection == Selection()
     pages = check_times(pages, selection, kind)
     batches = sync.new_images(pages, known, kind) if known is not None else ((page, page.images) for page in pages)
     while left and (batch := next(batches, None)) is not None:
         page, images = batch
         entries: list[Entry] = []
         for image in images:
-            is_selected = selection.accepts(image)
+            is_selected = takes_all or selection.accepts(image)
             left -= is_selected
             entries.append(Entry(image, image if is_selected else None))
             if not left:
