@@ -127,15 +127,7 @@ class Transport:
 
         :raises MiniMaxError: anything else, after the last attempt.
         """
-        budget = backoff.CREATE_BUDGET if call.billable else backoff.READ_BUDGET
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_is_repeatable),
-            wait=self._delay,
-            stop=tenacity.stop_after_attempt(self._settings.max_attempts) | tenacity.stop_before_delay(budget),
-            before_sleep=self._log_retry,
-            sleep=self._sleep,
-            reraise=True,
-        )
+        retrying = self._create_retrying if call.billable else self._read_retrying
         failed: _FailedAttemptError
         try:
             return retrying(self._attempt, call)
@@ -144,6 +136,26 @@ class Transport:
         # Raised outside of `except`: the context would be an exception of the HTTP library, which holds the request and
         # with it the token.
         raise failed.error
+
+    # Made once: to make one for each page of a long list takes noticeable time.
+
+    @cached_property
+    def _create_retrying(self) -> tenacity.Retrying:
+        return self._retrying(backoff.CREATE_BUDGET)
+
+    @cached_property
+    def _read_retrying(self) -> tenacity.Retrying:
+        return self._retrying(backoff.READ_BUDGET)
+
+    def _retrying(self, budget: float) -> tenacity.Retrying:
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_repeatable),
+            wait=self._delay,
+            stop=tenacity.stop_after_attempt(self._settings.max_attempts) | tenacity.stop_before_delay(budget),
+            before_sleep=self._log_retry,
+            sleep=self._sleep,
+            reraise=True,
+        )
 
     @cached_property
     def _wire(self) -> Wire:

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 #: With one alone, the next request would wait behind the work on the page that has just arrived. And the walk goes on
 #: while the disk syncs a part, which takes as long as a few pages.
-_AHEAD: Final = 4
+_AHEAD: Final = 8
 #: Seconds between two checks while the task waits for a thread.
 _CHECK_INTERVAL: Final = 0.25
 
