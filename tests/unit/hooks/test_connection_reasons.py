@@ -227,6 +227,17 @@ CASES: dict[str, Case] = {
         lambda net: {"host": net.service(), "extra": {"proxy": "http://:8080"}},
         ("'minimax_default'", '"Proxy" is not an address'),
     ),
+    "proxy with a slash in its password": Case(
+        lambda net: {"host": net.service(), "extra": {"proxy": "http://bob:topse/cret@proxy.example:3128"}},
+        ("'minimax_default'", '"Proxy" is not an address', "percent-encoding", "%2F"),
+    ),
+    "account with control characters": Case(
+        lambda net: {"host": net.service(), "extra": {"account": "4\x1b[31m\n3"}}, ("account 4 3 is not configured",)
+    ),
+    "JSON without an error message": Case(
+        lambda net: {"host": net.service(response(b'{"errors": ["no room"]}', status="500 No"))},
+        ('The service failed (500): JSON without an error message: {"errors": ["no room"]}',),
+    ),
     "proxy that is no text, field": Case(
         lambda net: {"host": net.service(), "extra": {"proxy": 8080}}, ("'minimax_default'", '"Proxy" takes text')
     ),
