@@ -82,6 +82,7 @@ class BrokenFile(MemoryFileSystem):
         ),
         (PermissionError("Access Denied."), r"cannot be read: Access Denied\. The path names no connection", True),
         (ConnectionResetError(104, "Connection reset"), "Reading .* failed: Connection reset. A retry reads it", False),
+        (ConnectionResetError(104, "Connection reset"), "gs://<conn_id>@.*, so the worker's own credentials", False),
     ],
 )
 def test_a_storage_that_fails_says_whether_a_retry_helps(
