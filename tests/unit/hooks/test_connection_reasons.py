@@ -227,6 +227,19 @@ CASES: dict[str, Case] = {
         lambda net: {"host": net.service(), "extra": {"proxy": "http://:8080"}},
         ("'minimax_default'", '"Proxy" is not an address'),
     ),
+    "host that the proxy cannot reach": Case(
+        lambda net: {"host": "https://api.example", "extra": {"proxy": net.proxy(response(b"", status="503 No Host"))}},
+        (
+            "over the proxy http://127.0.0.1:",
+            "refused the tunnel (503 No Host)",
+            '"Base URL" of the connection',
+            "reach",
+        ),
+    ),
+    "list for an object": Case(
+        lambda net: {"host": net.service(response(b"[]"))},
+        ("The response is not an object: []", "'minimax_default'", 'Check "Base URL" (http://127.0.0.1:'),
+    ),
     "proxy with a slash in its password": Case(
         lambda net: {"host": net.service(), "extra": {"proxy": "http://bob:topse/cret@proxy.example:3128"}},
         ("'minimax_default'", '"Proxy" is not an address', "percent-encoding", "%2F"),
