@@ -161,11 +161,17 @@ CASES: dict[str, Case] = {
     ),
     "407 of a tunnel, field": Case(
         lambda net: proxied_by_field(net, net.proxy(REFUSED_TUNNEL), net.service(tls=True)),
-        ("over the proxy http://127.0.0.1:", "407 Proxy Authentication", "user:password@", '"Proxy"'),
+        (
+            "over the proxy http://127.0.0.1:",
+            "407 Proxy Authentication",
+            "a valid user and password",
+            "user:password@",
+            '"Proxy"',
+        ),
     ),
     "407 of a request": Case(
         lambda net: proxied_by_environment(net, net.proxy(REFUSED_REQUEST), net.service()),
-        ("The proxy wants a user and a password (407)", "'Proxy login'", '"Proxy"', "HTTP_PROXY"),
+        ("The proxy wants a user and a password (407)", "'Proxy login'", "holds valid ones", '"Proxy"', "HTTP_PROXY"),
     ),
     # Certificates
     "self-signed certificate": Case(
