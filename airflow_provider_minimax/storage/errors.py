@@ -90,13 +90,14 @@ def _credentials_used(path: ObjectStoragePath) -> str:
     if path.protocol in ("", "file", "local"):
         return ""
     conn_id = connection_of(path)
-    if conn_id is None:
-        return (
-            f" The path names no connection (storage_conn_id, or {path.protocol}://<conn_id>@...), so the worker's own "
-            "credentials were used."
-        )
     # Of s3fs, which Airflow makes anonymous where it finds no credentials.
-    if getattr(path.fs, "anon", False) is True:
+    is_anonymous = getattr(path.fs, "anon", False) is True
+    if conn_id is None:
+        used = "so the worker's own credentials were used"
+        if is_anonymous:
+            used = "and the worker has no credentials of its own"
+        return f" The path names no connection (storage_conn_id, or {path.protocol}://<conn_id>@...), {used}."
+    if is_anonymous:
         return f" Connection {conn_id!r} holds no credentials, and the worker has none of its own."
     return f" Connection {conn_id!r} was used."
 
