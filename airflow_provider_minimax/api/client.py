@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self, Unpack
 
-from airflow_provider_minimax.api import backoff, media_types, pagination, payloads, responses
+from airflow_provider_minimax.api import backoff, media_types, pagination, payloads
 from airflow_provider_minimax.api.error_body import error_in
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.ids import Kind, parse_id
@@ -313,8 +313,9 @@ class MiniMaxClient:
         call = Call("GET", "/accounts")
         accounts = self._object(call)
         if accounts and not any(isinstance(config, dict) for config in accounts.values()):
-            found = "the response names no accounts, so it is not the API's"
-            raise responses.not_the_contract(call.operation, 200, found, billable=False, settings=self.settings)
+            raise call.not_the_contract(
+                "the response names no accounts, so it is not the API's", settings=self.settings
+            )
         return {
             name: {field: config[field] for field in _ACCOUNT_FIELDS if field in config}
             for name, config in accounts.items()
@@ -344,7 +345,7 @@ class MiniMaxClient:
         call = _features_call(self._params(account))
         total = as_credits(self._object(call).get("totalCredits"))
         if total is None:
-            raise call.not_the_contract("the response holds no number of credits")
+            raise call.not_the_contract("the response holds no number of credits", settings=self.settings)
         return total
 
     def _params(self, account: str | None, **params: str | int | None) -> dict[str, str | int]:
@@ -356,13 +357,13 @@ class MiniMaxClient:
         words = error_in(document) if isinstance(document, dict) else None
         if words:
             found = f"the response is an error, but its status is 200: {words}"
-            raise responses.not_the_contract(call.operation, 200, found, billable=call.billable, settings=self.settings)
+            raise call.not_the_contract(found, settings=self.settings)
         return document
 
     def _object(self, call: Call) -> dict[str, Any]:
         document = self._send(call)
         if not isinstance(document, dict):
-            raise call.not_the_contract("the response is not an object")
+            raise call.not_the_contract(f"the response is not an object: {_quote(document)}", settings=self.settings)
         return document
 
 

@@ -178,7 +178,11 @@ def _refused_tunnel(error: BaseException, route: Route) -> Fault:
     reason = _line(error).removeprefix(f"{_TUNNEL_REFUSED}: ")
     check = f"Check {route.proxy_field}: the proxy passes nothing on to this host."
     if reason.startswith("407"):
-        check = f"The proxy wants a user and a password: put http://user:password@host:port into {route.proxy_field}."
+        check = (
+            f"The proxy wants a valid user and password: put http://user:password@host:port into {route.proxy_field}."
+        )
+    elif reason.startswith("5"):
+        check = 'Check "Base URL" of the connection: the proxy cannot reach that host.'
     return Fault(f"the proxy refused the tunnel ({reason})", sent=False, check=check)
 
 

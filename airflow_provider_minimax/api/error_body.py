@@ -6,6 +6,7 @@ A body may come from the service, or from a proxy or a firewall before it: JSON 
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -47,7 +48,9 @@ def message_of(document: object, body: bytes) -> str:
         return words
     if not body:
         return "an empty body"
-    return "JSON without an error message" if document is not None else _not_json(body)
+    if document is None:
+        return _not_json(body)
+    return f"JSON without an error message: {one_line(json.dumps(document, ensure_ascii=False))}"
 
 
 def error_in(document: Mapping[str, Any]) -> str | None:

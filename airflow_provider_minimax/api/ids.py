@@ -48,7 +48,7 @@ def parse_id(value: object, kind: Kind, *, account: str | None = None) -> Resour
     :raises MiniMaxBadRequestError: not a full id, an id of another kind, or of another account.
     """
     wanted = _SHAPE.format(kind=kind)
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or value.strip() in ("", "None"):
         raise MiniMaxBadRequestError(f"No {kind} id was given (got {quoted(value)}); expected {wanted}.")
     text = value.strip()
     match = _ID.fullmatch(text)
@@ -64,6 +64,18 @@ def parse_id(value: object, kind: Kind, *, account: str | None = None) -> Resour
             f"Set account={found.account!r} on the task, or use an id of account {account}."
         )
     return found
+
+
+def parse_media_id(value: object, *, account: str | None = None) -> ResourceId:
+    """Parse the full id of an image or a video; see ``parse_id``.
+
+    :raises MiniMaxBadRequestError: as there; or an id of neither.
+    """
+    match = _ID.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or match["kind"] not in ("image", "video"):
+        wanted = " or ".join(_SHAPE.format(kind=kind) for kind in ("image", "video"))
+        raise MiniMaxBadRequestError(f"{quoted(value)} is not the full id of an image or a video; expected {wanted}.")
+    return parse_id(value, cast("Kind", match["kind"]), account=account)
 
 
 def parse_id_list(value: object, parameter: str, *kinds: Kind) -> tuple[list[str], bool]:

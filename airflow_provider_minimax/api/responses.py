@@ -56,7 +56,7 @@ _MEANINGS: Final[Mapping[int, Meaning]] = {
     407: Meaning(
         errors.MiniMaxBadRequestError,
         "The proxy wants a user and a password",
-        f'{_NO_HELP} until the address of the proxy holds them: "Proxy" of the connection, or HTTP_PROXY of the '
+        f'{_NO_HELP} until the address of the proxy holds valid ones: "Proxy" of the connection, or HTTP_PROXY of the '
         "environment.",
     ),
     412: Meaning(

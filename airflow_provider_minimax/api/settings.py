@@ -155,7 +155,10 @@ def proxy_address(value: object, where: str) -> str | None:
     address = text if "://" in text else f"http://{text}"
     parts = _split(address)
     if parts is None or parts.scheme not in _PROXY_SCHEMES or _BLANK.search(address):
-        raise MiniMaxBadRequestError(f'{where}: "Proxy" is not an address such as http://proxy.example:3128.')
+        raise MiniMaxBadRequestError(
+            f'{where}: "Proxy" is not an address such as http://proxy.example:3128 or http://user:password@host:port. '
+            "Write each of / ? # in a user or a password in percent-encoding (/ is %2F)."
+        )
     return address
 
 

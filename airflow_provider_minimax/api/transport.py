@@ -63,12 +63,13 @@ class Call(NamedTuple):
         parts = ("id" if ":" in part else part for part in self.path.split("/") if part)
         return ".".join((self.method.lower(), *parts))
 
-    def not_the_contract(self, found: str, status: int = 200) -> MiniMaxError:
+    def not_the_contract(self, found: str, status: int = 200, settings: Settings | None = None) -> MiniMaxError:
         """Return the error for a successful response that breaks the service's contract.
 
         :param found: what came instead, in a few words.
+        :param settings: names the connection and its fields.
         """
-        return responses.not_the_contract(self.operation, status, found, billable=self.billable)
+        return responses.not_the_contract(self.operation, status, found, billable=self.billable, settings=settings)
 
 
 class _BearerToken(AuthBase):

@@ -333,7 +333,7 @@ def _check_accounts(accounts: Mapping[str, Mapping[str, Any]], wanted: str | Non
     if not accounts:
         return False, "The API token is valid, but no Hailuo account is configured at useapi.net."
     if wanted is not None and wanted not in accounts:
-        return False, f"The API token is valid, but account {wanted} is not configured at useapi.net."
+        return False, f"The API token is valid, but account {one_line(wanted)} is not configured at useapi.net."
     usable = healthy_accounts(accounts)
     if wanted is not None and wanted not in usable:
         return False, f"Account {wanted} is in error: {_error_of(accounts[wanted])}. {_SET_UP_AGAIN}"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
+from airflow_provider_minimax.api.words import count
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -58,7 +59,7 @@ def sum_costs(context: Context, task_ids: Iterable[str] | None = None) -> dict[s
     known = "an unknown number of" if total["credits"] is None else f"{total['credits']:g}"
     unknown = total["unknown_price"]
     rest = f"; the price of {unknown} of them is unknown" if unknown else ""
-    log.info("This run has submitted %d jobs for %s credits%s.", total["jobs"], known, rest)
+    log.info("This run has submitted %s for %s credits%s.", count(total["jobs"], "job"), known, rest)
     return total
 
 

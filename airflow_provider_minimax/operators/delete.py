@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.ids import Kind, parse_id, parse_id_list
+from airflow_provider_minimax.api.ids import Kind, parse_id_list, parse_media_id
 from airflow_provider_minimax.api.kinds import MEDIA_KINDS
 from airflow_provider_minimax.api.validation import required_text
+from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.storage.location import required_location
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow.sdk import Context, ObjectStoragePath
+
+log = logging.getLogger(__name__)
 
 #: Ids in one message.
 _MAX_NAMED: Final = 5
@@ -80,12 +84,12 @@ class MiniMaxDeleteOperator(MiniMaxBaseOperator):
             with self._interruptible():
                 client.delete_job(kind, job_id)
             counts[MEDIA_KINDS[kind].plural] += 1
-        self.log.info("Deleted %s.", " and ".join(f"{count} {name}" for name, count in counts.items()))
+        log.info("Deleted %s.", " and ".join(count(counts[kind.plural], kind.name) for kind in MEDIA_KINDS.values()))
         return counts
 
     def _parse(self, job_id: str) -> tuple[str, Kind]:
-        kind: Kind = "video" if "-video:" in job_id else "image"
-        return parse_id(job_id, kind, account=self.account).full, kind
+        job = parse_media_id(job_id, account=self.account)
+        return job.full, cast("Kind", job.kind)
 
     def _confirm(self, ids: list[str]) -> None:
         """Check that the export holds each file.

@@ -7,11 +7,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
-from airflow_provider_minimax.api.ids import Kind, parse_id, parse_id_list
+from airflow_provider_minimax.api.ids import Kind, parse_id, parse_id_list, parse_media_id
 from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, media_url, outcome, status_label, unknown_end
 from airflow_provider_minimax.api.validation import ON_EMPTY, one_of, optional_text, required_text
 from airflow_provider_minimax.api.words import count
@@ -251,9 +251,7 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
         return []
 
     def _kind(self, job_id: str) -> Kind:
-        kind: Kind = "video" if "-video:" in job_id else "image"
-        parse_id(job_id, kind, account=self.account)
-        return kind
+        return cast("Kind", parse_media_id(job_id, account=self.account).kind)
 
 
 def _check_finished(job_id: str, job: Job) -> None:

@@ -84,7 +84,7 @@ def _describe_failure(job_id: str, result: JobResult) -> str:
         return f"no response for {job_id}: {result}"
     unknown = unknown_end(result)
     verdict = f"failed with the {unknown}" if unknown else f"{status_label(result)} (status {result.get('status')})"
-    return f"{verdict}{_message(result)}: {job_id}{_prompt(result)}"
+    return f"{one_line(verdict)}{_message(result)}: {job_id}{_prompt(result)}"
 
 
 def _prompt(job: Job) -> str:

@@ -102,7 +102,7 @@ def jobs_of(event: Any, timeout: float, next_step: str = "", verdict: str = NOT_
 
 def timeout_error(timeout: float, pending: str, next_step: str = "", verdict: str = NOT_FINAL) -> AirflowSensorTimeout:
     """Return the error of a wait that has timed out; Airflow does not retry it."""
-    return AirflowSensorTimeout(f"{verdict} within {timeout:g} s: {pending} {next_step}".rstrip())
+    return AirflowSensorTimeout(f"{verdict} within {round(timeout, 1):g} s: {pending} {next_step}".rstrip())
 
 
 def _payload(end: str, **carried: Any) -> Payload:

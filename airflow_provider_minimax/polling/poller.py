@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 Read = Callable[[Collection[str]], RoundResult]
 #: Seconds after which a status that this version does not know is logged again.
 _REPEAT_AFTER: Final = 300.0
-#: Follows such a status in the log.
-_UNKNOWN: Final = "; this version does not know the status and keeps waiting"
+#: Follows such a status in the log, and in the error of a time-out.
+_UNKNOWN: Final = "; this version does not know the status"
 
 
 @dataclass(slots=True)
@@ -167,11 +167,11 @@ class Poller:
         if is_final(job) or status_label(job) in KNOWN_LABELS:
             self._log_change(logging.INFO, job_id, describe_state(job))
         else:
-            self._log_change(logging.WARNING, job_id, f"{describe_state(job)}{_UNKNOWN}")
+            self._log_change(logging.WARNING, job_id, f"{describe_state(job)}{_UNKNOWN}", " and keeps waiting")
 
-    def _log_change(self, level: int, job_id: str, state: str) -> None:
+    def _log_change(self, level: int, job_id: str, state: str, next_step: str = "") -> None:
         if self._states.get(job_id) != state:
-            log.log(level, "%s: %s", job_id, state)
+            log.log(level, "%s: %s%s", job_id, state, next_step)
             self._states[job_id] = state
 
     def _forget_unknown_states(self) -> None:

@@ -62,7 +62,7 @@ def storage_errors(folder: ObjectStoragePath) -> Iterator[None]:
             raise _permanent_error(f"output_path {folder} cannot be written", error, folder) from None
         raise MiniMaxError(
             f"Writing to {folder} failed: {_reason(error)}. No manifest was written; "
-            "a retry resumes after the last complete part."
+            f"a retry resumes after the last complete part.{_credentials_used(folder)}"
         ) from None
 
 
@@ -74,7 +74,9 @@ def reading_errors(parameter: str, path: ObjectStoragePath) -> Iterator[None]:
     except storage_faults() as error:
         if is_permanent(error):
             raise _permanent_error(f"{parameter} {path} cannot be read", error, path) from None
-        raise MiniMaxError(f"Reading {path} failed: {_reason(error)}. A retry reads it again.") from None
+        raise MiniMaxError(
+            f"Reading {path} failed: {_reason(error)}. A retry reads it again.{_credentials_used(path)}"
+        ) from None
 
 
 def _permanent_error(verdict: str, error: Exception, path: ObjectStoragePath) -> MiniMaxBadRequestError:
@@ -84,19 +86,20 @@ def _permanent_error(verdict: str, error: Exception, path: ObjectStoragePath) ->
 
 
 def _credentials_used(path: ObjectStoragePath) -> str:
-    """Return what to know of the credentials, as a sentence; empty where they are those of a named connection."""
+    """Return what to know of the credentials, as a sentence; empty for this machine's own disk."""
     if path.protocol in ("", "file", "local"):
         return ""
     conn_id = connection_of(path)
-    if conn_id is None:
-        return (
-            f" The path names no connection (storage_conn_id, or {path.protocol}://<conn_id>@...), so the worker's own "
-            "credentials were used."
-        )
     # Of s3fs, which Airflow makes anonymous where it finds no credentials.
-    if getattr(path.fs, "anon", False) is True:
+    is_anonymous = getattr(path.fs, "anon", False) is True
+    if conn_id is None:
+        used = "so the worker's own credentials were used"
+        if is_anonymous:
+            used = "and the worker has no credentials of its own"
+        return f" The path names no connection (storage_conn_id, or {path.protocol}://<conn_id>@...), {used}."
+    if is_anonymous:
         return f" Connection {conn_id!r} holds no credentials, and the worker has none of its own."
-    return ""
+    return f" Connection {conn_id!r} was used."
 
 
 def _reason(error: Exception) -> str:

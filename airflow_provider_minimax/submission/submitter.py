@@ -17,6 +17,7 @@ from airflow_provider_minimax.api.ids import parse_id
 from airflow_provider_minimax.api.input_checks import check_inputs
 from airflow_provider_minimax.api.prices import Cost, check_max_credits, model_of
 from airflow_provider_minimax.api.responses import LOOK_FOR_IT
+from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.submission import decision, messages, recovery
 from airflow_provider_minimax.submission.clock import estimate_clock
 from airflow_provider_minimax.submission.job_lists import EmptyListError, JobLists
@@ -287,7 +288,7 @@ class Submitter:
         if record.credits is not None:
             metrics.count(metrics.CREDITS, record.credits, **record.metric_tags)
         if len(ids) != record.quantity:
-            log.warning("%d jobs were requested, and the service made %d.", record.quantity, len(ids))
+            log.warning("The service made %s instead of %d.", count(len(ids), "job"), record.quantity)
         elsewhere = [one for one in ids if record.account not in (None, parse_id(one, record.kind).account)]
         if elsewhere:
             # They are billed, so they are used.

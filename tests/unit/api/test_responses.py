@@ -82,6 +82,9 @@ def body(document: object) -> bytes:
         pytest.param(body({"error": "  "}), "JSON without an error message", id="blank"),
         pytest.param(body({"code": 500}), "JSON without an error message", id="no error"),
         pytest.param(body(["a"]), "JSON without an error message", id="list"),
+        pytest.param(
+            body({"errors": ["no room"]}), 'JSON without an error message: {"errors": ["no room"]}', id="unknown shape"
+        ),
         pytest.param(b"", "an empty body", id="empty"),
         pytest.param(b"<html><head><title> 502 Bad Gateway\n</title>", "a page titled '502 Bad Gateway'", id="HTML"),
         pytest.param(b"<html><body>busy</body>", "a page that says 'busy'", id="HTML without title"),
@@ -97,6 +100,13 @@ def test_the_services_words_are_found_in_any_body(raw: bytes, message: str) -> N
     assert "GET /images/X" in str(error)
     assert "\n" not in str(error)
     assert error.status == 500
+
+
+def test_json_of_an_unknown_shape_is_quoted_in_a_bounded_line() -> None:
+    message = message_of({"errors": ["\x1b[31mred\n" + "x" * 10_000]}, b"...")
+    assert message.startswith('JSON without an error message: {"errors": ["')
+    assert message.isprintable()
+    assert len(message) < 400
 
 
 def test_a_null_body_is_json_without_a_message() -> None:

@@ -161,11 +161,17 @@ CASES: dict[str, Case] = {
     ),
     "407 of a tunnel, field": Case(
         lambda net: proxied_by_field(net, net.proxy(REFUSED_TUNNEL), net.service(tls=True)),
-        ("over the proxy http://127.0.0.1:", "407 Proxy Authentication", "user:password@", '"Proxy"'),
+        (
+            "over the proxy http://127.0.0.1:",
+            "407 Proxy Authentication",
+            "a valid user and password",
+            "user:password@",
+            '"Proxy"',
+        ),
     ),
     "407 of a request": Case(
         lambda net: proxied_by_environment(net, net.proxy(REFUSED_REQUEST), net.service()),
-        ("The proxy wants a user and a password (407)", "'Proxy login'", '"Proxy"', "HTTP_PROXY"),
+        ("The proxy wants a user and a password (407)", "'Proxy login'", "holds valid ones", '"Proxy"', "HTTP_PROXY"),
     ),
     # Certificates
     "self-signed certificate": Case(
@@ -226,6 +232,30 @@ CASES: dict[str, Case] = {
     "malformed proxy, field": Case(
         lambda net: {"host": net.service(), "extra": {"proxy": "http://:8080"}},
         ("'minimax_default'", '"Proxy" is not an address'),
+    ),
+    "host that the proxy cannot reach": Case(
+        lambda net: {"host": "https://api.example", "extra": {"proxy": net.proxy(response(b"", status="503 No Host"))}},
+        (
+            "over the proxy http://127.0.0.1:",
+            "refused the tunnel (503 No Host)",
+            '"Base URL" of the connection',
+            "reach",
+        ),
+    ),
+    "list for an object": Case(
+        lambda net: {"host": net.service(response(b"[]"))},
+        ("The response is not an object: []", "'minimax_default'", 'Check "Base URL" (http://127.0.0.1:'),
+    ),
+    "proxy with a slash in its password": Case(
+        lambda net: {"host": net.service(), "extra": {"proxy": "http://bob:topse/cret@proxy.example:3128"}},
+        ("'minimax_default'", '"Proxy" is not an address', "percent-encoding", "%2F"),
+    ),
+    "account with control characters": Case(
+        lambda net: {"host": net.service(), "extra": {"account": "4\x1b[31m\n3"}}, ("account 4 3 is not configured",)
+    ),
+    "JSON without an error message": Case(
+        lambda net: {"host": net.service(response(b'{"errors": ["no room"]}', status="500 No"))},
+        ('The service failed (500): JSON without an error message: {"errors": ["no room"]}',),
     ),
     "proxy that is no text, field": Case(
         lambda net: {"host": net.service(), "extra": {"proxy": 8080}}, ("'minimax_default'", '"Proxy" takes text')

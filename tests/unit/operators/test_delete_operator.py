@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -74,6 +75,12 @@ def test_both_kinds_are_deleted_by_force_in_any_number_of_attempts(sandbox: Sand
 @pytest.mark.parametrize("text", ["{0}", "['{0}', '{1}']"])
 def test_ids_may_be_the_text_of_a_template(sandbox: Sandbox, text: str) -> None:
     assert delete(text.format(*listed(sandbox, "video")), force=True)["videos"] == text.count("{")
+
+
+def test_the_log_counts_what_was_deleted(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        delete(listed(sandbox, "image")[0], force=True)
+    assert "Deleted 1 image and 0 videos." in caplog.messages
 
 
 def test_nothing_to_delete_is_no_error() -> None:

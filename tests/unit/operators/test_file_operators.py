@@ -163,3 +163,13 @@ def test_ids_that_are_none_are_refused(sandbox: Sandbox, tmp_path: Path, ids: ob
         download(ids, tmp_path / "out")
     assert not sandbox.calls
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("job_id", ["12345", "user:1-minimax:2-file:3"])
+def test_an_id_of_no_job_is_told_which_ids_are_taken(tmp_path: Path, job_id: str) -> None:
+    with pytest.raises(errors.MiniMaxBadRequestError) as caught:
+        download(job_id, tmp_path)
+    assert str(caught.value) == (
+        f"{job_id!r} is not the full id of an image or a video; expected "
+        "user:<user>-minimax:<account>-image:<image_id> or user:<user>-minimax:<account>-video:<video_id>."
+    )

@@ -63,6 +63,8 @@ class BrokenFile(MemoryFileSystem):
     """A storage whose connection breaks for a moment, or for good."""
 
     cachable = False
+    #: Whether no credentials are used, as s3fs names it.
+    anon = False
 
     def __init__(self, error: OSError) -> None:
         super().__init__()
@@ -82,6 +84,7 @@ class BrokenFile(MemoryFileSystem):
         ),
         (PermissionError("Access Denied."), r"cannot be read: Access Denied\. The path names no connection", True),
         (ConnectionResetError(104, "Connection reset"), "Reading .* failed: Connection reset. A retry reads it", False),
+        (ConnectionResetError(104, "Connection reset"), "gs://<conn_id>@.*, so the worker's own credentials", False),
     ],
 )
 def test_a_storage_that_fails_says_whether_a_retry_helps(
@@ -92,6 +95,16 @@ def test_a_storage_that_fails_says_whether_a_retry_helps(
     with pytest.raises(errors.MiniMaxError, match=words) as caught:
         upload("gs://bucket/lamp.png")
     assert isinstance(caught.value, AirflowFailException) is is_final
+    assert not sandbox.calls
+
+
+def test_a_bucket_that_is_read_without_credentials_says_so(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_STORE_CACHE", {})
+    broken = BrokenFile(ConnectionResetError(104, "Connection reset"))
+    broken.anon = True
+    attach("gs", fs=broken)
+    with pytest.raises(errors.MiniMaxError, match=r"names no connection .* the worker has no credentials"):
+        upload("gs://bucket/lamp.png")
     assert not sandbox.calls
 
 

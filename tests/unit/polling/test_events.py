@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.compat import AirflowSensorTimeout
-from airflow_provider_minimax.polling.events import failure_event, jobs_of, success_event, timed_out
+from airflow_provider_minimax.polling.events import failure_event, jobs_of, success_event, timed_out, timeout_error
 
 ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.MiniMaxError)]
 
@@ -43,6 +43,11 @@ def test_a_passed_deadline_is_a_sensor_timeout_that_names_the_pending_jobs() -> 
     with pytest.raises(AirflowSensorTimeout) as caught:
         jobs_of(carried(timed_out("image 5 (queued).")), 1800.0)
     assert str(caught.value) == "Not final within 1800 s: image 5 (queued)."
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(1.99999, "2"), (0.5, "0.5"), (3600.0, "3600"), (1799.96, "1800")])
+def test_a_timeout_is_shown_as_a_person_would_write_it(seconds: float, shown: str) -> None:
+    assert str(timeout_error(seconds, "image 5 (queued).")).startswith(f"Not final within {shown} s: ")
 
 
 @pytest.mark.parametrize("name", ["MiniMaxErrorOfTomorrow", "AirflowFailException", "annotations", "", "__name__"])

@@ -34,6 +34,13 @@ def test_the_log_warns_of_an_unknown_status_with_its_number_and_message(caplog: 
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage().startswith(f"{A}: unknown (99), almost; this version does not know the status")
+    assert record.getMessage().endswith("and keeps waiting")
+
+
+def test_the_error_of_a_timeout_does_not_say_that_the_wait_continues() -> None:
+    waiting = poller(A)
+    waiting.poll(Service(a=STRANGE))
+    assert waiting.describe_pending() == f"{A} (unknown (99); this version does not know the status)."
 
 
 @pytest.mark.parametrize(
