@@ -7,7 +7,6 @@ number a model, so it prices only a create that leaves resolution, quality and l
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
@@ -18,6 +17,8 @@ from airflow_provider_minimax.api.ids import Kind
 
 Unit = Literal["job", "second"]
 
+#: More than any price or balance. What a create costs stays a number that a log, a record and an XCom can hold.
+_MAX_CREDITS: Final = 10**16
 ACCOUNT_LIST: Final = "from the account's price list"
 #: In a user's table: any variant that the table does not name.
 _ANY: Final = "*"
@@ -177,14 +178,14 @@ def _read_price(given: object) -> tuple[float | None, Unit]:
 
 
 def as_credits(value: object) -> float | None:
-    """Return a number of credits, from a number or its text; None for anything else."""
+    """Return a number of credits, from a number or its text; None for anything else, such as an absurdly large one."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    if not math.isfinite(number) or number < 0:
+    if not 0 <= number <= _MAX_CREDITS:  # nor NaN
         return None
     return int(number) if number.is_integer() else number
 

@@ -78,7 +78,8 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
     :param on_unknown_outcome: what to do when a create's response was lost and its job is not found: ``"fail"``
         with ``MiniMaxUnknownOutcomeError``, after which each retry searches again and none creates; or
         ``"resubmit"``, at the risk of paying twice: each attempt then sends one more create, and no third one,
-        whatever becomes of it. A create that was accepted without a valid id is never sent again.
+        whatever becomes of it. Neither a create that was accepted without a valid id is sent again, nor one whose job
+        is ambiguous.
     :param check_inputs: what happens to inputs that the model is documented not to take: ``"strict"`` refuses them,
         ``"warn"`` logs a warning and sends them, ``"off"`` sends them. By default as the connection says, else
         Airflow's ``[minimax] check_inputs``. It changes nothing of what is sent. Templated.

@@ -59,15 +59,12 @@ class Recovery:
     :param body: of the create.
     :param now: epoch milliseconds, by our clock.
     :param delay: the longest retry delay between the attempt that sent the create and this one, in milliseconds.
-    :param is_last: no search follows in this attempt. Before, no batch under an unknown name of a model is recovered:
-        the service may list ours late, beside it.
     """
 
     record: Record
     body: Mapping[str, Any]
     now: int
     delay: int = 0
-    is_last: bool = True
 
     def match(self, running: Iterable[Job], lists: Iterable[JobList]) -> RecoveredJobs | None:
         """Return the jobs, if they are unambiguous.
@@ -90,7 +87,8 @@ class Recovery:
             return None
         if self._has_ambiguous_prompt(lists, batches[0]):
             return None
-        if not self.is_last and self._has_unknown_model(lists, batches[0]):
+        # Whoever compares models sends one prompt to several at the same time. Only a replyRef tells ours then.
+        if not named and self._has_unknown_model(lists, batches[0]):
             return None
         return RecoveredJobs(batches[0], by_ref=bool(named))
 

@@ -344,7 +344,7 @@ class Submitter:
         """
         if record.accepted is not None:
             raise messages.unknown_outcome_error(record, f"{cause} The create was accepted and is paid for. {verdict}")
-        if not self.may_submit(outcome_known=False):
+        if self._candidates or not self.may_submit(outcome_known=False):
             raise messages.unknown_outcome_error(record, f"{cause} {verdict}")
         log.warning("%s %s on_unknown_outcome='resubmit': resubmitting.", cause, verdict)
         try:
@@ -375,14 +375,14 @@ class Submitter:
             the jobs.
         """
         running = self._client.list_running()
-        found = self._recovery(record, is_last=is_last).match(running, ())
+        found = self._recovery(record).match(running, ())
         if found is not None:
             return self._store_foreign_jobs(record, running), found
         lists = self._lists.read_since(record)
         # Again: a job that started since the first time may stand in the lists.
         running += self._client.list_running()
         record = self._store_foreign_jobs(record, running)
-        search = self._recovery(record, is_last=is_last)
+        search = self._recovery(record)
         found = search.match(running, lists)
         self._candidates = search.matching_batches(running, lists)
         is_complete = all(one.is_complete for one in lists)
@@ -390,9 +390,9 @@ class Submitter:
             record = self._store_outcome(replace(record, closed=True))
         return record, found
 
-    def _recovery(self, record: Record, *, is_last: bool) -> recovery.Recovery:
+    def _recovery(self, record: Record) -> recovery.Recovery:
         delay = int(self._retry_delays.between(record.attempt, self._attempt) * 1000)
-        return recovery.Recovery(record, self._body, _now(), delay, is_last)
+        return recovery.Recovery(record, self._body, _now(), delay)
 
     def _store_foreign_jobs(self, record: Record, running: Sequence[Mapping[str, Any]]) -> Record:
         new = [one for one in recovery.foreign_jobs(record, running) if one not in record.foreign_ids]

@@ -105,6 +105,7 @@ def test_documented_prices(kind: Any, body: dict[str, Any], expected: float | No
         pytest.param("image", {"model": "new"}, control(("new", None)), None, None, id="nor is nothing"),
         pytest.param("image", {"model": "new"}, control(("new", "many")), None, None, id="nor a word"),
         pytest.param("image", {"model": "new"}, control(("new", True)), None, None, id="nor true"),
+        pytest.param("image", {"model": "new"}, control(("new", 1e308)), None, None, id="nor what no account can hold"),
         pytest.param("image", {"model": "new"}, {"new": 3}, None, None, id="another form"),
         pytest.param("image", {"model": "new"}, [3, None, "new"], None, None, id="entries of another form"),
         pytest.param("image", {"model": "new"}, control(("NEW", 2.5)), 2.5, ACCOUNT, id="in other letters"),
@@ -150,7 +151,8 @@ def test_the_account_wins_over_the_user_and_the_user_over_the_documentation() ->
 @pytest.mark.parametrize(
     "table",
     ["{", "[1]", [1], 3, {"image-01": "cheap"}, {"image-01": -1}, {"image-01": None}, {"image-01": True},
-     {"image-01": {"4K": "1/m"}}, {"image-01": [1]}, {"image-01": float("inf")}, '{"image-01": NaN}'],
+     {"image-01": {"4K": "1/m"}}, {"image-01": [1]}, {"image-01": float("inf")}, '{"image-01": NaN}',
+     {"image-01": 1e308}],
 )  # fmt: skip
 def test_a_malformed_table_is_refused_by_its_place(table: object) -> None:
     with pytest.raises(MiniMaxBadRequestError, match=r"^the extra"):

@@ -1,4 +1,4 @@
-"""A lost create of each model: adopted under whichever name the list shows it, and never taken from a stranger."""
+"""A lost create of each model: adopted under each name that is known to be its own, never taken from a stranger."""
 
 from __future__ import annotations
 
@@ -62,8 +62,26 @@ def test_a_batch_under_an_unknown_name_is_ambiguous(listed: Sandbox, model: str)
     assert posts(listed, "image") == 1
 
 
-def test_a_model_that_the_service_has_renamed_is_adopted(listed: Sandbox) -> None:
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("outcome", ["504", "accepted-504"])
+def test_one_batch_under_an_unknown_name_is_neither_adopted_nor_paid_again(
+    listed: Sandbox, outcome: str, policy: str
+) -> None:
+    """It is ours, of a model that the service has renamed, or a stranger's: nothing tells."""
+    theirs = arrives_with_the_create(listed, "from-yesterday") if outcome == "504" else []
     listed.reset(replace(listed.config, renamed_models={"seedream-5.0": "seedream_v5"}))
+    listed.fail(outcome, IMAGES)
+    task = Task()
+    for _ in range(2):
+        with pytest.raises(errors.MiniMaxUnknownOutcomeError, match="is ambiguous, so none is adopted") as raised:
+            task.run(image(model="seedream-5.0", on_unknown_outcome=policy))
+        assert all(one in str(raised.value) for one in theirs)
+    assert posts(listed, "image") == 1
+    assert not task.xcoms
+
+
+def test_a_running_job_of_a_renamed_model_is_adopted(listed: Sandbox) -> None:
+    listed.reset(replace(listed.config, step_seconds=0.5, renamed_models={"seedream-5.0": "seedream_v5"}))
     listed.fail("accepted-504", IMAGES)
     (found,) = Task().run(image(model="seedream-5.0"))
     assert (found["modelID"], posts(listed, "image")) == ("seedream_v5", 1)
