@@ -14,6 +14,7 @@ from typing import Final
 from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.jobs import STATUSES
 from airflow_provider_minimax.api.models import MODELS, Model, Price
+from airflow_provider_minimax.api.prices import documented
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 _PLACE: Final = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -67,6 +68,37 @@ def _credits(prices: Sequence[Price]) -> str:
     return f"{', '.join(texts)}; {source.date} ({source.confidence})"
 
 
+def _prices() -> str:
+    rows = []
+    for kind, models in MODELS.items():
+        # Models of the same prices share a row.
+        named: dict[tuple[Price, ...], list[Model]] = {}
+        for model in models.values():
+            named.setdefault(model.credits, []).append(model)
+        rows += [_price_row(kind, prices, alike) for prices, alike in named.items() if prices]
+    return _table(["model", "credits", "source"], rows)
+
+
+def _price_row(kind: Kind, prices: Sequence[Price], models: Sequence[Model]) -> list[str]:
+    by_word: dict[str, list[Price]] = {}
+    for price in prices:
+        by_word.setdefault(price.quality or "", []).append(price)
+    texts = [f"{word} {', '.join(map(_price, alike))}".strip() for word, alike in by_word.items()]
+    batch = models[0].batch
+    whole = f", and so {prices[0].credits * batch} a create" if batch else ""
+    unit = "a second" if prices[0].per == "second" else "a video" if kind == "video" else "an image"
+    return [
+        ", ".join(f"`{model.name}`" for model in models),
+        f"{'; '.join(texts)} {unit}{whole}",
+        documented(prices[0].source),
+    ]
+
+
+def _price(price: Price) -> str:
+    of = price.resolution or price.options
+    return f"{price.credits} ({of})" if of else str(price.credits)
+
+
 def _statuses() -> str:
     rows = (
         [str(number), status.label or status.note, "" if status.label else "not documented", status.source.confidence]
@@ -79,6 +111,7 @@ def _statuses() -> str:
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "image-models": lambda: _models("image"),
     "video-models": lambda: _models("video"),
+    "prices": _prices,
     "statuses": _statuses,
 }
 

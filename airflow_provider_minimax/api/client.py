@@ -14,7 +14,7 @@ from typing import Any, Final, Self, Unpack
 from airflow_provider_minimax.api import backoff, media_types, pagination, payloads
 from airflow_provider_minimax.api.error_body import error_in
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxNotFoundError
-from airflow_provider_minimax.api.ids import Kind, parse_id
+from airflow_provider_minimax.api.ids import AnyId, Kind, parse_id, read_id
 from airflow_provider_minimax.api.input_checks import check_inputs
 from airflow_provider_minimax.api.kinds import IMAGES, MEDIA_KINDS, VIDEOS, MediaKind
 from airflow_provider_minimax.api.prices import as_credits
@@ -98,14 +98,14 @@ class MiniMaxClient:
         """
         return self._iter_items(IMAGES, account, page_size, max_images)
 
-    def get_image(self, image_id: str) -> dict[str, Any]:
+    def get_image(self, image_id: AnyId) -> dict[str, Any]:
         """Return one image as the API sends it (GET /images/{imageId}).
 
         :raises MiniMaxNotFoundError: no such image. (A deleted one still resolves.)
         """
         return self._get(IMAGES, image_id)
 
-    def delete_image(self, image_id: str) -> None:
+    def delete_image(self, image_id: AnyId) -> None:
         """Delete an image from its account (DELETE /images/{imageId}). One that is deleted already is no error."""
         self.delete_job("image", image_id)
 
@@ -207,22 +207,22 @@ class MiniMaxClient:
         check_inputs(kind, body, self.settings.check_inputs)
         return self.submit(kind, body)
 
-    def get_job(self, kind: Kind, job_id: str) -> dict[str, Any]:
+    def get_job(self, kind: Kind, job_id: AnyId) -> dict[str, Any]:
         """Return one image or video as the API sends it."""
         return self.get_image(job_id) if kind == "image" else self.get_video(job_id)
 
-    def delete_job(self, kind: Kind, job_id: str) -> None:
+    def delete_job(self, kind: Kind, job_id: AnyId) -> None:
         """Delete one image or video from its account, where it may have its only copy.
 
         For an unknown id the service responds as if it had deleted something; where it says that there is nothing of
         this id, the outcome is the same.
         """
-        job = parse_id(job_id, kind, account=self.settings.account)
+        job = read_id(job_id, kind, account=self.settings.account)
         with contextlib.suppress(MiniMaxNotFoundError):
             self._transport.send(Call("DELETE", f"/{kind}s/{job.full}", body_matters=False))
 
-    def _get(self, kind: MediaKind, job_id: str) -> dict[str, Any]:
-        job = parse_id(job_id, kind.name, account=self.settings.account)
+    def _get(self, kind: MediaKind, job_id: AnyId) -> dict[str, Any]:
+        job = read_id(job_id, kind.name, account=self.settings.account)
         return self._object(Call("GET", f"{kind.path}{job.full}"))
 
     def iter_job_pages(self, kind: Kind, account: str, page_size: int = PAGE_SIZE) -> Iterator[list[dict[str, Any]]]:
@@ -245,7 +245,7 @@ class MiniMaxClient:
         """
         return self._create("video", prompt, account, fields)[0]
 
-    def get_video(self, video_id: str) -> dict[str, Any]:
+    def get_video(self, video_id: AnyId) -> dict[str, Any]:
         """Return one video as the API sends it (GET /videos/{videoId}).
 
         :raises MiniMaxNotFoundError: no such video; most often moderation removed it.
@@ -268,16 +268,16 @@ class MiniMaxClient:
         """
         return self._iter_items(VIDEOS, account, page_size, max_videos)
 
-    def delete_video(self, video_id: str) -> None:
+    def delete_video(self, video_id: AnyId) -> None:
         """Delete a video from its account (DELETE /videos/{videoId}). One that is deleted already is no error.
 
         The vendor's page of this call was not available: that it works as for images is an assumption.
         """
         self.delete_job("video", video_id)
 
-    def cancel_video(self, video_id: str) -> None:
+    def cancel_video(self, video_id: AnyId) -> None:
         """Ask the service to cancel a video (POST /videos/cancel). It attempts to; images have no cancel."""
-        video = parse_id(video_id, "video", account=self.settings.account)
+        video = read_id(video_id, "video", account=self.settings.account)
         self._transport.send(Call("POST", "/videos/cancel", json={"videoId": video.full}, body_matters=False))
 
     # Files, accounts

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind, parse_id_list, parse_one_id
-from airflow_provider_minimax.api.validation import missing_value_error, optional_text, quoted, whole_number
+from airflow_provider_minimax.api.validation import missing_value_error, optional_text, whole_number
 
 _FLAGS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
@@ -33,9 +33,7 @@ def _read_bool(parameter: str, value: object) -> bool | None:
 def _read_file_ids(parameter: str, value: object) -> list[str] | None:
     if value is None:
         return None
-    given, is_single = parse_id_list(value, parameter, "file")
-    if is_single:
-        raise MiniMaxBadRequestError(f"{parameter} takes a list of file ids, not {quoted(value)}. Nothing was sent.")
+    given, _ = parse_id_list(value, parameter, "file")
     ids = [optional_text(parameter, one) for one in given]
     if None in ids:
         raise missing_value_error(parameter, value)

@@ -17,6 +17,9 @@ from airflow_provider_minimax.api.validation import is_list, members, optional_t
 #: Of ids; and ``"credits"``, for which a task can wait and which have none.
 Kind = Literal["image", "video", "file", "credits"]
 
+#: One id: its text, or a compact dict that holds it.
+AnyId = str | Mapping[str, Any]
+
 #: The field that holds the id in a compact dict, and in the service's own object.
 _ID_FIELDS: Final[Mapping[Kind, str]] = {"image": "imageId", "video": "videoId", "file": "fileID"}
 
@@ -110,6 +113,14 @@ def parse_one_id(value: object, parameter: str, kind: Kind) -> str | None:
         found = f"a list of {len(ids)}: name one of them" if ids else "an empty list"
         raise MiniMaxBadRequestError(f"{parameter} takes one {kind} id, and got {found}. Nothing was sent.")
     return required_text(parameter, ids[0])
+
+
+def read_id(value: object, kind: Kind, *, account: str | None = None) -> ResourceId:
+    """Parse one id in any of ``parse_id_list``'s forms; the parameters and errors are ``parse_id``'s."""
+    parameter = f"{kind} id"
+    value = read_literal(parameter, value, "an id")
+    is_text = not isinstance(value, Mapping) and not is_list(value)
+    return parse_id(value if is_text else parse_one_id(value, parameter, kind), kind, account=account)
 
 
 def _id_of(found: Mapping[Any, Any], parameter: str, kinds: Collection[Kind]) -> str:

@@ -7,7 +7,7 @@ from typing import Any, TypedDict, cast
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.fields import CREATE_FIELDS, CreateField, parameters
-from airflow_provider_minimax.api.ids import Kind, parse_id
+from airflow_provider_minimax.api.ids import AnyId, Kind, parse_id
 from airflow_provider_minimax.api.input_checks import normalize_words
 from airflow_provider_minimax.api.validation import at_least_one
 
@@ -21,8 +21,8 @@ class ImageFields(TypedDict, total=False):
     resolution: str | None
     quality: str | None
     prompt_optimization: bool | None
-    character_file_id: str | None
-    reference_file_ids: Sequence[str] | None
+    character_file_id: AnyId | None
+    reference_file_ids: AnyId | Sequence[AnyId] | None
     reply_url: str | None
     reply_ref: str | None
 
@@ -30,11 +30,11 @@ class ImageFields(TypedDict, total=False):
 class VideoFields(TypedDict, total=False):
     """Optional fields of POST /videos/create. ``reference_file_ids`` become ``fileID2``, ``fileID3``, ..."""
 
-    file_id: str | None
-    end_frame_file_id: str | None
-    reference_file_ids: Sequence[str] | None
-    video_file_ids: Sequence[str] | None
-    audio_file_ids: Sequence[str] | None
+    file_id: AnyId | None
+    end_frame_file_id: AnyId | None
+    reference_file_ids: AnyId | Sequence[AnyId] | None
+    video_file_ids: AnyId | Sequence[AnyId] | None
+    audio_file_ids: AnyId | Sequence[AnyId] | None
     model: str | None
     options: str | None
     resolution: str | None
@@ -104,12 +104,13 @@ def _body(kind: Kind, prompt: str | None, account: str | None, given: ImageField
 
 def _sent(field: CreateField, value: Any) -> dict[str, Any]:
     """Return what is sent for a field: nothing for None, and numbered names for a list."""
+    if field.is_file:
+        # A caller of the hook has an id in any form, as a template has.
+        value = field.read(field.parameter, value)
     if value is None:
         return {}
     if field.first is None:
         return {field.api_name: str(value).strip() if field.is_file else value}
-    if isinstance(value, str):
-        raise MiniMaxBadRequestError(f"{field.parameter} takes a list of file ids, not the string {value!r}.")
     return {f"{field.api_name}{number}": str(one).strip() for number, one in enumerate(value, start=field.first)}
 
 

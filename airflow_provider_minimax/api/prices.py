@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 from airflow_provider_minimax.api import models
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind
+from airflow_provider_minimax.api.sources import Source
 
 Unit = Literal["job", "second"]
 
@@ -195,10 +196,13 @@ def _rule(price: float, per: Unit, variant: str, source: str) -> PriceRule:
 
 
 def _documented_rule(price: models.Price) -> PriceRule:
-    source = price.source
-    says = "third-party report," if source.confidence == "C" else "documented"
     variant = " ".join(filter(None, (price.quality, price.resolution, price.options)))
-    return _rule(price.credits, "second" if price.per == "second" else "job", variant, f"{says} {source.date}")
+    return _rule(price.credits, "second" if price.per == "second" else "job", variant, documented(price.source))
+
+
+def documented(source: Source) -> str:
+    """Return where a price of the provider's own table is from, for logs and docs."""
+    return f"{'third-party report,' if source.confidence == 'C' else 'documented'} {source.date}"
 
 
 def _user_rules(model: str, user_prices: UserPrices | None) -> tuple[PriceRule, ...]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
+from airflow_provider_minimax.api.kinds import MediaKind
 from airflow_provider_minimax.api.pagination import Image, image_key
+from airflow_provider_minimax.export.formats import FORMATS
 from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, kind_of, load_manifest
 from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.parts import read_rows
@@ -60,7 +62,8 @@ def _load(storage: Storage) -> tuple[ExportPlan, Manifest]:
     body = storage.read(MANIFEST)
     kind = None if body is None else kind_of(body)
     stored = None if kind is None else load_manifest(storage, body, kind)
-    if kind is None or stored is None or stored.manifest is None:
+    plan = None if kind is None or stored is None or stored.manifest is None else _plan(kind, stored.manifest)
+    if stored is None or stored.manifest is None or plan is None:
         raise MiniMaxBadRequestError(
             f"{storage.url(MANIFEST)} is missing, or is not the manifest of a whole export by this version. Nothing "
             "was deleted. Name the manifest that an export with download_media=True returned."
@@ -70,8 +73,16 @@ def _load(storage: Storage) -> tuple[ExportPlan, Manifest]:
             f"The export in {storage.folder} holds no files (download_media=False), so the service may have the only "
             "copy. Nothing was deleted. Export with download_media=True."
         )
-    plan = stored.manifest.plan
-    return ExportPlan(kind, file_format=plan["format"], csv_safe=plan.get("csv_safe", False)), stored.manifest
+    return plan, stored.manifest
+
+
+def _plan(kind: MediaKind, manifest: Manifest) -> ExportPlan | None:
+    """Return how the parts are read; None where the manifest names no format, or another one than its parts have."""
+    named, is_safe = manifest.plan.get("format"), manifest.plan.get("csv_safe", False) is True
+    plan = next((ExportPlan(kind, file_format=name, csv_safe=is_safe) for name in FORMATS if name == named), None)
+    if plan is None or not all(part.name.endswith(f".{plan.format.extension}") for part in manifest.parts):
+        return None
+    return plan
 
 
 def _why_unconfirmed(storage: Storage, row: Image) -> str | None:

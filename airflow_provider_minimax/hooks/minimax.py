@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from airflow_provider_minimax.api.client import MiniMaxClient
+    from airflow_provider_minimax.api.ids import AnyId
     from airflow_provider_minimax.api.payloads import ImageFields, VideoFields
 
 log = logging.getLogger(__name__)
@@ -156,14 +157,14 @@ class MiniMaxHook(BaseHook):
         client = self.get_conn().with_list_checks(check_total=check_total)
         return client.iter_images(account, page_size, max_images)
 
-    def get_image(self, image_id: str) -> dict[str, Any]:
+    def get_image(self, image_id: AnyId) -> dict[str, Any]:
         """Return one image as the API sends it.
 
         :raises MiniMaxNotFoundError: no such image.
         """
         return self.get_conn().get_image(image_id)
 
-    def delete_image(self, image_id: str) -> None:
+    def delete_image(self, image_id: AnyId) -> None:
         """Delete an image from its account, which may hold its only copy. One that is deleted already is no error."""
         self.get_conn().delete_image(image_id)
 
@@ -183,7 +184,7 @@ class MiniMaxHook(BaseHook):
         """
         return self.get_conn().create_video(prompt, account, **fields)
 
-    def get_video(self, video_id: str) -> dict[str, Any]:
+    def get_video(self, video_id: AnyId) -> dict[str, Any]:
         """Return one video as the API sends it.
 
         :raises MiniMaxNotFoundError: no such video; most often moderation removed it.
@@ -218,11 +219,11 @@ class MiniMaxHook(BaseHook):
         client = self.get_conn().with_list_checks(check_total=check_total)
         return client.iter_videos(account, page_size, max_videos)
 
-    def delete_video(self, video_id: str) -> None:
+    def delete_video(self, video_id: AnyId) -> None:
         """Delete a video from its account, which may hold its only copy. One that is deleted already is no error."""
         self.get_conn().delete_video(video_id)
 
-    def cancel_video(self, video_id: str) -> None:
+    def cancel_video(self, video_id: AnyId) -> None:
         """Ask the service to cancel a video. Images cannot be cancelled."""
         self.get_conn().cancel_video(video_id)
 

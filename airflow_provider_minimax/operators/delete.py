@@ -33,7 +33,8 @@ class MiniMaxDeleteOperator(MiniMaxBaseOperator):
 
     A retry deletes what is left: to delete again what is gone changes nothing. A kill stops it before the next one.
 
-    :param ids: full ids of images and videos, one or a list. Templated.
+    :param ids: full ids or compact dicts of images and videos: one, a list, or a list of lists (the results of a mapped
+        task). Templated; text that a template renders of any of them will do.
     :param confirm_exported: the ``manifest.json`` of an export with ``download_media=True``, as the export returns it
         under ``manifest``: text, a ``Path`` or an ``ObjectStoragePath``. Templated.
     :param storage_conn_id: the Airflow connection of its storage. Templated.
@@ -54,7 +55,7 @@ class MiniMaxDeleteOperator(MiniMaxBaseOperator):
     def __init__(
         self,
         *,
-        ids: str | Sequence[str],
+        ids: object,
         confirm_exported: str | Path | ObjectStoragePath | None = None,
         storage_conn_id: str | None = None,
         force: bool = False,
@@ -74,8 +75,10 @@ class MiniMaxDeleteOperator(MiniMaxBaseOperator):
     def execute(self, context: Context) -> dict[str, int]:  # noqa: ARG002 - Airflow passes it
         """Check the export, and delete."""
         given, _ = parse_id_list(self.ids, "ids")
-        jobs = dict(self._parse(required_text("ids", job_id)) for job_id in given)
         client = self.hook.get_conn()
+        # All of them, before the first one is deleted.
+        account = client.settings.account
+        jobs = dict(_parse(required_text("ids", job_id), account) for job_id in given)
         if not self.force:
             self._confirm(list(jobs))
         counts = {kind.plural: 0 for kind in MEDIA_KINDS.values()}
@@ -86,10 +89,6 @@ class MiniMaxDeleteOperator(MiniMaxBaseOperator):
             counts[MEDIA_KINDS[kind].plural] += 1
         log.info("Deleted %s.", " and ".join(count(counts[kind.plural], kind.name) for kind in MEDIA_KINDS.values()))
         return counts
-
-    def _parse(self, job_id: str) -> tuple[str, Kind]:
-        job = parse_media_id(job_id, account=self.account)
-        return job.full, cast("Kind", job.kind)
 
     def _confirm(self, ids: list[str]) -> None:
         """Check that the export holds each file.
@@ -118,3 +117,8 @@ class MiniMaxDeleteOperator(MiniMaxBaseOperator):
                 f"with their file ({'; '.join(named)}{f'; and {more} more' if more else ''}). Export them, or delete "
                 "those that it holds."
             )
+
+
+def _parse(job_id: str, account: str | None) -> tuple[str, Kind]:
+    job = parse_media_id(job_id, account=account)
+    return job.full, cast("Kind", job.kind)

@@ -145,9 +145,12 @@ def test_blanks_around_a_file_id_are_not_sent() -> None:
     assert (body["fileID"], body["fileID2"]) == (file_id(1), file_id(2))
 
 
-def test_one_id_where_a_list_is_wanted_is_refused_as_that() -> None:
-    with pytest.raises(MiniMaxBadRequestError, match="reference_file_ids"):
-        image_body("p", None, {"reference_file_ids": file_id(1)})
+@pytest.mark.parametrize(
+    "form", [str, lambda one: {"fileID": one}, lambda one: [{"fileID": one}], lambda one: f"['{one}']"]
+)
+def test_a_file_id_is_read_in_each_form(form: Any) -> None:
+    assert image_body("p", None, {"reference_file_ids": form(file_id(1))})["referenceFileId1"] == file_id(1)
+    assert video_body("p", None, {"file_id": form(file_id(1))})["fileID"] == file_id(1)
 
 
 @pytest.mark.parametrize("field", ["aspectRatio", "modle", "duration", "file_id"])

@@ -9,7 +9,7 @@ from typing import Any, overload
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.ids import Kind, parse_id_list, parse_one_id
+from airflow_provider_minimax.api.ids import Kind, parse_id_list, parse_one_id, read_id
 from airflow_provider_minimax.api.jobs import KNOWN_LABELS, check_labels, compact
 from airflow_provider_minimax.api.validation import optional_count
 
@@ -176,3 +176,25 @@ def test_what_is_no_count_is_refused(value: object, words: str) -> None:
     with pytest.raises(MiniMaxBadRequestError) as caught:
         optional_count("limit", value)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [A, f" {A}\n", image(A), [image(A)], [[A]], str(image(A)), json.dumps([image(A)])])
+def test_one_id_is_parsed_in_each_form(value: object) -> None:
+    assert read_id(value, "image").full == A
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([A, B], "image id takes one image id, and got a list of 2"),
+        ([], "got an empty list"),
+        ({"videoId": VIDEO}, f"image id: the dict of videoId {VIDEO} has no imageId"),
+        ({}, "the dict {} has no imageId"),
+        ([None], "image id"),
+        (f"[{A}", "is not an id"),
+        (7, r"No image id was given \(got 7\)"),
+    ],
+)
+def test_what_holds_no_single_id_is_refused_by_name(value: object, message: str) -> None:
+    with pytest.raises(MiniMaxBadRequestError, match=message):
+        read_id(value, "image")
