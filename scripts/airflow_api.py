@@ -11,7 +11,7 @@ from typing import Any
 import requests
 
 #: Seconds that anything awaited here may take.
-LIMIT = 240.0
+LIMIT = 600.0
 
 #: States of a run or a task instance that change no more.
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
