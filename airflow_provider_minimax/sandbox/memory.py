@@ -43,7 +43,10 @@ def load(dumped: bytes, config: SandboxConfig, media_origin: str) -> State:
 
     :raises ValueError: the bytes are of another version, or of another configuration.
     """
-    memory = msgspec.msgpack.decode(dumped, type=_Memory)
+    try:
+        memory = msgspec.msgpack.decode(dumped, type=_Memory)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from None
     if (memory.seed, memory.user, memory.images, memory.videos) != (
         config.seed,
         config.user,

@@ -13,6 +13,7 @@ from typing import Any
 import airflow
 import jsonschema
 import pytest
+from airflow.providers_manager import ProvidersManager
 
 from airflow_provider_minimax.compat import conf
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
@@ -59,6 +60,8 @@ def test_a_mistake_in_the_form_would_be_found() -> None:
 
 
 def test_airflow_knows_each_option_with_its_default() -> None:
+    # Airflow 3.1 reads what providers describe when it starts a component; later ones when an option is read.
+    ProvidersManager().initialize_providers_configuration()
     ((section, described),) = INFO["config"].items()
     assert {name: conf.get(section, name) for name in described["options"]} == {
         name: option["default"] for name, option in described["options"].items()
