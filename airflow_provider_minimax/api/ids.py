@@ -32,7 +32,7 @@ class ResourceId(NamedTuple):
 
     full: str
     account: str
-    kind: str
+    kind: Kind
     bare: str
 
     @property
@@ -57,9 +57,9 @@ def parse_id(value: object, kind: Kind, *, account: str | None = None) -> Resour
     match = _ID.fullmatch(text)
     if match is None:
         raise MiniMaxBadRequestError(f"{value!r} is not a full {kind} id; expected {wanted}.")
-    found = ResourceId(text, match["account"], match["kind"], match["bare"])
-    if found.kind != kind:
-        raise MiniMaxBadRequestError(f"{text} is an id of kind {found.kind}; expected {wanted}.")
+    if match["kind"] != kind:
+        raise MiniMaxBadRequestError(f"{text} is an id of kind {match['kind']}; expected {wanted}.")
+    found = ResourceId(text, match["account"], kind, match["bare"])
     account = optional_text("account", account)
     if account is not None and found.account != account:
         raise MiniMaxBadRequestError(

@@ -295,7 +295,9 @@ def image_ratio(body: Mapping[str, Any]) -> str:
     return str(body.get("aspectRatio") or (model.defaults.get("aspect_ratio", "auto") if model else "auto"))
 
 
-def images_made(body: Mapping[str, Any]) -> int:
-    """Return the number of images that a create makes. A given quantity overrules what is documented of the model."""
-    model = find_model("image", body)
+def jobs_made(kind: Kind, body: Mapping[str, Any]) -> int:
+    """Return the number of jobs that a create makes. A given quantity overrules what is documented of the model."""
+    if kind == "video":
+        return 1
+    model = find_model(kind, body)
     return int(body.get("quantity") or (model.batch if model else None) or 1)

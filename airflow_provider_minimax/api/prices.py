@@ -82,9 +82,8 @@ def cost_of(
     :param account_list: ``modelControl`` of the account's features; None if it was not read.
     :raises MiniMaxBadRequestError: the user's table is malformed.
     """
-    model = model_of(kind, body)
-    jobs = models.images_made(body) if kind == "image" else 1
-    listed = _listed_credits(account_list, kind, model) if not _variant(body) and "duration" not in body else None
+    model, jobs = models.model_name(kind, body), models.jobs_made(kind, body)
+    listed = _listed_credits(account_list, kind, model) if has_listed_price(body) else None
     if listed is not None:
         return Cost(listed * jobs, ACCOUNT_LIST)
     known = models.find_model(kind, body)
@@ -97,9 +96,9 @@ def cost_of(
     return Cost()
 
 
-def model_of(kind: Kind, body: Mapping[str, Any]) -> str:
-    """Return the model of a create."""
-    return models.model_name(kind, body)
+def has_listed_price(body: Mapping[str, Any]) -> bool:
+    """Return whether an account's list can price a create: it shows one number a model, of no particular variant."""
+    return not _variant(body) and "duration" not in body
 
 
 def check_max_credits(cost: Cost, max_credits: float | None, kind: Kind, body: Mapping[str, Any]) -> None:
@@ -109,7 +108,7 @@ def check_max_credits(cost: Cost, max_credits: float | None, kind: Kind, body: M
     """
     if max_credits is None:
         return
-    model = model_of(kind, body)
+    model = models.model_name(kind, body)
     if cost.credits is None:
         variant = " ".join(_variant(body))
         example = json.dumps({model: {variant: 10} if variant else 10})

@@ -39,7 +39,7 @@ function unseen(row) {
   return /\.(heic|avif)$/.test(row[FILE]) ? "no preview" : "file is missing";
 }
 
-// A browser plays only so many films at a time: those far from the window let go of their file.
+// A browser plays only so many films at a time: those far from the window release their file.
 const near = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     if (isIntersecting) target.src = target.dataset.src;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind, parse_id_list, parse_media_id
@@ -121,4 +121,4 @@ class MiniMaxDeleteOperator(MiniMaxBaseOperator):
 
 def _parse(job_id: str, account: str | None) -> tuple[str, Kind]:
     job = parse_media_id(job_id, account=account)
-    return job.full, cast("Kind", job.kind)
+    return job.full, job.kind

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
@@ -251,7 +251,7 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
         return []
 
     def _kind(self, job_id: str) -> Kind:
-        return cast("Kind", parse_media_id(job_id, account=self.account).kind)
+        return parse_media_id(job_id, account=self.account).kind
 
 
 def _check_finished(job_id: str, job: Job) -> None:

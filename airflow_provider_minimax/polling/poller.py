@@ -144,7 +144,7 @@ class Poller:
         self.failures, self.retry_after, self.last_failure = 0, None, None
 
     def _may_pass(self, error: Exception) -> bool:
-        """Return whether an error outside a response counts as a failed round; ``take`` decides on the service's."""
+        """Return whether an error outside a response counts as a failed round; ``process_round`` judges the others."""
         if isinstance(error, MiniMaxError):
             return True
         return not failures.is_bug(error) and (self.spec.silent_fail or not isinstance(error, AirflowException))

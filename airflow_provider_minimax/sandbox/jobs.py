@@ -18,7 +18,6 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-PENDING: Final = 0
 PROCESSING: Final = 1
 COMPLETED: Final = 2
 FAILED: Final = 3

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.ids import Kind
-from airflow_provider_minimax.api.prices import Cost, cost_of
+from airflow_provider_minimax.api.prices import Cost, cost_of, has_listed_price
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.client import MiniMaxClient
@@ -53,7 +53,8 @@ def find_cost(client: MiniMaxClient, kind: Kind, body: Mapping[str, Any], accoun
     :param body: as it is sent.
     :raises MiniMaxBadRequestError: the user's table of prices is malformed.
     """
-    return cost_of(kind, body, _account_lists.get(client, account), client.settings.prices)
+    account_list = _account_lists.get(client, account) if has_listed_price(body) else None
+    return cost_of(kind, body, account_list, client.settings.prices)
 
 
 def _request_list(client: MiniMaxClient, account: str | None) -> object:

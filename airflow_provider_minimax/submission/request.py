@@ -29,7 +29,7 @@ class CreateRequest:
     @property
     def quantity(self) -> int:
         """The number of jobs that the create makes."""
-        return models.images_made(self.fields) if self.kind == "image" else 1
+        return models.jobs_made(self.kind, self.fields)
 
     def body(self, account: str | None) -> dict[str, Any]:
         """Return the body for an account, as it is sent.

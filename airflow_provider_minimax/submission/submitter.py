@@ -15,7 +15,8 @@ from airflow_provider_minimax.api.accounts import AUTO, TRY_NEXT_ACCOUNT, candid
 from airflow_provider_minimax.api.backoff import CREATE_BUDGET
 from airflow_provider_minimax.api.ids import parse_id
 from airflow_provider_minimax.api.input_checks import check_inputs
-from airflow_provider_minimax.api.prices import Cost, check_max_credits, model_of
+from airflow_provider_minimax.api.models import model_name
+from airflow_provider_minimax.api.prices import Cost, check_max_credits
 from airflow_provider_minimax.api.responses import LOOK_FOR_IT
 from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.submission import decision, messages, recovery
@@ -228,7 +229,7 @@ class Submitter:
             clock_margin=clock.margin,
             unknown_in=resubmitted_in,
             resubmitted_in=resubmitted_in,
-            model=model_of(self._request.kind, self._body),
+            model=model_name(self._request.kind, self._body),
             credits=cost.credits,
             price_source=cost.source,
             spent=former.spent if former else (),

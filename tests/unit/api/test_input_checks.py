@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.input_checks import check_inputs, normalize_words
-from airflow_provider_minimax.api.models import MODELS, image_ratio, images_made
+from airflow_provider_minimax.api.models import MODELS, image_ratio, jobs_made
 from airflow_provider_minimax.api.settings import CheckInputs
 
 
@@ -172,7 +172,7 @@ def test_every_model_takes_the_plainest_request() -> None:
     ],
 )
 def test_how_many_images_are_made(body: dict[str, Any], count: int) -> None:
-    assert images_made(body) == count
+    assert jobs_made("image", body) == count
 
 
 @pytest.mark.parametrize(

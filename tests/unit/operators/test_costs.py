@@ -168,6 +168,13 @@ def test_a_list_that_cannot_be_read_is_requested_once_an_hour_too(sandbox: Sandb
     assert sandbox.stats.count(FEATURES) == 1
 
 
+def test_a_create_that_the_list_cannot_price_requests_none(sandbox: Sandbox) -> None:
+    # Another account, so that no list is known yet.
+    sandbox.reset(replace(CONFIG, seed=7, accounts=2))
+    Task().run(image(account=sandbox.accounts[1], resolution="HD"))
+    assert (posts(sandbox, "image"), sandbox.stats.count(FEATURES)) == (1, 0)
+
+
 def test_who_creates_nothing_requests_no_list(sandbox: Sandbox) -> None:
     hook = MiniMaxHook()
     hook.list_images()

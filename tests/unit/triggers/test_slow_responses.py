@@ -35,7 +35,7 @@ class Service:
         self.refused: dict[str, int] = {}
         self.requests: Counter[str] = Counter()
         self.holding: Counter[str] = Counter()
-        self.most_held = 0
+        self.max_held = 0
         self.on_request: Callable[[], None] = lambda: None
         self._released = threading.Event()
         self._lock = threading.Lock()
@@ -50,7 +50,7 @@ class Service:
             self.requests[name] += 1
             is_held = name in self.held
             self.holding[name] += is_held
-            self.most_held = max(self.most_held, self.holding.total())
+            self.max_held = max(self.max_held, self.holding.total())
         self.on_request()
         if is_held:
             while not self._released.wait(0.1):
@@ -132,7 +132,7 @@ def test_ten_healthy_waits_end_while_others_hang(service: Service, triggerer: Tr
         assert await ends(stuck) == ["completed"] * held
 
     run(wait())
-    assert service.most_held == held
+    assert service.max_held == held
     assert shared_poll._shared == {}
 
 
@@ -161,7 +161,7 @@ def test_no_more_than_a_few_requests_hang_at_the_same_time(
         assert await ends(waits) == ["completed"] * 12
 
     run(wait())
-    assert service.most_held == MAX_PENDING
+    assert service.max_held == MAX_PENDING
 
 
 def test_a_hanging_list_is_replaced_by_requests_by_id(service: Service, triggerer: Triggerer) -> None:
