@@ -81,7 +81,9 @@ class Recovery:
         if not all(job_list.is_complete for job_list in lists):
             return None
         batches = [
-            batch for batch in self.matching_batches(running, lists) if all(set(ids) <= set(batch) for ids in named)
+            batch
+            for batch in self.matching_batches(running, lists)
+            if all(set(ids) <= set(batch) for ids in named) and (named or self._shows_defaults(lists, batch))
         ]
         if len(batches) != 1 or len(batches[0]) != record.quantity:
             return None
@@ -95,7 +97,9 @@ class Recovery:
     def matching_batches(self, running: Iterable[Job], lists: Iterable[JobList]) -> list[tuple[str, ...]]:
         """Return the listed batches that can be ours, each in the order of creation.
 
-        A batch with one job that cannot be ours is another create's as a whole.
+        A batch with one job that cannot be ours is another create's as a whole. One that shows other values than the
+        documented defaults can be ours: a service changes its defaults before its documents. It is not adopted, but
+        as long as it is there nothing is paid again.
         """
         excluded = {*self.record.foreign_ids, *foreign_jobs(self.record, running)}
         batches: defaultdict[str, list[Job]] = defaultdict(list)
@@ -132,21 +136,30 @@ class Recovery:
         # A fan-out varies the end of one long prompt, and a truncated one hides it.
         if match is None or (match == "truncated" and self.record.is_mapped):
             return False
-        if not _matches_files(self.body, job) or self._match_model(job) == "other":
+        if not _matches_files(self.body, job) or ("model" in self.body and self._match_model(job) == "other"):
             return False
-        if self.record.kind == "video":
-            # A list of videos shows no size.
-            return True
+        return self._matches_ratio(job, self.body.get("aspectRatio") or "auto")
+
+    def _shows_defaults(self, lists: Iterable[JobList], batch: Sequence[str]) -> bool:
+        """Return whether a batch contradicts no documented default of what the create left out."""
         ratio = image_ratio(self.body)
-        return ratio.casefold() == "auto" or _matches(job.get("aspectRatio"), ratio)
+        return all(
+            self._match_model(job) != "other" and self._matches_ratio(job, ratio) for job in self._jobs_of(lists, batch)
+        )
+
+    def _matches_ratio(self, job: Job, ratio: str) -> bool:
+        # A list of videos shows no ratio.
+        return self.record.kind == "video" or ratio.casefold() == "auto" or _matches(job.get("aspectRatio"), ratio)
 
     def _match_model(self, job: Job) -> str | None:
         return match_model(self.record.kind, self.body, job.get("modelID"))
 
     def _has_unknown_model(self, lists: Iterable[JobList], batch: Sequence[str]) -> bool:
         """Return whether a batch shows a name that is not known to be our model's."""
-        jobs = (job for job_list in lists for job in job_list.jobs if _id(self.record, job) in batch)
-        return any(job.get("modelID") and self._match_model(job) is None for job in jobs)
+        return any(job.get("modelID") and self._match_model(job) is None for job in self._jobs_of(lists, batch))
+
+    def _jobs_of(self, lists: Iterable[JobList], batch: Sequence[str]) -> Iterator[Job]:
+        return (job for job_list in lists for job in job_list.jobs if _id(self.record, job) in batch)
 
     def _has_ambiguous_prompt(self, lists: Iterable[JobList], batch: Sequence[str]) -> bool:
         """Return whether a batch shows a truncated prompt that also matches another job.

@@ -290,9 +290,30 @@ def test_only_unambiguous_jobs_are_recovered(case: Case) -> None:
 
 def test_batches_that_match_are_reported() -> None:
     listed = [image(5, "d", modelID="mj_v7"), *(image(n, "c", modelID="x") for n in (4, 3)), image(2), image(1)]
-    recovery = Recovery(IMAGES, {}, NOW + 2000)
+    recovery = Recovery(IMAGES, {"model": "image-01"}, NOW + 2000)
     assert recovery.matching_batches([], [JobList("2", listed)]) == [(image_id(3), image_id(4)), PAIR]
     assert recovery.matching_batches([running(image_id(3), "other")], [JobList("2", listed)]) == [PAIR]
+
+
+@pytest.mark.parametrize(
+    ("shown", "given"),
+    [
+        ({"aspectRatio": "1:1"}, {"aspectRatio": "16:9"}),
+        ({"modelID": "gpt-image-2"}, {"model": "image-01"}),
+    ],
+)
+def test_a_batch_that_contradicts_only_a_documented_default_is_reported_but_not_adopted(
+    shown: dict[str, Any], given: dict[str, Any]
+) -> None:
+    # The defaults of the service may have changed: then the batch is ours, and a resubmit would pay again.
+    lists = [JobList("2", [image(n, **shown) for n in (2, 1)])]
+    left_out = Recovery(IMAGES, {}, NOW + 2000)
+    assert left_out.matching_batches([], lists) == [PAIR]
+    assert left_out.match([], lists) is None
+    ours = [running(image_id(1), IMAGES.reply_ref)]
+    assert left_out.match(ours, lists) == RecoveredJobs(PAIR, by_ref=True)
+    # What was sent is no default.
+    assert Recovery(IMAGES, given, NOW + 2000).matching_batches([], lists) == []
 
 
 def test_the_lists_of_all_accounts_are_searched_together() -> None:
