@@ -78,7 +78,7 @@ def manifest(folder: Path) -> dict[str, Any]:
 
 def rows(folder: Path) -> list[dict[str, Any]]:
     """Return the rows of an export to ``jsonl``."""
-    return [json.loads(line) for part in sorted(folder.glob("images-*")) for line in part.open(encoding="utf-8")]
+    return [json.loads(line) for part in sorted(folder.glob("*s-[0-9]*")) for line in part.open(encoding="utf-8")]
 
 
 def until(condition: Callable[[], object]) -> None:

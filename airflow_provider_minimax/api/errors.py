@@ -62,7 +62,7 @@ class MiniMaxScanLimitError(MiniMaxError, AirflowFailException):
 
 
 class MiniMaxCapacityError(MiniMaxError):
-    """No free slot at the service (429); nothing was created."""
+    """No free slot at the service (429); a create has created nothing."""
 
 
 class MiniMaxAccountOnHoldError(MiniMaxError):

@@ -35,6 +35,9 @@ class Meaning(NamedTuple):
     advice: str
 
 
+_BUSY: Final = Meaning(errors.MiniMaxCapacityError, "No free slot", "A retry will ask again.")
+_BUSY_CREATE: Final = _BUSY._replace(advice=f"Nothing was created. {_BUSY.advice}")
+
 #: Sources: the vendor's pages for 400, 401, 404; the vendor's own script for 412, 422, 429, 502, 504 and
 #: 596; a third party's digest of its sibling services for the rest.
 _MEANINGS: Final[Mapping[int, Meaning]] = {
@@ -65,7 +68,7 @@ _MEANINGS: Final[Mapping[int, Meaning]] = {
         f"{_NO_HELP} until the Hailuo account has credits again.",
     ),
     422: Meaning(errors.MiniMaxModeratedError, "Moderated", f"{_NO_HELP}: the prompt was refused; change it."),
-    429: Meaning(errors.MiniMaxCapacityError, "No free slot", "Nothing was created. A retry will ask again."),
+    429: _BUSY,
     596: Meaning(
         errors.MiniMaxAccountOnHoldError,
         "Account on hold",
@@ -101,7 +104,8 @@ def meaning_of(status: int, *, billable: bool) -> Meaning:
     if billable and status not in _NO_JOB:
         return _REDIRECTED_CREATE if is_redirect else _LOST_CREATE
     if status in _MEANINGS:
-        return _MEANINGS[status]
+        meaning = _MEANINGS[status]
+        return _BUSY_CREATE if billable and meaning is _BUSY else meaning
     if is_redirect:
         return _REDIRECT
     return _OTHER_REFUSAL if 400 <= status < 500 and status != _TIMED_OUT else _FAULT

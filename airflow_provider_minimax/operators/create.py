@@ -134,10 +134,11 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
     def partial(cls, **kwargs: Any) -> OperatorPartial:
         """Return the operator with some parameters, to be mapped over others with ``expand``.
 
-        Unless told otherwise, Airflow's pages show the beginning of the prompt in the place of the map index.
+        Unless told otherwise, Airflow's pages show the beginning of the prompt in the place of the map index, where
+        each has its own.
         """
         partial = super().partial(**kwargs)
-        if partial.kwargs.get("map_index_template") is None:
+        if partial.kwargs.get("map_index_template") is None and partial.kwargs.get("prompt") is None:
             partial.kwargs["map_index_template"] = _MAP_INDEX
         return partial
 

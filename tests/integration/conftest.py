@@ -1,13 +1,16 @@
-"""A running Airflow for the tests that need one: started once, since that takes long."""
+"""A running Airflow for the tests that need one, started once, since that takes long; and a person for the others."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from airflow.providers.standard.operators.hitl import HITLOperator
 
 from airflow_provider_minimax.sandbox import Sandbox
 from scripts.airflow_api import AirflowApi
@@ -16,6 +19,8 @@ from tests.conftest import CONFIG
 
 #: A sandbox of which the first image that is created is known to the DAG files.
 MANY = replace(CONFIG, images=200)
+
+Person = Callable[..., list[dict[str, Any]]]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -61,3 +66,27 @@ def airflow(_airflow: RunningAirflow, sandbox: Sandbox) -> Iterator[RunningAirfl
     """A running Airflow with the DAGs of these tests and the connection to the sandbox; no run of it goes on."""
     yield _airflow
     _airflow.end_all_runs()
+
+
+@pytest.fixture
+def person(monkeypatch: pytest.MonkeyPatch) -> Person:
+    """A person who takes the options at these places, whatever is asked; returns what was asked."""
+
+    def takes(*places: int) -> list[dict[str, Any]]:
+        asked: list[dict[str, Any]] = []
+
+        def execute(self: Any, context: Any) -> Any:
+            asked.append({"subject": self.subject, "body": self.body, "options": self.options})
+            event = {
+                "chosen_options": [self.options[place] for place in places],
+                "params_input": {},
+                "responded_at": datetime.now(UTC),
+                "responded_by_user": {"id": "1", "name": "ada"},
+            }
+            return self.execute_complete(context, event)
+
+        # A person responds on Airflow's pages only; that way is taken with a running Airflow.
+        monkeypatch.setattr(HITLOperator, "execute", execute)
+        return asked
+
+    return takes

@@ -2,45 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import task
 
 from airflow_provider_minimax.operators.choose import AGAIN, MiniMaxChooseOperator
+from tests.integration.conftest import Person
 from tests.integration.dags import run
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
-
-Person = Callable[..., list[dict[str, Any]]]
-
-
-@pytest.fixture
-def person(monkeypatch: pytest.MonkeyPatch) -> Person:
-    """A person who takes the options at these places, or *Generate again*; returns what was asked."""
-
-    def takes(*places: int) -> list[dict[str, Any]]:
-        asked: list[dict[str, Any]] = []
-
-        def execute(self: Any, context: Any) -> Any:
-            asked.append(self.hitl_summary if hasattr(self, "hitl_summary") else {"options": self.options})
-            event = {
-                "chosen_options": [self.options[place] for place in places],
-                "params_input": {},
-                "responded_at": datetime.now(UTC),
-                "responded_by_user": {"id": "1", "name": "ada"},
-            }
-            return self.execute_complete(context, event)
-
-        # A person responds on Airflow's pages only; that way is taken with a running Airflow.
-        monkeypatch.setattr(HITLOperator, "execute", execute)
-        return asked
-
-    return takes
 
 
 def images(*numbers: int) -> list[dict[str, Any]]:

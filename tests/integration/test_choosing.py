@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from airflow_provider_minimax.sandbox import Sandbox
 from scripts.running_airflow import ENDED, RunningAirflow, until
+from tests.support import rows
 
 DAG_ID = "example_minimax_choose"
+STORYBOARD = "example_minimax_storyboard"
 PROMPT = "A paper boat"
 #: The states of a task that waits for a person: since Airflow 3.3, and before.
 WAITING = {"awaiting_input", "deferred"}
@@ -68,3 +71,32 @@ def test_generating_again_is_another_run_of_the_same_prompt(sandbox: Sandbox, ai
     until_asked(airflow, again)
     assert airflow.get(question(again))["options"] == OPTIONS
     assert dict(sandbox.stats.creates) == {"images": 8}
+
+
+def test_the_pictures_that_a_person_chooses_become_a_storyboard(sandbox: Sandbox, airflow: RunningAirflow) -> None:
+    prompts = ["A paper boat", "A paper moon"]
+    run_id = airflow.trigger(STORYBOARD, prompts=prompts, motion="It drifts")
+    tasks = f"dags/{STORYBOARD}/dagRuns/{run_id}/taskInstances"
+    chosen = {}
+    # The last question first: no shot waits for another one.
+    for shot, place in ((1, 0), (0, 3)):
+        until(lambda shot=shot: airflow.has_left_its_worker(STORYBOARD, run_id, "shot.choose", shot))
+        question = f"{tasks}/shot.choose/{shot}/hitlDetails"
+        asked = airflow.get(question)
+        assert asked["subject"] == f"Which picture of shot {shot + 1} shall move?"
+        assert asked["options"] == [f"{number}. {prompts[shot]}" for number in range(1, 5)]
+        airflow.patch(question, {"chosen_options": [asked["options"][place]]})
+        created = airflow.get(f"{tasks}/shot.create_images/xcomEntries/return_value", map_index=shot, deserialize=True)
+        chosen[shot] = created["value"][place]
+    until(lambda: airflow.run_state(STORYBOARD, run_id) in ENDED)
+    assert airflow.run_state(STORYBOARD, run_id) == "success"
+    for shot, image in chosen.items():
+        video = airflow.get(f"{tasks}/shot.create_video/{shot}")
+        assert video["rendered_fields"]["file_id"] == image["fileID"]
+
+    summary = airflow.xcom(STORYBOARD, run_id, "export_videos")
+    folder = Path(summary["path"])
+    first_frames = {row["originFiles"][0]["id"] for row in rows(folder)}
+    assert first_frames == {image["fileID"] for image in chosen.values()}
+    assert (folder / "index.html").stat().st_size > 10_000
+    assert dict(sandbox.stats.creates) == {"images": 8, "videos": 2}

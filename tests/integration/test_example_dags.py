@@ -12,12 +12,12 @@ from typing import Any
 
 import pendulum
 import pytest
-from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.sdk.execution_time import macros
 
 from airflow_provider_minimax.sandbox import Sandbox
 from scripts.local_airflow import EXAMPLE_DAGS
+from tests.integration.conftest import Person
 from tests.integration.dags import Run
 
 NAMES = sorted(path.stem for path in EXAMPLE_DAGS.glob("example_*.py"))
@@ -154,16 +154,8 @@ def test_a_prompt_becomes_an_image_and_then_a_video(
     assert paid(sandbox) == {"images": 1, "videos": 1}
 
 
-def test_what_a_person_chooses_becomes_a_video(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, str] = {}
-
-    def respond(self: Any, context: Any) -> Any:
-        asked.update(subject=self.subject, body=self.body)
-        event = {"chosen_options": [self.options[2]], "params_input": {}, "responded_at": pendulum.now("UTC")}
-        return self.execute_complete(context, {**event, "responded_by_user": None})
-
-    # A person responds on Airflow's pages only; that way is taken with a running Airflow.
-    monkeypatch.setattr(HITLOperator, "execute", respond)
+def test_what_a_person_chooses_becomes_a_video(sandbox: Sandbox, person: Person) -> None:
+    asked = person(2)
     run = Run(example("example_minimax_choose").dag)
     assert run.states == {
         "create_images": "success",
@@ -172,12 +164,36 @@ def test_what_a_person_chooses_becomes_a_video(sandbox: Sandbox, monkeypatch: py
         "create_others": "skipped",
     }
     images = run.xcom("create_images")
-    pictures = re.findall(r"\[\*\*(\d)\*\* !\[\1\]\(<(\S+)>\)\]\(<(\S+)>\)", asked["body"])
+    (question,) = asked
+    pictures = re.findall(r"\[\*\*(\d)\*\* !\[\1\]\(<(\S+)>\)\]\(<(\S+)>\)", question["body"])
     assert pictures == [(str(number), image["url"], image["url"]) for number, image in enumerate(images, start=1)]
-    assert images[0]["desc"] in asked["subject"]
+    assert images[0]["desc"] in question["subject"]
     assert run.xcom("choose") == images[2]
     assert run.xcom("choose", key="fileID") == images[2]["fileID"]
     assert paid(sandbox) == {"images": 4, "videos": 1}
+
+
+def test_the_chosen_picture_of_each_shot_becomes_a_video(
+    sandbox: Sandbox, person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIMAX_EXPORTS", str(tmp_path))
+    prompts = ["A paper boat", "A paper crane [moderate]", "A paper moon"]
+    asked = person(2)
+    run = Run(example("example_minimax_storyboard").dag, prompts=prompts, motion="It drifts")
+    # The shot that is refused fails alone.
+    assert run.state == "success"
+    assert sorted((question["subject"], question["options"][0]) for question in asked) == [
+        ("Which picture of shot 1 shall move?", "1. A paper boat"),
+        ("Which picture of shot 3 shall move?", "1. A paper moon"),
+    ]
+
+    folder = tmp_path / "storyboard"
+    rows = [json.loads(line) for line in (folder / "videos-00000.jsonl").open(encoding="utf-8")]
+    images = {image["fileID"]: image["desc"] for image in sandbox.all_images()}
+    assert sorted(images[row["originFiles"][0]["id"]] for row in rows) == [prompts[0], prompts[2]]
+    assert {(row["desc"], row["mediaBytes"] > 0) for row in rows} == {("It drifts", True)}
+    assert "It drifts" in (folder / "index.html").read_text(encoding="utf-8")
+    assert (run.xcom("export_videos")["videos"], paid(sandbox)["videos"]) == (2, 2)
 
 
 def test_each_prompt_of_a_list_becomes_an_image(sandbox: Sandbox) -> None:

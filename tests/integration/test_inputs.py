@@ -105,11 +105,14 @@ def test_a_mapped_create_is_labelled_by_its_prompt_unless_the_dag_says_otherwise
     with dag("labels"):
         plain = MiniMaxCreateImageOperator.partial(task_id="plain").expand(prompt=["a"])
         given = MiniMaxCreateImageOperator.partial(task_id="given", map_index_template=own).expand(prompt=["a"])
+        same = MiniMaxCreateVideoOperator.partial(task_id="same", prompt="a").expand(file_id=["b", "c"])
         single = MiniMaxCreateImageOperator(task_id="single", prompt="a")
     with dag("default", default_args={"map_index_template": own}):
         default = MiniMaxCreateVideoOperator.partial(task_id="default").expand(prompt=["a"])
     assert "task.prompt" in str(label(plain))
-    assert (label(given), label(default), label(single)) == (own, own, None)
+    assert (label(given), label(default)) == (own, own)
+    # One label for all of them would tell nothing.
+    assert (label(same), label(single)) == (None, None)
 
 
 PROMPTS = {

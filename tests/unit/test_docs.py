@@ -140,7 +140,7 @@ def test_the_dag_of_the_readme_is_short() -> None:
     assert len(block.code.splitlines()) <= 12
     found: dict[str, object] = {}
     exec(block.code, found)
-    assert found["video"].dag.task_ids == ["image", "video", "files"]  # type: ignore[attr-defined]
+    assert found["images"].dag.task_ids == ["images", "choose", "video", "files"]  # type: ignore[attr-defined]
 
 
 def test_the_readme_and_the_index_name_every_class() -> None:

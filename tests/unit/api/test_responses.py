@@ -63,6 +63,12 @@ def test_a_lost_create_says_that_it_is_not_sent_again(status: int) -> None:
     assert "not sent again" in advice
 
 
+def test_only_the_error_of_a_create_speaks_of_creating() -> None:
+    speaking = [status for status in range(300, 1000) if "created" in meaning_of(status, billable=False).advice]
+    assert speaking == []
+    assert meaning_of(429, billable=True).advice == "Nothing was created. A retry will ask again."
+
+
 def body(document: object) -> bytes:
     return json.dumps(document).encode()
 

@@ -128,7 +128,7 @@ CASES: dict[str, Case] = {
             "its name was not found",
             "'minimax_default'",
             '"Base URL"',
-            "A retry will",
+            "Another test will send it again.",
         ),
     ),
     "refused port": Case(
@@ -275,6 +275,14 @@ CASES: dict[str, Case] = {
             '"Base URL"',
         ),
     ),
+    "429": Case(
+        lambda net: {"host": net.service(response(b'{"error": "Too many requests", "code": 429}', status="429 No"))},
+        ("No free slot (429): Too many requests.", "'minimax_default'", "Another test will ask again."),
+    ),
+    "596": Case(
+        lambda net: {"host": net.service(response(b'{"error": "On hold", "code": 596}', status="596 No"))},
+        ("Account on hold (596): On hold.", "'minimax_default'", "Another test helps only after that."),
+    ),
     "403 of the API": Case(
         lambda net: {"host": net.service(response(b'{"error": "Not yours", "code": 403}', status="403 Forbidden"))},
         ("Access denied (403): Not yours.", "another useapi.net user"),
@@ -347,6 +355,9 @@ def test_the_button_says_what_is_wrong_and_where_to_look(
     is_good, message = press_test(net, fields(net))
     assert not is_good, message
     assert [word for word in words if word not in message] == []
+    # It is no task: nothing retries it, and it creates nothing.
+    assert "retry" not in message
+    assert "created" not in message
     assert message.isprintable()
     assert len(message) < MAX_MESSAGE
     assert "s3cr3t" not in message
