@@ -31,14 +31,7 @@ with DAG(
             minItems=1,
             title="Prompts",
             description="One prompt a line, a shot for each.",
-        ),
-        "motion": Param(
-            "The camera moves slowly closer",
-            type="string",
-            minLength=1,
-            title="Motion",
-            description="What happens in each video.",
-        ),
+        )
     },
     # Nothing waits in a worker: the service is waited for in the triggerer, and so is the person before Airflow 3.3.
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1), "deferrable": True},
@@ -66,9 +59,10 @@ with DAG(
             subject="Which picture of shot {{ ti.map_index + 1 }} shall move?",
         )
 
+        # The page of the export shows the prompt, so each video has that of its shot.
         MiniMaxCreateVideoOperator(
             task_id="create_video",
-            prompt="{{ params.motion }}",
+            prompt=prompt,
             file_id=choose.output["fileID"],
         )
 

@@ -75,7 +75,7 @@ def test_generating_again_is_another_run_of_the_same_prompt(sandbox: Sandbox, ai
 
 def test_the_pictures_that_a_person_chooses_become_a_storyboard(sandbox: Sandbox, airflow: RunningAirflow) -> None:
     prompts = ["A paper boat", "A paper moon"]
-    run_id = airflow.trigger(STORYBOARD, prompts=prompts, motion="It drifts")
+    run_id = airflow.trigger(STORYBOARD, prompts=prompts)
     tasks = f"dags/{STORYBOARD}/dagRuns/{run_id}/taskInstances"
     chosen = {}
     # The last question first: no shot waits for another one.
