@@ -26,7 +26,7 @@ PROBES = ("listed", "form", "examples", "run")
 PROBE = ROOT / "scripts" / "wheel_probe.py"
 
 #: Rows whose Airflow itself needs WTForms to show the form of any provider: the extra `form`.
-FORM_NEEDED = ("lowest", "3.1.0", "3.1.8")
+FORM_NEEDED = ("lowest", "3.1.0")
 
 #: Seconds that one of them may take; generous for a slow machine.
 LIMIT = 600.0
