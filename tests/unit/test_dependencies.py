@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from scripts.constraints import LEFT_OUT
+from scripts.constraints import LEFT_OUT, without_needless_markers
 from tests.support import ROOT
 
 PACKAGE = ROOT / "airflow_provider_minimax"
@@ -105,3 +105,9 @@ def test_the_constraints_pin_what_is_declared_and_within_its_bounds() -> None:
         versions = [str(one.specifier)[2:] for one in pinned.get(canonicalize_name(requirement.name), [])]
         assert versions, f"constraints.txt lacks {requirement.name}: make constraints"
         assert all(requirement.specifier.contains(one, prereleases=True) for one in versions), requirement
+
+
+def test_a_marker_is_kept_where_it_chooses_between_two_versions() -> None:
+    two = ["numpy==2.3.0 ; python_full_version < '3.12'", "numpy==2.4.0 ; python_full_version >= '3.12'"]
+    lines = [*two, "uvloop==0.22.1 ; sys_platform != 'win32'", "pip==26.3"]
+    assert without_needless_markers(lines) == [*two, "uvloop==0.22.1", "pip==26.3"]
