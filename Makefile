@@ -6,7 +6,7 @@ TESTS ?= tests/integration
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
-EXTRA := --quiet install --no-build-isolation --constraint constraints.txt --editable
+INSTALL := $(PIP) --quiet install --constraint constraints.txt
 STAMP := $(VENV)/.installed
 
 # pytest keeps the folders of its last runs: here, and not in the system's temporary folder.
@@ -40,40 +40,41 @@ lint: $(STAMP) ## check style, format, types and the direction of imports
 	@$(VENV)/bin/lint-imports --no-logo --no-cache
 
 bench: $(STAMP) ## measure the provider against what it could cost, on the sandbox (PART=export for one part)
-	@$(PIP) $(EXTRA) '.[bench]'
+	@$(INSTALL) --group bench
 	@AIRFLOW_HOME="$$PWD/.airflow/bench" $(PY) -m bench $(PART)
 
 docs: $(STAMP) ## build the documentation site, and check its links
-	@$(PIP) $(EXTRA) '.[docs]'
+	@$(INSTALL) --group docs
 	@$(PY) -m scripts docs
 
-package: $(STAMP) ## build wheel and sdist into dist, and check them
-	@$(PIP) $(EXTRA) '.[release]'
-	@rm -rf dist
-	@$(PY) -m hatchling build
-	@$(PY) -m twine check --strict dist/*
-	@$(VENV)/bin/check-wheel-contents dist/*.whl
+package: $(STAMP) ## build wheel and sdist into dist, check them, and list what the wheel brings in sbom
+	@$(INSTALL) --group matrix --group release
+	@$(PY) -m scripts package
+
+wheel: $(STAMP) ## use the wheel in an empty Airflow of each supported release (ROWS=lowest,newest for some)
+	@$(INSTALL) --group matrix
+	@ROWS='$(ROWS)' $(PY) -m scripts wheel
 
 browser: $(STAMP) ## look at the pages through Chromium or Chrome (CHROMIUM=/path/to/it)
 	@$(PYTEST) tests/browser
 
 integration: $(STAMP) ## run only the tests that go through a running Airflow, sandbox or S3 server (TESTS=... for some)
-	@$(PIP) $(EXTRA) '.[s3]'
+	@$(INSTALL) --no-build-isolation --editable '.[amazon]' --group s3
 	@$(PYTEST) $(TESTS)
 
 matrix: $(STAMP) ## run the tests on each supported Airflow and Python (ROWS=lowest,newest for some)
-	@$(PIP) $(EXTRA) '.[matrix]'
+	@$(INSTALL) --group matrix
 	@ROWS='$(ROWS)' $(PY) -m scripts matrix
 
 constraints: $(STAMP) ## renew the versions in constraints.txt
-	@$(PIP) $(EXTRA) '.[matrix]'
+	@$(INSTALL) --group matrix
 	@$(PY) -m scripts constraints
 
 clean: ## remove everything that the other targets made
-	rm -rf $(VENV) .airflow dist docs/_build docs/reference .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .airflow dist sbom docs/_build docs/reference .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test airflow lint docs package browser integration bench matrix constraints clean moved
+.PHONY: help demo test airflow lint docs package wheel browser integration bench matrix constraints clean moved
 
 $(STAMP): pyproject.toml constraints.txt
 	@sh scripts/venv.sh '$(PYTHON)' $@

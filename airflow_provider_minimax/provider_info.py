@@ -8,6 +8,12 @@ _NAME: Final = "MiniMax / Hailuo AI"
 _PACKAGE: Final = "airflow_provider_minimax"
 
 
+#: Pages of the docs that show how a thing is done.
+_GUIDES: Final = (
+    *("quickstart", "connection", "images", "videos", "creating", "waiting", "choosing", "files", "cost", "errors"),
+    *("production", "sandbox"),
+)
+
 #: The section of Airflow's configuration.
 CONFIG_SECTION: Final = "minimax"
 
@@ -88,7 +94,10 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": _NAME,
                 "external-doc-url": "https://useapi.net/docs/api-minimax-v1",
-                "tags": ["service"],
+                # As Airflow's own providers name them: paths in the repository.
+                "how-to-guide": [f"/docs/{name}.md" for name in _GUIDES],
+                "logo": "/docs/integration-logos/minimax.svg",
+                "tags": ["ai", "generative-ai", "service"],
             }
         ],
         "hooks": [_modules("hooks.minimax")],

@@ -28,6 +28,7 @@ add_module_names = False
 
 html_theme = "furo"
 html_title = f"{project} {release}"
+html_logo = html_favicon = "integration-logos/minimax.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "constraints.txt"
+
+#: An extra for users that nothing here installs: it would more than double the packages of this file.
+LEFT_OUT = "google"
 
 #: The Airflow release that the repository is developed and demonstrated on.
 AIRFLOW_VERSION = "3.3.2"
@@ -30,7 +34,7 @@ HEADER = f"""\
 def resolve() -> list[str]:
     """Return the versions that uv chooses: lines such as ``name==1.2.3 ; marker``."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal"]
-    command += ["--python-version", "3.11", "--fork-strategy", "fewest", "--all-extras"]
+    command += ["--python-version", "3.11", "--fork-strategy", "fewest", *_everything()]
     command += ["--no-annotate", "--no-header", "--no-emit-index-url", "--no-emit-find-links"]
     # No cache beside that of pip.
     command += ["--no-cache", "--constraint", "-", "pyproject.toml"]
@@ -43,6 +47,13 @@ def resolve() -> list[str]:
         check=True,
     )
     return [line for line in compiled.stdout.splitlines() if "==" in line]
+
+
+def _everything() -> list[str]:
+    """Return the options for all extras and groups."""
+    described = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = [f"--extra={name}" for name in described["project"]["optional-dependencies"] if name != LEFT_OUT]
+    return extras + [f"--group={name}" for name in described["dependency-groups"]]
 
 
 def without_needless_markers(lines: list[str]) -> list[str]:

@@ -135,7 +135,7 @@ def run(row: Row) -> Result:
         result.tests = "not installed"
         result.failed = [str(error)]
         return result
-    result.versions = _versions(python)
+    result.versions = versions(python)
     result.tests = _pytest(row, python, "unit", UNIT_TESTS, result.failed)
     result.dag = _pytest(row, python, "dag", DEFERRED_DAG, result.failed)
     result.seconds = time.monotonic() - started
@@ -143,31 +143,39 @@ def run(row: Row) -> Result:
 
 
 def build(row: Row) -> Path:
-    """Return the Python of the row's environment.
+    """Return the Python of the row's environment for the tests.
 
     :raises CannotBuildError: it cannot be built.
     """
     folder = HOME / row.name
     python = folder / "bin" / "python"
     stamp = folder / ".installed"
-    install = [
-        *("pip", "install", "--quiet", "--python", str(python)),
-        *("--editable", ".[test]", *row.options),
-    ]
-    expected = _fingerprint(install)
+    install = ["--editable", ".[form,parquet,sandbox]", "--group", "test", *row.options]
+    expected = _fingerprint([str(folder), *install])
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == expected:
         return python
-    _uv(["venv", "--quiet", "--clear", "--python", _find_python(row.python), str(folder)])
-    _uv(install)
+    make(row, folder, install)
     stamp.write_text(expected, encoding="utf-8")
     return python
 
 
-def _fingerprint(install: Sequence[str]) -> str:
-    """Return what an environment was made from: the command, which names its folder, and the files that it reads."""
+def make(row: Row, folder: Path, install: Sequence[str]) -> Path:
+    """Make an environment from scratch, and return its Python.
+
+    :param install: what uv installs into it.
+    :raises CannotBuildError: it cannot be built.
+    """
+    python = folder / "bin" / "python"
+    _uv(["venv", "--quiet", "--clear", "--python", _find_python(row.python), str(folder)])
+    _uv(["pip", "install", "--quiet", "--python", str(python), *install])
+    return python
+
+
+def _fingerprint(made_from: Sequence[str]) -> str:
+    """Return what an environment was made from: its folder, what is installed, and the files that uv reads."""
     files = ("pyproject.toml", "constraints.txt")
     contents = b"".join((ROOT / name).read_bytes() for name in files)
-    return hashlib.sha256("\n".join(install).encode() + contents).hexdigest()
+    return hashlib.sha256("\n".join(made_from).encode() + contents).hexdigest()
 
 
 def _find_python(version: str) -> str:
@@ -209,7 +217,8 @@ def _uv(arguments: Sequence[str]) -> None:
         raise CannotBuildError(done.stderr.strip() or f"uv ended with {done.returncode}")
 
 
-def _versions(python: Path) -> Sequence[str]:
+def versions(python: Path) -> Sequence[str]:
+    """Return the versions of Python, Airflow and common-compat in an environment."""
     code = (
         "import platform; from importlib.metadata import version;"
         "print(platform.python_version(), version('apache-airflow'), version('apache-airflow-providers-common-compat'))"

@@ -33,11 +33,12 @@ _PARTS: Final = (
 #: How the names of public classes end. A module may hold a helper beside them.
 _KINDS: Final = ("Operator", "Sensor", "Trigger", "Hook", "Policy")
 _WITH_METHODS: Final = ("Hook and retries",)
-#: All but those that only Airflow calls.
+#: All but those that only Airflow, or the provider itself, calls.
 _METHODS: Final = """\
    :members:
    :member-order: bysource
-   :exclude-members: get_connection_form_widgets, get_ui_field_behaviour, evaluate, serialize, deserialize
+   :exclude-members: get_connection_form_widgets, get_ui_field_behaviour, evaluate, serialize, deserialize, sleep,
+      aget_settings
 """
 
 _INTRODUCTION: Final = """\

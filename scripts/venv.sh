@@ -43,9 +43,10 @@ fi
 pip() {
     "$venv/bin/python" -m pip --disable-pip-version-check --quiet install --no-compile --constraint constraints.txt "$@"
 }
-# The build backend comes first and is pinned too, instead of the newest one for each build.
-pip hatchling
-pip --no-build-isolation --editable '.[dev]'
+# The build backend comes first and is pinned too, instead of the newest one for each build. The pip of Python 3.11 and
+# 3.12 does not know dependency groups.
+pip hatchling pip
+pip --no-build-isolation --editable '.[form,parquet,sandbox]' --group dev
 # By all cores at once, where pip uses one. A few packages hold files that are no valid Python.
 "$venv/bin/python" -m compileall -q -q -j 0 "$venv/lib" >/dev/null || true
 

@@ -20,10 +20,10 @@ from airflow_provider_minimax.storage.object_store import ObjectStorage
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-#: The packages that bring the schemes of Airflow's own providers.
+#: What brings the schemes of Airflow's own providers: an extra of ours, or the provider itself.
 _PACKAGES: Final = {
-    **dict.fromkeys(("s3", "s3a", "s3n"), "apache-airflow-providers-amazon[s3fs]"),
-    **dict.fromkeys(("gs", "gcs"), "apache-airflow-providers-google"),
+    **dict.fromkeys(("s3", "s3a", "s3n"), "airflow-provider-minimax[amazon]"),
+    **dict.fromkeys(("gs", "gcs"), "airflow-provider-minimax[google]"),
     **dict.fromkeys(("abfs", "abfss", "adl"), "apache-airflow-providers-microsoft-azure"),
 }
 
@@ -70,6 +70,8 @@ def path_at(parameter: str, value: object, storage_conn_id: str | None) -> Objec
         raise
     except (ValueError, ImportError) as error:
         reason = str(error).rstrip(".") if is_airflows else _how_to_install(scheme)
+        if is_airflows and isinstance(error, ImportError) and scheme in _PACKAGES:
+            reason += f" (pip install '{_PACKAGES[scheme]}' brings it)"
         raise MiniMaxBadRequestError(f"{parameter} {where}: {reason}. A retry will not help until then.") from None
     return path
 

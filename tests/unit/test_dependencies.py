@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+from scripts.constraints import LEFT_OUT, without_needless_markers
 from tests.support import ROOT
 
 PACKAGE = ROOT / "airflow_provider_minimax"
-PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT: dict[str, Any] = PYPROJECT["project"]
 
 #: The parts of the package that may import what an extra brings.
 EXTRAS = {
@@ -65,11 +69,45 @@ def test_what_a_part_needs_beyond_that_comes_with_an_extra_of_its_own(extra: str
     assert beyond == declared(PROJECT["optional-dependencies"][extra])
 
 
+def group(name: str) -> list[str]:
+    """Return the requirements of a dependency group and of those that it includes."""
+    found: list[str] = []
+    for one in PYPROJECT["dependency-groups"][name]:
+        found += group(one["include-group"]) if isinstance(one, dict) else [one]
+    return found
+
+
 def test_the_scripts_need_nothing_that_is_not_declared() -> None:
     extras = PROJECT["optional-dependencies"]
-    brought = {"apache-airflow", *declared(PROJECT["dependencies"]), *declared(extras["sandbox"] + extras["dev"])}
+    brought = {"apache-airflow", *declared(PROJECT["dependencies"]), *declared(extras["sandbox"] + group("dev"))}
     # Airflow's own ORM, which the script that writes into its database has to speak.
     brought.add("sqlalchemy")
     own = {"scripts", "bench"}
     spelled = {name.replace("_", "-") for name in imported(sorted((ROOT / "scripts").glob("*.py"))) - own}
     assert spelled - brought == set()
+
+
+def test_extras_are_for_users_and_what_develops_the_provider_is_no_extra() -> None:
+    assert set(PROJECT["optional-dependencies"]) <= {"amazon", "form", "google", "parquet", "sandbox", "testing"}
+
+
+def test_the_constraints_pin_what_is_declared_and_within_its_bounds() -> None:
+    pinned: dict[str, list[Requirement]] = {}
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            one = Requirement(line)
+            pinned.setdefault(canonicalize_name(one.name), []).append(one)
+    extras = {name: ones for name, ones in PROJECT["optional-dependencies"].items() if name != LEFT_OUT}
+    wanted = [*PROJECT["dependencies"], *(one for ones in extras.values() for one in ones)]
+    wanted += [one for name in PYPROJECT["dependency-groups"] for one in group(name)]
+    assert len(wanted) > 30
+    for requirement in map(Requirement, wanted):
+        versions = [str(one.specifier)[2:] for one in pinned.get(canonicalize_name(requirement.name), [])]
+        assert versions, f"constraints.txt lacks {requirement.name}: make constraints"
+        assert all(requirement.specifier.contains(one, prereleases=True) for one in versions), requirement
+
+
+def test_a_marker_is_kept_where_it_chooses_between_two_versions() -> None:
+    two = ["numpy==2.3.0 ; python_full_version < '3.12'", "numpy==2.4.0 ; python_full_version >= '3.12'"]
+    lines = [*two, "uvloop==0.22.1 ; sys_platform != 'win32'", "pip==26.3"]
+    assert without_needless_markers(lines) == [*two, "uvloop==0.22.1", "pip==26.3"]

@@ -39,6 +39,11 @@ def test_every_operator_and_sensor_is_shown_by_an_example_dag(one: PublicClass) 
     assert "## Example" in PAGES[one.name]
 
 
+@pytest.mark.parametrize("one", IN_DAGS, ids=class_name)
+def test_every_operator_and_sensor_leads_to_its_guide(one: PublicClass) -> None:
+    assert "The guide for it: [" in PAGES[one.name]
+
+
 @pytest.mark.parametrize("one", CLASSES, ids=class_name)
 def test_an_example_is_a_whole_statement_that_uses_the_class(one: PublicClass) -> None:
     for example in reference_pages.examples_of(one.name):

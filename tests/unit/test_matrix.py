@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from datetime import date
 
 import pytest
 
+from scripts import wheel
 from scripts.matrix import ROWS, choose
+from tests.support import ROOT
 
 
 @pytest.mark.parametrize(
@@ -33,3 +36,10 @@ def test_the_rows_are_in_the_order_of_their_releases() -> None:
     days = [date.fromisoformat(option[:10]) for row in ROWS for option in row.options if option.endswith("T00:00:00Z")]
     assert days == sorted(days)
     assert len(days) == 6
+
+
+def test_make_wheel_runs_every_probe_and_knows_the_rows() -> None:
+    probes = ast.parse((ROOT / "scripts" / "wheel_probe.py").read_text(encoding="utf-8")).body
+    public = [one.name for one in probes if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")]
+    assert tuple(public) == wheel.PROBES
+    assert set(wheel.FORM_NEEDED) <= {row.name for row in ROWS}

@@ -87,3 +87,13 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert f"{PACKAGE}/py.typed" in names
     assert {name.split("/")[0] for name in names} == {PACKAGE, f"{PACKAGE}-{__version__}.dist-info"}
     assert [name for name in names if "__pycache__" in name or "/test" in name] == []
+
+
+def test_the_wheel_brings_the_example_dags_as_files(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        found = {
+            name.rpartition("/")[2]: archive.read(name)
+            for name in archive.namelist()
+            if name.startswith(f"{PACKAGE}/example_dags/")
+        }
+    assert found == {path.name: path.read_bytes() for path in (ROOT / "example_dags").glob("*.py")}

@@ -9,12 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import airflow
+import jsonschema
 import pytest
 
+from airflow_provider_minimax import __version__
 from airflow_provider_minimax.provider_info import get_provider_info
+from tests.support import ROOT
 
 INFO = get_provider_info()
-SCHEMA = json.loads((Path(airflow.__path__[0]) / "provider_info.schema.json").read_text(encoding="utf-8"))
+(INTEGRATION,) = INFO["integrations"]
+AIRFLOW = Path(airflow.__path__[0])
+SCHEMA = json.loads((AIRFLOW / "provider_info.schema.json").read_text(encoding="utf-8"))
+#: The stricter one, by which Airflow's registry describes a provider.
+YAML_SCHEMA = json.loads((AIRFLOW / "provider.yaml.schema.json").read_text(encoding="utf-8"))
 PACKAGE = "airflow_provider_minimax"
 
 
@@ -31,6 +38,29 @@ def strings(value: Any) -> Iterator[str]:
 def test_it_names_no_section_that_airflow_does_not_know() -> None:
     # The schema allows any: a misspelled one would be ignored.
     assert set(INFO) <= set(SCHEMA["properties"])
+
+
+def test_it_fits_the_schema_of_the_registry() -> None:
+    # What the registry needs, and a package says in another place.
+    beside = {"state": "ready", "source-date-epoch": 0, "versions": [__version__]}
+    info = {**INFO, **beside}
+    if "generative-ai" not in json.dumps(YAML_SCHEMA):
+        # Airflow 3.1 knows few tags, and allows one.
+        info["integrations"] = [{**INTEGRATION, "tags": ["service"]}]
+    jsonschema.validate(info, YAML_SCHEMA)
+
+
+@pytest.mark.parametrize("path", [INTEGRATION["logo"], *INTEGRATION["how-to-guide"]])
+def test_the_logo_and_each_guide_is_a_file_of_the_repository(path: str) -> None:
+    assert (ROOT / path.lstrip("/")).is_file()
+
+
+def test_every_option_of_the_configuration_has_what_airflow_shows_of_it() -> None:
+    for section in INFO["config"].values():
+        assert section["description"]
+        for option in section["options"].values():
+            assert option["description"].rstrip().endswith(".")
+            assert {"default", "example", "type", "version_added"} <= set(option)
 
 
 def test_every_module_belongs_to_an_integration_that_is_described() -> None:

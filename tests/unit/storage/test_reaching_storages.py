@@ -119,9 +119,9 @@ def test_with_a_connection_it_is_taken(scheme: str, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("path", "package"),
     [
-        ("s3://bucket/x", "apache-airflow-providers-amazon[s3fs]"),
-        ("s3a://aws_default@bucket/x", "apache-airflow-providers-amazon[s3fs]"),
-        ("gs://bucket/x", "apache-airflow-providers-google"),
+        ("s3://bucket/x", "airflow-provider-minimax[amazon]"),
+        ("s3a://aws_default@bucket/x", "airflow-provider-minimax[amazon]"),
+        ("gs://bucket/x", "airflow-provider-minimax[google]"),
         ("abfs://container/x", "apache-airflow-providers-microsoft-azure"),
     ],
 )
@@ -141,8 +141,9 @@ def test_a_library_that_is_missing_is_named_in_the_words_of_airflow(monkeypatch:
         raise ImportError("pip install apache-airflow-providers-amazon[s3fs]")
 
     register(monkeypatch, get_fs)
-    with pytest.raises(MiniMaxBadRequestError, match=r"output_path s3://b/x: pip install .*\[s3fs\]"):
+    with pytest.raises(MiniMaxBadRequestError, match=r"output_path s3://b/x: pip install .*\[s3fs\]") as caught:
         folder_at("s3://b/x", None)
+    assert "(pip install 'airflow-provider-minimax[amazon]' brings it)" in str(caught.value)
 
 
 def test_a_storage_that_a_dag_attaches_needs_neither_package_nor_connection(monkeypatch: pytest.MonkeyPatch) -> None:
