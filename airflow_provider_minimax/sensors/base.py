@@ -26,7 +26,7 @@ from airflow_provider_minimax.compat import (
     conf,
 )
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
-from airflow_provider_minimax.links import MiniMaxMediaLink
+from airflow_provider_minimax.links import MiniMaxMediaLink, first_url
 from airflow_provider_minimax.polling import failures, timing
 from airflow_provider_minimax.polling.events import (
     NOT_FINAL,
@@ -367,7 +367,7 @@ class MiniMaxJobSensor(MiniMaxWaitSensor):
         return self._ids[1]
 
     def _to_xcom(self, jobs: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
-        self.media_url = jobs[0].get("url") if jobs else None
+        self.media_url = first_url(job.get("url") for job in jobs)
         return jobs[0] if self._is_single else jobs
 
     def _make_reader(self, context: Context) -> Reader:
