@@ -24,6 +24,7 @@ from airflow_provider_minimax.compat import (
     PokeReturnValue,
     TaskDeferralTimeout,
     conf,
+    has_listeners,
 )
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.links import MiniMaxMediaLink, first_url
@@ -297,7 +298,8 @@ class MiniMaxJobSensor(MiniMaxWaitSensor):
         # If Airflow starts nothing in the triggerer (before 3.3, or in a test run), the task defers from a worker.
         self.deferrable = self.deferrable or start_from_trigger or end_from_trigger
         self.start_from_trigger = start_from_trigger
-        self.end_from_trigger = end_from_trigger
+        # No listener hears of an end in the triggerer, so Airflow refuses the whole DAG of a task that asks for one.
+        self.end_from_trigger = end_from_trigger and not has_listeners()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
