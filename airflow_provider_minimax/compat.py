@@ -75,6 +75,7 @@ __all__ = [
     "conf",
     "get_async_connection",
     "get_stats",
+    "has_listeners",
 ]
 
 AsyncReader = Callable[[str, BaseHook], Awaitable["Connection"]]
@@ -116,6 +117,16 @@ async def _read_in_thread(conn_id: str, hook: BaseHook) -> Connection:
     from asgiref.sync import sync_to_async
 
     return await sync_to_async(hook.get_connection)(conn_id)
+
+
+def has_listeners() -> bool:
+    """Return whether a plugin of this Airflow listens to tasks, as OpenLineage's does where it is configured."""
+    try:
+        from airflow.sdk.listener import get_listener_manager
+    except ImportError:
+        # Airflow 3.1
+        from airflow.listeners.listener import get_listener_manager  # type: ignore[assignment]
+    return get_listener_manager().has_listeners
 
 
 class Metrics(Protocol):

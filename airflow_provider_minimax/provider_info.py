@@ -74,6 +74,15 @@ _CONFIG_OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "example": "warn",
         "default": "strict",
     },
+    "link_prefixes": {
+        "description": "Where a browser finds the files of a storage, as JSON: what takes the place of a prefix of "
+        "their URLs.\nThe button of a task then opens its contact sheet or its downloaded file there. See "
+        "docs/lineage.md.\n",
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": '{"s3://bucket/": "https://files.example/"}',
+        "default": "",
+    },
     "prices": {
         "description": "Credits by model, as JSON; the extra of a connection wins. See docs/cost.md.",
         "version_added": "0.1.0",
@@ -114,6 +123,14 @@ def get_provider_info() -> dict[str, Any]:
                 "options": _CONFIG_OPTIONS,
             }
         },
+        "asset-uris": [
+            {
+                "schemes": ["minimax"],
+                "handler": f"{_PACKAGE}.assets.sanitize_uri",
+                "factory": f"{_PACKAGE}.assets.create_asset",
+                "to_openlineage_converter": f"{_PACKAGE}.assets.convert_asset_to_openlineage",
+            }
+        ],
         "extra-links": [f"{_PACKAGE}.links.MiniMaxMediaLink"],
         "connection-types": [
             {

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from airflow_provider_minimax.api.pagination import Image
 from airflow_provider_minimax.api.serialization import dumps, loads
-from airflow_provider_minimax.export.rows import OTHER_FIELDS, Sink, text_of
+from airflow_provider_minimax.export.rows import BOOLEANS, INTEGERS, OTHER_FIELDS, Sink, text_of
 
 #: Rows of a row group, which is held in memory until it is written.
 GROUP_ROWS: Final = 2_000
@@ -23,16 +23,6 @@ _BATCH_ROWS: Final = 500
 
 _TAG: Final = ("type", "tagIcon", "tagText")
 _VIDEO_URLS: Final = ("feedURL", "downloadURLWithWatermark")
-_INTEGERS: Final = (
-    *("status", "createType", "duration", "generatorType", "height", "humanCheckStatus", "postStatus"),
-    *("percent", "priority", "resolution", "width", "mediaBytes"),
-)
-_BOOLEANS: Final = (
-    *("statusFinal", "canAppeal", "canRetry", "disableGenerateSimilar", "hasVoice", "isBookmarked"),
-    *("isInFolder", "isVisitor", "useOriginPrompt"),
-)
-
-
 #: The years 1 and 10000 in epoch milliseconds: the dates that most libraries can hold.
 _MIN_DATE: Final = -62_135_596_800_000
 _DATE_END: Final = 253_402_300_800_000
@@ -109,8 +99,8 @@ def _fields(names: tuple[str, ...]) -> pa.StructType:
 
 #: Column -> its type, and the conversion of a value of the API. All other columns are text.
 _COLUMNS: Final[Mapping[str, tuple[pa.DataType, Callable[[object], Any]]]] = {
-    **{name: (pa.int64(), _integer(63)) for name in _INTEGERS},
-    **{name: (pa.bool_(), _boolean) for name in _BOOLEANS},
+    **{name: (pa.int64(), _integer(63)) for name in INTEGERS},
+    **{name: (pa.bool_(), _boolean) for name in BOOLEANS},
     "createTime": (pa.timestamp("ms", tz="UTC"), _date),
     # Wider than 64 bits: all that the service promises is a JSON number.
     "userID": (pa.decimal128(38, 0), _integer(126)),

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.kinds import MediaKind
+from airflow_provider_minimax.api.pagination import Image
 from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.export import contact_sheet
 from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, load_manifest
 from airflow_provider_minimax.export.options import ExportPlan
-from airflow_provider_minimax.export.parts import first_damaged
+from airflow_provider_minimax.export.parts import first_damaged, read_rows
 from airflow_provider_minimax.storage.base import Storage
+from airflow_provider_minimax.storage.errors import reading_errors
+from airflow_provider_minimax.storage.folders import storage_at
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +51,21 @@ def write_contact_sheet(storage: Storage, plan: ExportPlan, manifest: Manifest) 
         contact_sheet.write(storage, plan, manifest)
     else:
         contact_sheet.remove(storage)
+
+
+def read_newest(folder: ObjectStoragePath, plan: ExportPlan, max_rows: int) -> list[Image]:
+    """Return the newest rows of the complete export in a folder, with the fields that identify and link.
+
+    :return: empty where they cannot be read, which the log says: the export is complete nevertheless.
+    """
+    storage, names = storage_at(folder), (plan.kind.id_field, "id", "downloadURL", "videoURL")
+    try:
+        with reading_errors("output_path", folder):
+            stored = load_manifest(storage, storage.read(MANIFEST), plan.kind)
+            return list(islice(read_rows(storage, plan.format, stored.parts if stored else (), names), max_rows))
+    except MiniMaxError as error:
+        log.warning("The export in %s is complete, and its newest rows could not be read back. %s", folder, error)
+        return []
 
 
 def summarize(storage: Storage, kind: MediaKind, manifest: Manifest, scanned: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
@@ -12,6 +13,29 @@ from airflow_provider_minimax.api.serialization import dumps
 OTHER_FIELDS: Final = "otherFields"
 #: The fields that an export with files adds to a row: path within the folder, size in bytes, and checksum.
 MEDIA_FIELDS: Final = ("mediaPath", "mediaBytes", "mediaSha256")
+
+#: The documented fields that hold whole numbers, and those that hold true or false.
+INTEGERS: Final = (
+    *("status", "createType", "duration", "generatorType", "height", "humanCheckStatus", "postStatus"),
+    *("percent", "priority", "resolution", "width", "mediaBytes"),
+)
+BOOLEANS: Final = (
+    *("statusFinal", "canAppeal", "canRetry", "disableGenerateSimilar", "hasVoice", "isBookmarked"),
+    *("isInFolder", "isVisitor", "useOriginPrompt"),
+)
+_TYPES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(INTEGERS, "integer"),
+    **dict.fromkeys(BOOLEANS, "boolean"),
+    **dict.fromkeys(("extra", "videoURLs", OTHER_FIELDS), "object"),
+    **dict.fromkeys(("tags", "originFiles"), "array"),
+    "createTime": "timestamp",
+    "userID": "integer",
+}
+
+
+def type_of(column: str) -> str:
+    """Return the type of a column as lineage names it, whatever a format makes of it."""
+    return _TYPES.get(column, "string")
 
 
 def columns(kind: MediaKind = IMAGES, *, media: bool) -> tuple[str, ...]:

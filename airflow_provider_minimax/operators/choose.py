@@ -14,7 +14,7 @@ from airflow_provider_minimax.api.jobs import FAILED, MODERATED, status_label
 from airflow_provider_minimax.api.serialization import to_plain_json
 from airflow_provider_minimax.api.validation import is_list, members, one_of, read_literal
 from airflow_provider_minimax.compat import AirflowSkipException, DownstreamTasksSkipped
-from airflow_provider_minimax.links import MiniMaxMediaLink
+from airflow_provider_minimax.links import MiniMaxMediaLink, first_url
 from airflow_provider_minimax.operators import choice_page
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class MiniMaxChooseOperator(HITLBranchOperator):
         response = HITLOperator.execute_complete(self, context, event)
         labels = response["chosen_options"]
         chosen = [item for item, option in zip(media, choice_page.options(media), strict=True) if option in labels]
-        self.media_url = chosen[0].get("url") if chosen else None
+        self.media_url = first_url(item.get("url") for item in chosen)
         user = response["responded_by_user"]
         who = user["name"] if user else "Nobody responded in time; the default"
         self.log.info("%s chose %s.", who, "; ".join(labels))

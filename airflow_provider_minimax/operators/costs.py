@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
+from airflow_provider_minimax.api.ids import Kind, parse_id
+from airflow_provider_minimax.api.kinds import MEDIA_KINDS
 from airflow_provider_minimax.api.words import count
+from airflow_provider_minimax.assets import Made, account_uri, add_to_events, event_ids
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -20,28 +23,51 @@ log = logging.getLogger(__name__)
 COST_KEY: Final = "minimax_cost"
 
 
-def push_cost(context: Context, store: RecordStore) -> None:
-    """Push what a task has submitted so far. A failure to push it does not end the attempt."""
+def cost_of(store: RecordStore) -> dict[str, Any] | None:
+    """Return what a task has submitted so far; None for nothing, and where no record tells."""
     try:
         record = store.record
     except MiniMaxUpstreamError:
         # The attempt reports it.
-        return
+        return None
     if record is None or not record.spent:
-        return
+        return None
     known = [one.credits for one in record.spent if one.credits is not None]
     latest = record.spent[-1]
-    cost = {
+    return {
         "credits": sum(known) if len(known) == len(record.spent) else None,
         "source": latest.source,
         "jobs": [job for one in record.spent for job in one.jobs],
         "model": latest.model,
         "account": latest.account,
     }
+
+
+def push_cost(context: Context, store: RecordStore) -> None:
+    """Push what a task has submitted so far. A failure to push it does not end the attempt."""
+    if (cost := cost_of(store)) is None:
+        return
     try:
         context["ti"].xcom_push(key=COST_KEY, value=cost)
     except Exception as error:  # noqa: BLE001 - an XCom backend may raise anything, and the job is billed
         log.error("The XCom %s could not be pushed: %r", COST_KEY, error)
+
+
+def report_created(
+    context: Context, outlets: Iterable[object], store: RecordStore, kind: Kind, ids: Sequence[str]
+) -> None:
+    """Put what a create has made, and its cost, into the events of its outlets.
+
+    :param ids: full ids, one at least.
+    """
+
+    def describe() -> Made:
+        account = parse_id(ids[0], kind).account
+        cost = cost_of(store) or {}
+        details = {"account": account, "model": cost.get("model"), "credits": cost.get("credits")}
+        return Made(account_uri(account, MEDIA_KINDS[kind].plural), event_ids(ids, len(ids)) | details)
+
+    add_to_events(context, outlets, describe)
 
 
 def sum_costs(context: Context, task_ids: Iterable[str] | None = None) -> dict[str, Any]:

@@ -25,10 +25,11 @@ from airflow_provider_minimax.compat import (
     conf,
 )
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
-from airflow_provider_minimax.links import MiniMaxMediaLink
+from airflow_provider_minimax.lineage import Lineage, LineageMixin, data_of, images_in
+from airflow_provider_minimax.links import MiniMaxMediaLink, first_url
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.operators.cancellation import SubmittedJobs, is_killed_by_user, run_within_kill_timeout
-from airflow_provider_minimax.operators.costs import push_cost
+from airflow_provider_minimax.operators.costs import push_cost, report_created
 from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.polling.events import is_back_on_worker, jobs_of, timeout_error
 
@@ -58,7 +59,7 @@ _MAP_INDEX: Final = (
 _MAX_SECOND_POLL_DELAY: Final = 10.0
 
 
-class MiniMaxCreateOperator(MiniMaxBaseOperator):
+class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
     """Creates jobs, each paid for once, and waits for them.
 
     A record in Airflow's ``task_state_store`` (3.3 and newer) outlives the attempt: it is stored before the create is
@@ -103,6 +104,8 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
     cancel_on_kill: bool = False
     #: The address of the first completed job, for the extra link; None until there is one.
     media_url: str | None = None
+    #: The ids of the jobs that were awaited, or only submitted.
+    _created: Sequence[str] = ()
 
     def __init__(
         self,
@@ -167,7 +170,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         store = self._record_store(context)
         with self._final_without_store(store, is_billable=True):
             if is_back_on_worker(event):
-                return self._finish(self._wait_on_this_worker(context, event))
+                return self._finish(context, store, self._wait_on_this_worker(context, event))
             try:
                 jobs = jobs_of(event, self.timeout)
             except errors.MiniMaxModeratedError as error:
@@ -176,7 +179,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
                 raise explain_moderation(error) from None
             except AirflowSensorTimeout as error:
                 jobs = self._poll_after_timeout(store, error)
-            return self._finish(jobs)
+            return self._finish(context, store, jobs)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral."""
@@ -192,7 +195,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
             with self._final_without_store(store, is_billable=True):
                 raise errors.MiniMaxUpstreamError(f"The trigger failed: {failure}.{advice}") from None
         with self._final_without_store(store, is_billable=True):
-            return self._finish(self._poll_after_timeout(store, error))
+            return self._finish(context, store, self._poll_after_timeout(store, error))
 
     def on_kill(self) -> None:
         """Cancel the job if a user ended the task; see the class."""
@@ -215,7 +218,7 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         with self._final_without_store(store):
             submitter = self._submitter(context, store, repeat_at_capacity=since is None)
             try:
-                return self._run_attempt(submitter)
+                return self._run_attempt(context, store, submitter)
             except errors.MiniMaxCapacityError as error:
                 # With jobs, it was not a create that found no capacity.
                 if self._jobs or not submitter.may_come_back:
@@ -225,17 +228,20 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
                 # Each attempt, since Airflow removes the XComs of the one before.
                 push_cost(context, store)
 
-    def _run_attempt(self, submitter: Submitter) -> Any:
+    def _run_attempt(self, context: Context, store: RecordStore, submitter: Submitter) -> Any:
         record, is_earlier = submitter.resume_or_submit()
         wait, jobs = self._resume_jobs(submitter, record) if is_earlier else (self._wait_for(record), None)
         if self._killed:
             self._stop_if_killed_by_user()
         if not self.wait_for_completion:
+            self._report(context, store, wait.ids)
             return self._result_without_waiting(wait.ids)
         deadline = time.time() + self.timeout
         if jobs is None and self.deferrable:
             self._defer(wait, deadline)
-        return self._finish(wait.wait_until(deadline, self._stop_if_killed_by_user) if jobs is None else jobs)
+        if jobs is None:
+            jobs = wait.wait_until(deadline, self._stop_if_killed_by_user)
+        return self._finish(context, store, jobs)
 
     def _resume_jobs(
         self, submitter: Submitter, record: Record, *, is_second_poll: bool = False
@@ -375,11 +381,21 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
             timeout=timing.deferral_timeout(deadline - time.time(), self.poke_interval),
         )
 
-    def _finish(self, jobs: list[dict[str, Any]]) -> Any:
-        self.media_url = jobs[0].get("url") if jobs else None
+    def _finish(self, context: Context, store: RecordStore, jobs: list[dict[str, Any]]) -> Any:
+        self.media_url = first_url(job.get("url") for job in jobs)
         result = self._result(jobs)
-        log.info("Completed %s.", ", ".join(str(job[f"{self.kind}Id"]) for job in jobs))
+        ids = [str(job[f"{self.kind}Id"]) for job in jobs]
+        self._report(context, store, ids)
+        log.info("Completed %s.", ", ".join(ids))
         return result
+
+    def _report(self, context: Context, store: RecordStore, ids: Sequence[str]) -> None:
+        self._created = ids
+        report_created(context, self.outlets, store, self.kind, ids)
+
+    def _lineage(self) -> Lineage:
+        images = images_in(getattr(self, "file_id", None)) if self._created else ()
+        return Lineage(data_of(images), data_of(self._created, len(self._created)))
 
     @contextmanager
     def _final_without_store(self, store: RecordStore, *, is_billable: bool = False) -> Iterator[None]:

@@ -15,10 +15,12 @@ from airflow_provider_minimax.api.ids import Kind, parse_id, parse_id_list, pars
 from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, media_url, outcome, status_label, unknown_end
 from airflow_provider_minimax.api.validation import ON_EMPTY, one_of, optional_text, required_text
 from airflow_provider_minimax.api.words import count
+from airflow_provider_minimax.assets import Made, add_to_events, event_ids
 from airflow_provider_minimax.compat import AirflowSkipException
-from airflow_provider_minimax.links import MiniMaxMediaLink
+from airflow_provider_minimax.lineage import Data, Lineage, LineageMixin, data_of
+from airflow_provider_minimax.links import MiniMaxMediaLink, browser_url, first_url
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
-from airflow_provider_minimax.storage.location import required_location
+from airflow_provider_minimax.storage.location import plain_url, required_location
 
 if TYPE_CHECKING:
     from typing import Any
@@ -156,7 +158,7 @@ def _without_query(source: str) -> str:
     return source.partition("?")[0]
 
 
-class MiniMaxDownloadOperator(MiniMaxBaseOperator):
+class MiniMaxDownloadOperator(LineageMixin, MiniMaxBaseOperator):
     """Downloads the files of images and videos that are completed.
 
     The links that the service gives may not live for long, so they are asked for here and now. No token is sent to
@@ -181,8 +183,11 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
 
     template_fields: Sequence[str] = ("ids", "output_path", "storage_conn_id", *MiniMaxBaseOperator.template_fields)
     operator_extra_links = (MiniMaxMediaLink(),)
-    #: Of the first job, for the link.
+    #: Of the first file where a browser can open it, else of the first job at the service; for the link.
     media_url: str | None = None
+    #: The result, once there is one, and the folder of the files.
+    _downloaded: Sequence[dict[str, Any]] = ()
+    _folder: str = ""
 
     def __init__(
         self,
@@ -200,7 +205,7 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
         self.storage_conn_id = storage_conn_id
         self.on_empty = on_empty
 
-    def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
+    def execute(self, context: Context) -> list[dict[str, Any]]:
         """Fetch, several at a time."""
         # Here, so that reading a DAG file does not import what only a running download needs.
         from airflow_provider_minimax.export.read_ahead import wait_for_result
@@ -237,10 +242,25 @@ class MiniMaxDownloadOperator(MiniMaxBaseOperator):
                 found.append(
                     {"id": job_id, "path": storage.url(saved.path), "bytes": saved.bytes, "sha256": saved.sha256}
                 )
-        self.media_url = media_url(jobs[0])
-        size = sum(row["bytes"] for row in found)
-        log.info("Downloaded %s (%s bytes) to %s.", count(len(found), "file"), f"{size:,}", storage.folder)
+        self.media_url = browser_url(found[0]["path"]) or first_url(map(media_url, jobs))
+        self._downloaded, self._folder = found, plain_url(str(storage.folder))
+        add_to_events(
+            context,
+            self.outlets,
+            lambda: Made(self._folder, {"path": str(storage.folder), **event_ids(ids, len(ids)), "bytes": self._size}),
+        )
+        log.info("Downloaded %s (%s bytes) to %s.", count(len(found), "file"), f"{self._size:,}", storage.folder)
         return found
+
+    @property
+    def _size(self) -> int:
+        return sum(row["bytes"] for row in self._downloaded)
+
+    def _lineage(self) -> Lineage:
+        if not self._downloaded:
+            return Lineage()
+        files = Data(self._folder, bytes=self._size, files=len(self._downloaded))
+        return Lineage(data_of(row["id"] for row in self._downloaded), [files])
 
     def _nothing(self) -> list[dict[str, Any]]:
         message = "ids is an empty list: there is nothing to download."

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
+from airflow_provider_minimax.api.ids import parse_media_id
 from airflow_provider_minimax.api.jobs import media_url
 from airflow_provider_minimax.api.kinds import MediaKind
 from airflow_provider_minimax.api.validation import (
@@ -19,9 +20,12 @@ from airflow_provider_minimax.api.validation import (
     required_text,
 )
 from airflow_provider_minimax.api.words import count
+from airflow_provider_minimax.assets import MAX_IDS, Made, add_to_events, event_ids
 from airflow_provider_minimax.compat import AirflowSkipException
-from airflow_provider_minimax.links import MiniMaxMediaLink
+from airflow_provider_minimax.lineage import Data, Lineage, LineageMixin, media_of
+from airflow_provider_minimax.links import MiniMaxMediaLink, browser_url, first_url
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
+from airflow_provider_minimax.storage.location import plain_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.filters import PointInTime
     from airflow_provider_minimax.api.pagination import Image, Page
+    from airflow_provider_minimax.export.options import ExportPlan
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +53,9 @@ class ListMediaOperator(MiniMaxBaseOperator):
         "created_to",
         *MiniMaxBaseOperator.template_fields,
     )
+    operator_extra_links = (MiniMaxMediaLink(),)
+    #: Of the newest item that has a file, for the link.
+    media_url: str | None = None
 
     def __init__(
         self,
@@ -99,6 +107,7 @@ class ListMediaOperator(MiniMaxBaseOperator):
                 scanned = chosen.scanned
                 progress.update(scanned, len(found), chosen.total)
         log.info("Found %s among the %s read.", count(len(found), f"matching {kind.name}"), f"{scanned:,}")
+        self.media_url = first_url(item["url"] for item in found)
         if not found:
             self._report_empty(scanned)
         return found
@@ -116,7 +125,7 @@ class ListMediaOperator(MiniMaxBaseOperator):
             raise MiniMaxError(f"{message} A retry will look again.")
 
 
-class ExportMediaOperator(MiniMaxBaseOperator):
+class ExportMediaOperator(LineageMixin, MiniMaxBaseOperator):
     """Exports the images or videos of an account to a folder. See its subclasses for the parameters.
 
     :param max_items: the value of ``max_images`` or ``max_videos``, which a subclass keeps under that name.
@@ -135,6 +144,9 @@ class ExportMediaOperator(MiniMaxBaseOperator):
     operator_extra_links = (MiniMaxMediaLink(),)
     #: Of the newest item, or of the contact sheet where a browser can open it; for the link.
     media_url: str | None = None
+    #: The result, once there is one, and the account whose list was read, if that is known.
+    _summary: Mapping[str, Any] | None = None
+    _account: str | None = None
 
     def __init__(
         self,
@@ -189,7 +201,6 @@ class ExportMediaOperator(MiniMaxBaseOperator):
         """Walk the list and write the matching items."""
         # Here, so that reading a DAG file does not import what only a running export needs.
         from airflow_provider_minimax.api.filters import Selection
-        from airflow_provider_minimax.export import contact_sheet
         from airflow_provider_minimax.export.exporter import export_images
         from airflow_provider_minimax.export.formats import format_named
         from airflow_provider_minimax.export.options import ExportPlan
@@ -204,6 +215,7 @@ class ExportMediaOperator(MiniMaxBaseOperator):
         selection = Selection.parse(self.statuses, self.created_from, self.created_to)
         folder = folder_at(self.output_path, self.storage_conn_id)
         client = self.hook.get_conn().with_list_checks(check_total=self.check_total, allow_empty=self.allow_empty)
+        self._account = client.settings.account
         plan = ExportPlan(
             kind=self.kind,
             selection=selection,
@@ -226,12 +238,45 @@ class ExportMediaOperator(MiniMaxBaseOperator):
             check_stopped=self._check_stopped,
             on_newest=self._link_to,
         )
-        if self.contact_sheet and summary["path"].startswith(("http://", "https://")):
-            self.media_url = f"{summary['path'].rstrip('/')}/{contact_sheet.NAME}"
+        self._report(context, folder, plan, summary)
         return summary
 
     def _link_to(self, item: Image) -> None:
-        self.media_url = media_url(item)
+        self.media_url = first_url([media_url(item)])
+
+    def _report(self, context: Context, folder: ObjectStoragePath, plan: ExportPlan, summary: dict[str, Any]) -> None:
+        """Tell the link, the outlets and lineage what was exported."""
+        from airflow_provider_minimax.api.pagination import image_key
+        from airflow_provider_minimax.export import contact_sheet
+        from airflow_provider_minimax.export.publish import read_newest
+
+        total, path = summary[self.kind.plural], summary["path"]
+        # An attempt that resumes, and a sync without news, have not seen the newest item.
+        max_rows = MAX_IDS if self.outlets else int(self.media_url is None)
+        rows = read_newest(folder, plan, max_rows) if max_rows and total else []
+        sheet = browser_url(f"{path.rstrip('/')}/{contact_sheet.NAME}") if self.contact_sheet else None
+        self.media_url = sheet or self.media_url or first_url(map(media_url, rows))
+        self._summary = summary
+        if newest := summary[f"newest_{self.kind.name}_id"]:
+            self._account = parse_media_id(newest).account
+        ids = [key for row in rows if (key := image_key(row)) is not None]
+        extra = {"path": path, "manifest": summary["manifest"], **event_ids(ids, total), "account": self._account}
+        add_to_events(context, self.outlets, lambda: Made(plain_url(path), extra))
+
+    def _lineage(self) -> Lineage:
+        from airflow_provider_minimax.export.rows import columns
+        from airflow_provider_minimax.media.filenames import MEDIA
+
+        summary = self._summary
+        if summary is None:
+            return Lineage()
+        names, folder = columns(self.kind, media=self.download_media), plain_url(summary["path"])
+        # Lines of JSON hold undocumented fields as they came.
+        names = names[:-1] if str(self.file_format).startswith("jsonl") else names
+        written = [Data(folder, names, summary[self.kind.plural], summary["bytes"], summary["parts"])]
+        if self.download_media:
+            written.append(Data(f"{folder}/{MEDIA}", files=summary["media_files"]))
+        return Lineage([media_of(self._account, self.kind)] if self._account else (), written)
 
 
 def _run_of(context: Context) -> str | None:

@@ -24,9 +24,10 @@ from airflow_provider_minimax.compat import (
     PokeReturnValue,
     TaskDeferralTimeout,
     conf,
+    has_listeners,
 )
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
-from airflow_provider_minimax.links import MiniMaxMediaLink
+from airflow_provider_minimax.links import MiniMaxMediaLink, first_url
 from airflow_provider_minimax.polling import failures, timing
 from airflow_provider_minimax.polling.events import (
     NOT_FINAL,
@@ -297,7 +298,8 @@ class MiniMaxJobSensor(MiniMaxWaitSensor):
         # If Airflow starts nothing in the triggerer (before 3.3, or in a test run), the task defers from a worker.
         self.deferrable = self.deferrable or start_from_trigger or end_from_trigger
         self.start_from_trigger = start_from_trigger
-        self.end_from_trigger = end_from_trigger
+        # No listener hears of an end in the triggerer, so Airflow refuses the whole DAG of a task that asks for one.
+        self.end_from_trigger = end_from_trigger and not has_listeners()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
@@ -367,7 +369,7 @@ class MiniMaxJobSensor(MiniMaxWaitSensor):
         return self._ids[1]
 
     def _to_xcom(self, jobs: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
-        self.media_url = jobs[0].get("url") if jobs else None
+        self.media_url = first_url(job.get("url") for job in jobs)
         return jobs[0] if self._is_single else jobs
 
     def _make_reader(self, context: Context) -> Reader:

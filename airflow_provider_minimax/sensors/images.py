@@ -32,7 +32,8 @@ class MiniMaxImageSensor(MiniMaxJobSensor):
     :param start_from_trigger: start in the triggerer, without a worker (Airflow 3.3; before it, like ``deferrable``).
         It resolves constants, templates, results of tasks and mapped ids; a worker starts the wait if it cannot.
     :param end_from_trigger: end a successful task in the triggerer, with the same XCom. A failed one ends on a worker,
-        and so does one with ``outlets``, ``multiple_outputs``, ``do_xcom_push=False`` or the result of the DAG.
+        and so does one with ``outlets``, ``multiple_outputs``, ``do_xcom_push=False`` or the result of the DAG, and
+        each where a plugin of this Airflow listens to tasks.
     :return: (XCom) the compact image, or the list of them in the order of ``image_id``; with ``require="any"`` those
         that are completed.
     :raises MiniMaxModeratedError: an image was moderated.

@@ -72,3 +72,12 @@ def _is_complete(scheme: str, path: str) -> bool:
     if scheme in _WITHOUT_BUCKET and segments[0] == "" and len(segments) > 1:
         del segments[0]
     return not any(_NOTHING.fullmatch(segment) for segment in segments) or path == "/"
+
+
+def plain_url(path: str) -> str:
+    """Return the URL of a stored file or folder, without the connection that Airflow writes before an ``@``."""
+    scheme, separator, rest = path.partition("://")
+    if not separator:
+        return f"file://{os.path.abspath(path)}"  # noqa: PTH100 - nothing is resolved
+    authority, slash, rest = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{rest}"

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
-from airflow_provider_minimax.links import MiniMaxMediaLink
+from airflow_provider_minimax.links import MiniMaxMediaLink, first_url
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,8 @@ async def end_task(ti: TaskInstanceKey, jobs: list[dict[str, Any]], *, single: b
     """
     try:
         # As the worker would when it ends.
-        if jobs and jobs[0].get("url"):
-            await _push(ti, MiniMaxMediaLink().xcom_key, jobs[0]["url"])
+        if url := first_url(job.get("url") for job in jobs):
+            await _push(ti, MiniMaxMediaLink().xcom_key, url)
         await _push(ti, "return_value", jobs[0] if single else jobs, length=None if single else len(jobs))
     except Exception as error:  # noqa: BLE001 - whatever it is, the job is done, and a worker can push it as well
         log.warning("The triggerer cannot push the result; a worker does. %s: %s", type(error).__name__, error)

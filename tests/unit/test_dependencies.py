@@ -23,6 +23,7 @@ PROJECT: dict[str, Any] = PYPROJECT["project"]
 #: The parts of the package that may import what an extra brings.
 EXTRAS = {
     "form": [PACKAGE / "hooks" / "minimax.py"],
+    "openlineage": [PACKAGE / "lineage.py"],
     "parquet": [PACKAGE / "export" / "parquet.py"],
     "sandbox": sorted((PACKAGE / "sandbox").glob("*.py")),
 }

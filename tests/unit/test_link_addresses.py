@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator
-from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
+from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator, MiniMaxListImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 
@@ -36,6 +37,34 @@ def test_a_download_opens_its_first_file_at_the_service(completed: list[dict[str
 def test_an_export_opens_its_newest_image(completed: list[dict[str, Any]], tmp_path: Path) -> None:
     export = MiniMaxExportImagesOperator(task_id="export", output_path=str(tmp_path), statuses=["completed"])
     assert execute(export) == completed[0]["downloadURL"]
+
+
+def test_a_sync_without_news_opens_the_newest_image_of_the_export(
+    completed: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    def sync() -> str:
+        return execute(
+            MiniMaxExportImagesOperator(
+                task_id="export", output_path=str(tmp_path), statuses=["completed"], mode="sync", file_format="parquet"
+            )
+        )
+
+    assert [sync(), sync()] == [completed[0]["downloadURL"]] * 2
+
+
+def test_what_is_stored_opens_where_the_configuration_says(
+    completed: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__MINIMAX__LINK_PREFIXES", json.dumps({f"file://{tmp_path}/": "https://files.example/"}))
+    folder, ids = str(tmp_path / "a"), [completed[1]["imageId"]]
+    download = MiniMaxDownloadOperator(task_id="download", ids=ids, output_path=folder)
+    assert execute(download) == f"https://files.example/a/{next((tmp_path / 'a').iterdir()).name}"
+    export = MiniMaxExportImagesOperator(task_id="export", output_path=str(tmp_path / "b"), contact_sheet=True)
+    assert execute(export) == "https://files.example/b/index.html"
+
+
+def test_a_list_opens_its_newest_image_that_has_a_file(completed: list[dict[str, Any]]) -> None:
+    assert execute(MiniMaxListImagesOperator(task_id="list", limit=30)) == completed[0]["downloadURL"]
 
 
 def test_an_empty_export_opens_nothing(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -80,9 +80,14 @@ def test_the_links_that_it_names_are_those_of_the_operators() -> None:
     assert [f"{type(link).__module__}.{type(link).__qualname__}" for link in links] == INFO["extra-links"]
 
 
+def resolve(path: str) -> object:
+    """Return what a path of the description names."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
 def test_the_hook_that_it_names_is_ours() -> None:
-    module, _, name = CONNECTION["hook-class-name"].rpartition(".")
-    assert getattr(importlib.import_module(module), name) is MiniMaxHook
+    assert resolve(CONNECTION["hook-class-name"]) is MiniMaxHook
     assert CONNECTION["connection-type"] == MiniMaxHook.conn_type
     assert CONNECTION["hook-name"] == MiniMaxHook.hook_name
 

@@ -6,9 +6,11 @@ They are made by Airflow's own serialization, as a scheduler would store them.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -381,6 +383,37 @@ def test_a_task_whose_result_needs_a_worker_does_not_end_in_the_triggerer(
             MiniMaxImageSensor(task_id="wait", image_id=FIRST, **flags)
 
     assert started(build, map_index=0 if is_mapped else -1).spec.end_in_triggerer is (options == {})
+
+
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """Airflow has a plugin that listens to tasks."""
+    managers = [importlib.import_module("airflow.listeners.listener").get_listener_manager()]
+    with suppress(ImportError):
+        managers.append(importlib.import_module("airflow.sdk.listener").get_listener_manager())
+    for manager in managers:
+        manager.add_listener(object())
+    yield
+    for manager in managers:
+        manager.clear()
+
+
+@pytest.mark.usefixtures("listening")
+@pytest.mark.parametrize("is_mapped", [False, True])
+def test_where_a_plugin_listens_airflow_takes_the_dag_and_its_tasks_end_on_a_worker(is_mapped: bool) -> None:
+    flags = {"start_from_trigger": True, "end_from_trigger": True}
+
+    def build() -> None:
+        if is_mapped:
+            MiniMaxImageSensor.partial(task_id="wait", **flags).expand(image_id=[FIRST])
+        else:
+            MiniMaxImageSensor(task_id="wait", image_id=FIRST, **flags)
+
+    assert not started(build, map_index=0 if is_mapped else -1).spec.end_in_triggerer
+    with DAG(dag_id="listening", schedule=None) as dag:
+        build()
+    # Airflow's DagBag refuses a DAG by this.
+    assert not getattr(dag.tasks[0], "end_from_trigger", False)
 
 
 def test_the_task_with_the_result_of_the_dag_does_not_end_in_the_triggerer() -> None:
