@@ -116,7 +116,12 @@ def get_provider_info() -> dict[str, Any]:
             )
         ],
         "sensors": [_modules("sensors.credits", "sensors.images", "sensors.videos")],
-        "triggers": [_modules("triggers.credits", "triggers.jobs", "triggers.start_from_trigger", "triggers.timer")],
+        "triggers": [
+            _modules(
+                *("triggers.credits", "triggers.jobs", "triggers.new_media", "triggers.start_from_trigger"),
+                "triggers.timer",
+            )
+        ],
         "config": {
             CONFIG_SECTION: {
                 "description": "Defaults for the tasks of MiniMax / Hailuo AI.",

@@ -111,8 +111,16 @@ def _milliseconds(moment: datetime) -> float:
 
 
 def _moment(parameter: str, value: object) -> datetime | None:
-    if value is None:
-        return None
+    return None if value is None else point_in_time(parameter, value)
+
+
+def point_in_time(parameter: str, value: object) -> datetime:
+    """Return a time, with its zone.
+
+    :param value: a datetime or an ISO string, UTC where it names no zone; or epoch milliseconds (of ten digits:
+        seconds), as a number or as text.
+    :raises MiniMaxBadRequestError: it is none.
+    """
     moment = value if isinstance(value, datetime) else _read_moment(parameter, value)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if not _EARLIEST <= moment < _LATEST:

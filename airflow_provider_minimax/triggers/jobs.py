@@ -155,16 +155,7 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         return None
 
     async def _get_settings(self) -> Settings:
-        conn_id = self.spec.minimax_conn_id
-        try:
-            return await MiniMaxHook(conn_id).aget_settings()
-        except MiniMaxError:
-            raise
-        except ValueError as error:
-            # Its text may quote the connection.
-            raise MiniMaxBadRequestError(
-                f"Connection {conn_id!r} cannot be read ({type(error).__name__}). Correct it before a retry."
-            ) from None
+        return await read_connection(self.spec.minimax_conn_id)
 
     async def _to_event(self, payload: Payload | None) -> TriggerEvent:
         spec = self.spec
@@ -180,6 +171,23 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             if event is not None:
                 return event
         return TriggerEvent(fit_event(payload))
+
+
+async def read_connection(conn_id: str, account: str | None = None) -> Settings:
+    """Return the settings of a connection.
+
+    :raises MiniMaxError: it cannot be used.
+    :raises AirflowNotFoundException: there is no such connection.
+    """
+    try:
+        return await MiniMaxHook(conn_id, account).aget_settings()
+    except MiniMaxError:
+        raise
+    except ValueError as error:
+        # Its text may quote the connection.
+        raise MiniMaxBadRequestError(
+            f"Connection {conn_id!r} cannot be read ({type(error).__name__}). Correct it before a retry."
+        ) from None
 
 
 def _cancel_video(settings: Settings, video_id: str) -> None:

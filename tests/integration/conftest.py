@@ -29,7 +29,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def _airflow(_server: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAirflow]:
+def watched() -> Iterator[Sandbox]:
+    """A sandbox that the running Airflow watches for new images from its start on."""
+    with Sandbox(CONFIG) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def _airflow(_server: Sandbox, watched: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAirflow]:
     connection = {"conn_type": "minimax", "host": _server.url, "password": _server.token}
     impatient = connection | {"extra": {"max_attempts": 1}}
     # The ids of the sandbox follow from its settings, so a DAG file can name the first of a test as a constant.
@@ -48,6 +55,7 @@ def _airflow(_server: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iter
         variables={
             "AIRFLOW_CONN_MINIMAX_DEFAULT": json.dumps(connection),
             "AIRFLOW_CONN_MINIMAX_IMPATIENT": json.dumps(impatient),
+            "AIRFLOW_CONN_MINIMAX_WATCHED": json.dumps(connection | {"host": watched.url}),
             "CONSTANT_IMAGE_ID": first,
             # Nobody keeps the database: no commit waits for the disk.
             "PGOPTIONS": "-c synchronous_commit=off",
