@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -163,7 +162,8 @@ class MiniMaxClient:
         """
         at_least_one("page_size", page_size)
         # With one image a page, a service that repeats the cursor image would never move.
-        fetch = _PageFetcher(self, kind, account, max(page_size, 2)).fetch
+        size = max(page_size, 2)
+        fetch = pagination.PageFetcher(lambda size, cursor: self.list_page(kind, size, cursor, account), size).fetch
         end = None
         if check_end:
             end = pagination.EndCheck(
@@ -225,7 +225,9 @@ class MiniMaxClient:
         job = read_id(job_id, kind.name, account=self.settings.account)
         return self._object(Call("GET", f"{kind.path}{job.full}"))
 
-    def iter_job_pages(self, kind: Kind, account: str, page_size: int = PAGE_SIZE) -> Iterator[list[dict[str, Any]]]:
+    def iter_job_pages(
+        self, kind: Kind, account: str | None, page_size: int = PAGE_SIZE
+    ) -> Iterator[list[dict[str, Any]]]:
         """Walk through the images or videos of an account, newest first, page by page.
 
         For who looks for some of them: the end of the list is not checked against the service's count.
@@ -295,7 +297,7 @@ class MiniMaxClient:
         """
         source = Path(path)
         try:
-            file = _Upload(source, check_stopped)
+            file = media_types.CheckedFile(source, check_stopped)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise MiniMaxBadRequestError(f"{source} cannot be read: {reason}.") from None
@@ -338,11 +340,11 @@ class MiniMaxClient:
 
     def get_features(self, account: str | None = None) -> dict[str, Any]:
         """Return credits and limits of an account (GET /features/)."""
-        return self._object(_features_call(self._params(account)))
+        return self._object(Call("GET", "/features/", params=self._params(account)))
 
     def get_credits(self, account: str | None = None) -> float:
         """Return the credits that an account has left (``totalCredits`` of GET /features/)."""
-        call = _features_call(self._params(account))
+        call = Call("GET", "/features/", params=self._params(account))
         total = as_credits(self._object(call).get("totalCredits"))
         if total is None:
             raise call.not_the_contract("the response holds no number of credits", settings=self.settings)
@@ -365,42 +367,6 @@ class MiniMaxClient:
         if not isinstance(document, dict):
             raise call.not_the_contract(f"the response is not an object: {_quote(document)}", settings=self.settings)
         return document
-
-
-def _features_call(params: Mapping[str, str | int]) -> Call:
-    return Call("GET", "/features/", params=params)
-
-
-class _Upload(io.BufferedReader):
-    """A file that is read piece by piece, as the HTTP library sends it."""
-
-    def __init__(self, source: Path, check_stopped: Callable[[], None]) -> None:
-        super().__init__(io.FileIO(source))
-        self._check_stopped = check_stopped
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self._check_stopped()
-        return super().read(size)
-
-
-class _PageFetcher:
-    """Asks for pages of one size, or of the documented size where the first one is refused."""
-
-    def __init__(self, client: MiniMaxClient, kind: MediaKind, account: str | None, size: int) -> None:
-        self._client, self._kind, self._account, self._size = client, kind, account, size
-        self._is_accepted = size <= SAFE_PAGE_SIZE
-
-    def fetch(self, cursor: str | None) -> dict[str, Any]:
-        try:
-            page = self._client.list_page(self._kind, self._size, cursor, self._account)
-        except MiniMaxBadRequestError:
-            if self._is_accepted:
-                raise
-            # Where the size was not the reason, this is refused as well.
-            page = self._client.list_page(self._kind, SAFE_PAGE_SIZE, cursor, self._account)
-            self._size = SAFE_PAGE_SIZE
-        self._is_accepted = True
-        return page
 
 
 def _objects(call: Call, found: object, what: str) -> list[dict[str, Any]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 
 #: How many bytes the functions here want to see: those of the longest list of brands that is common.
@@ -98,3 +100,19 @@ def _brand(head: bytes) -> str:
         return pictures[0] if pictures else "heic"
     # A film may be compatible with a player of sounds.
     return "m4a" if kinds and set(kinds) == {"m4a"} else "mp4"
+
+
+class CheckedFile(io.BufferedReader):
+    """A file that is read piece by piece, as the HTTP library sends it.
+
+    :param check_stopped: called before each piece; may raise.
+    """
+
+    def __init__(self, source: Path, check_stopped: Callable[[], None]) -> None:
+        super().__init__(io.FileIO(source))
+        self._check_stopped = check_stopped
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next bytes."""
+        self._check_stopped()
+        return super().read(size)

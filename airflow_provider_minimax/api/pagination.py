@@ -40,12 +40,14 @@ from airflow_provider_minimax.api.errors import (
 )
 from airflow_provider_minimax.api.jobs import created_at
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
+from airflow_provider_minimax.api.validation import SAFE_PAGE_SIZE
 
 __all__ = [
     "EndCheck",
     "Fetch",
     "Image",
     "Page",
+    "PageFetcher",
     "Place",
     "Position",
     "PositionLostError",
@@ -57,6 +59,30 @@ __all__ = [
 
 #: Fetches the page after a cursor.
 Fetch = Callable[[str], dict[str, Any]]
+
+
+class PageFetcher:
+    """Requests pages of one size, or of the documented size where the first one is refused.
+
+    :param list_page: requests so many items after a cursor.
+    """
+
+    def __init__(self, list_page: Callable[[int, str | None], dict[str, Any]], size: int) -> None:
+        self._list_page, self._size = list_page, size
+        self._is_accepted = size <= SAFE_PAGE_SIZE
+
+    def fetch(self, cursor: str | None) -> dict[str, Any]:
+        """Return the page after a cursor, or the first one."""
+        try:
+            page = self._list_page(self._size, cursor)
+        except MiniMaxBadRequestError:
+            if self._is_accepted:
+                raise
+            # Where the size was not the reason, this is refused as well.
+            page = self._list_page(SAFE_PAGE_SIZE, cursor)
+            self._size = SAFE_PAGE_SIZE
+        self._is_accepted = True
+        return page
 
 
 class Page(NamedTuple):

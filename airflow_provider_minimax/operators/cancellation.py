@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow.sdk.exceptions import AirflowRuntimeError
+
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
@@ -71,13 +73,21 @@ class SubmittedJobs:
             log.warning("Asked the service to cancel %s.", self)
         self._is_done = True
 
+    def log_that_they_continue(self, *, has_retry: bool) -> None:
+        """Log what becomes of them when only the worker ends."""
+        advice = "a retry resumes it" if has_retry else "the task has no retry left, so collect it with a sensor"
+        log.warning("The worker ends, the task does not: %s continues and is billed; %s.", self, advice)
+
 
 def is_killed_by_user(ti: RuntimeTaskInstanceProtocol) -> bool:
-    """Return whether a user ended the task, as Airflow says, and not only its worker."""
+    """Return whether a user ended the task, and not only its worker; False if Airflow does not say."""
     map_index = ti.map_index if ti.map_index is not None else -1
-    states: dict[str, Any] = ti.get_task_states(
-        ti.dag_id, map_index=map_index, task_ids=[ti.task_id], run_ids=[ti.run_id]
-    ).get(ti.run_id, {})
+    try:
+        runs = ti.get_task_states(ti.dag_id, map_index=map_index, task_ids=[ti.task_id], run_ids=[ti.run_id])
+    except AirflowRuntimeError as error:
+        log.warning("The state of the task could not be read, so nothing is cancelled: %s", error)
+        return False
+    states: dict[str, Any] = runs.get(ti.run_id, {})
     name = ti.task_id if map_index < 0 else f"{ti.task_id}_{map_index}"
     if name not in states:
         return False

@@ -5,17 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
-
-from airflow.sdk.exceptions import AirflowRuntimeError
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind
-from airflow_provider_minimax.api.validation import one_of, optional_text
+from airflow_provider_minimax.api.validation import one_of
 from airflow_provider_minimax.compat import (
     AirflowFailException,
     AirflowRescheduleException,
@@ -23,6 +20,7 @@ from airflow_provider_minimax.compat import (
     TaskDeferralError,
     TaskDeferralTimeout,
     conf,
+    has_listeners,
 )
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.lineage import Lineage, LineageMixin, data_of, images_in
@@ -31,7 +29,7 @@ from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.operators.cancellation import SubmittedJobs, is_killed_by_user, run_within_kill_timeout
 from airflow_provider_minimax.operators.costs import push_cost, report_created
 from airflow_provider_minimax.polling import timing
-from airflow_provider_minimax.polling.events import is_back_on_worker, jobs_of, timeout_error
+from airflow_provider_minimax.polling.events import has_ended_task, is_back_on_worker, jobs_of, timeout_error
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -68,24 +66,25 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
     when the earlier job is known to have failed, was moderated, was cancelled or is gone, or when a user has cleared
     the task; the log says so. After an unknown final status it submits none. A trigger never creates anything.
 
-    Before Airflow 3.3 there is no such store. A create without response is still never sent again, and an error after
-    the create is final there, as is a trigger that fails; but a worker that dies takes its record along, and a retry
-    would pay again: use ``retries=0``.
+    Before Airflow 3.3 there is no such store. An error after a create is final there, but a worker that dies takes its
+    record along, and a retry would pay again: use ``retries=0``.
 
-    Only a user who marks or clears the task cancels a job. It continues when a pod is evicted, a worker is lost or
-    ``execution_timeout`` strikes, and a retry resumes it. It also continues after ``timeout``, which Airflow does not
-    retry.
+    Only a user who marks or clears the task cancels a job. It continues when a worker is lost or ``execution_timeout``
+    strikes, and a retry resumes it. It also continues after ``timeout``, which Airflow does not retry.
 
     :param on_unknown_outcome: what to do when a create's response was lost and its job is not found: ``"fail"``
         with ``MiniMaxUnknownOutcomeError``, after which each retry searches again and none creates; or
         ``"resubmit"``, at the risk of paying twice: each attempt then sends one more create, and no third one,
         whatever becomes of it. Neither a create that was accepted without a valid id is sent again, nor one whose job
         is ambiguous.
-    :param check_inputs: what happens to inputs that the model is documented not to take: ``"strict"`` refuses them,
-        ``"warn"`` logs a warning and sends them, ``"off"`` sends them. By default as the connection says, else
-        Airflow's ``[minimax] check_inputs``. It changes nothing of what is sent. Templated.
+    :param check_inputs: ``"strict"`` refuses inputs that the model is documented not to take, ``"warn"`` sends them and
+        logs a warning, ``"off"`` sends them. By default as the connection says, else
+        ``[minimax] check_inputs``. Templated.
     :param wait_for_completion: wait until the jobs are final.
     :param deferrable: wait in the triggerer, holding no worker.
+    :param end_from_trigger: wait in the triggerer, and end a successful task there, with the same XCom and no second
+        start of a worker (Airflow 3.3 and newer). Any other end resumes on a worker, and so does a task with
+        ``outlets`` or whatever else only a worker processes, and each task where a plugin listens to tasks.
     :param poke_interval: seconds between two polls, by default 10 for images and 30 for a video; at least 1, and a
         little jitter comes on top.
     :param timeout: seconds of the wait, and likewise of the time for which each attempt without capacity (429) submits
@@ -114,6 +113,7 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
         on_unknown_outcome: str = "fail",
         check_inputs: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        end_from_trigger: bool = False,
         poke_interval: timedelta | float | None = None,
         timeout: timedelta | float | None = None,
         max_credits: float | str | None = None,
@@ -125,10 +125,12 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
         self.on_unknown_outcome = on_unknown_outcome
         self.check_inputs = check_inputs
         self.max_credits = max_credits
-        self.deferrable = deferrable
+        self.deferrable = deferrable or end_from_trigger
+        self.end_from_trigger = end_from_trigger and not has_listeners()
         defaults = timing.DEFAULTS[self.kind]
-        self.poke_interval = timing.at_least_minimum(_seconds("poke_interval", poke_interval, defaults.interval))
-        self.timeout = _seconds("timeout", timeout, defaults.timeout)
+        interval = timing.seconds("poke_interval", poke_interval, defaults.interval)
+        self.poke_interval = timing.at_least_minimum(interval)
+        self.timeout = timing.seconds("timeout", timeout, defaults.timeout)
         self._context: Context | None = None
         self._jobs: SubmittedJobs | None = None
         self._is_killed_by_user = False
@@ -167,16 +169,21 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
 
     def execute_complete(self, context: Context, event: object) -> Any:
         """Return the jobs that the trigger read, or raise its error."""
-        store = self._record_store(context)
-        with self._final_without_store(store, is_billable=True):
-            if is_back_on_worker(event):
-                return self._finish(context, store, self._wait_on_this_worker(context, event))
-            try:
-                jobs = jobs_of(event, self.timeout)
-            except errors.MiniMaxModeratedError as error:
-                from airflow_provider_minimax.operators.job_wait import explain_moderation
+        from airflow_provider_minimax.operators.job_wait import GRACE, explained_moderation
 
-                raise explain_moderation(error) from None
+        if has_ended_task(event):
+            # Only a test run of a DAG gets here: the trigger has pushed the result and ended the task.
+            return None
+        store = self._record_store(context)
+        with store.final_if_lost():
+            if is_back_on_worker(event):
+                # The triggerer could not take over the wait.
+                self._context = context
+                wait = self._wait_for_ids(tuple(event["ids"]), event["fresh_until"] - GRACE)
+                return self._finish(context, store, wait.wait_until(event["deadline"], self._stop_if_killed_by_user))
+            try:
+                with explained_moderation():
+                    jobs = jobs_of(event, self.timeout)
             except AirflowSensorTimeout as error:
                 jobs = self._poll_after_timeout(store, error)
             return self._finish(context, store, jobs)
@@ -192,9 +199,9 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
         except TaskDeferralError as failure:
             # Airflow does not say which trigger failed; without a store, it may have waited for a job.
             advice = " A retry resumes the jobs that were submitted." if store.is_persistent else ""
-            with self._final_without_store(store, is_billable=True):
+            with store.final_if_lost():
                 raise errors.MiniMaxUpstreamError(f"The trigger failed: {failure}.{advice}") from None
-        with self._final_without_store(store, is_billable=True):
+        with store.final_if_lost():
             return self._finish(context, store, self._poll_after_timeout(store, error))
 
     def on_kill(self) -> None:
@@ -215,7 +222,7 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
         if not store.is_persistent:
             log.warning("This Airflow keeps no state for a task (3.3 does): if the worker dies, a retry pays again.")
         since = since or store.waiting_since(context["ti"].try_number)
-        with self._final_without_store(store):
+        with store.final_if_lost(lambda: bool(self._jobs)):
             submitter = self._submitter(context, store, repeat_at_capacity=since is None)
             try:
                 return self._run_attempt(context, store, submitter)
@@ -295,17 +302,9 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
         raise AirflowRescheduleException(at)
 
     def _request(self) -> CreateRequest:
-        """Return the create, from the rendered fields."""
-        from airflow_provider_minimax.api.fields import parameters, read_fields
-        from airflow_provider_minimax.api.settings import read_check_inputs
         from airflow_provider_minimax.submission.request import CreateRequest
 
-        fields = read_fields(self.kind, {name: getattr(self, name) for name in parameters(self.kind)})
-        prompt, account = optional_text("prompt", self.prompt), optional_text("account", self.account)
-        checks = optional_text("check_inputs", self.check_inputs)
-        return CreateRequest(
-            self.kind, prompt, account, fields, None if checks is None else read_check_inputs("check_inputs", checks)
-        )
+        return CreateRequest.of_rendered(self.kind, vars(self))
 
     def _submitter(self, context: Context, store: RecordStore, *, repeat_at_capacity: bool) -> Submitter:
         from airflow_provider_minimax.api.prices import read_max_credits
@@ -346,37 +345,31 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
         self._jobs = SubmittedJobs(self.kind, ids, self.minimax_conn_id)
         return JobWait(self.kind, ids, self.require, self._jobs.hook, created=created, interval=self.poke_interval)
 
-    def _wait_on_this_worker(self, context: Context, event: dict[str, Any]) -> list[dict[str, Any]]:
-        """Resume a wait that the triggerer could not take over; nothing is created."""
-        from airflow_provider_minimax.operators.job_wait import GRACE
-
-        self._context = context
-        wait = self._wait_for_ids(tuple(event["ids"]), event["fresh_until"] - GRACE)
-        return wait.wait_until(event["deadline"], self._stop_if_killed_by_user)
-
     def _poll_after_timeout(self, store: RecordStore, error: AirflowSensorTimeout) -> list[dict[str, Any]]:
         """Return the jobs if they are completed after all: the triggerer may have been down.
 
         :raises AirflowSensorTimeout: they are not.
         """
-        from airflow_provider_minimax.operators.job_wait import explain_moderation, explain_timeout
+        from airflow_provider_minimax.operators.job_wait import explain_timeout, explained_moderation
 
         try:
             record = store.record
         except errors.MiniMaxUpstreamError as unread:
             log.warning("The jobs are not polled once more. %s", unread)
             record = None
-        try:
+        with explained_moderation():
             jobs = self._wait_for(record).poll(is_last=True) if record and record.ids else None
-        except errors.MiniMaxModeratedError as moderated:
-            raise explain_moderation(moderated) from None
         if jobs is None:
             raise explain_timeout(error) from None
         return jobs
 
     def _defer(self, wait: JobWait, deadline: float) -> NoReturn:
+        from airflow_provider_minimax.triggers.endings import may_end_in_triggerer
+
+        is_whole = self.require == "any" or len(wait.ids) >= self._request().quantity
+        ends = self.end_from_trigger and is_whole and may_end_in_triggerer(vars(self))
         self.defer(
-            trigger=wait.trigger(deadline, cancel_on_kill=self.cancel_on_kill),
+            trigger=wait.trigger(deadline, cancel_on_kill=self.cancel_on_kill, end_in_triggerer=ends),
             method_name="execute_complete",
             timeout=timing.deferral_timeout(deadline - time.time(), self.poke_interval),
         )
@@ -397,20 +390,6 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
         images = images_in(getattr(self, "file_id", None)) if self._created else ()
         return Lineage(data_of(images), data_of(self._created, len(self._created)))
 
-    @contextmanager
-    def _final_without_store(self, store: RecordStore, *, is_billable: bool = False) -> Iterator[None]:
-        """Keep Airflow from retrying where no later attempt can know of a billable job.
-
-        :param is_billable: there is such a job, whatever else is known.
-        """
-        try:
-            yield
-        except errors.MiniMaxError as error:
-            is_billable = is_billable or bool(self._jobs) or isinstance(error, errors.MiniMaxUnknownOutcomeError)
-            if store.is_persistent or not is_billable or isinstance(error, AirflowFailException):
-                raise
-            raise _final(error) from None
-
     # Kill
 
     def _stop_before_create_if_killed(self) -> None:
@@ -427,41 +406,12 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
         if self._context is None:
             return
         ti = self._context["ti"]
-        try:
-            self._is_killed_by_user = is_killed_by_user(ti)
-        except AirflowRuntimeError as error:
-            log.warning("The state of the task could not be read, so nothing is cancelled: %s", error)
+        self._is_killed_by_user = is_killed_by_user(ti)
         if self._is_killed_by_user:
             self._cancel_jobs()
         elif self._jobs:
-            log.warning(
-                "The worker ends, the task does not: %s continues and is billed; %s.",
-                self._jobs,
-                "a retry resumes it"
-                if 0 < ti.try_number <= ti.max_tries
-                else "the task has no retry left, so collect it with a sensor and this id",
-            )
+            self._jobs.log_that_they_continue(has_retry=0 < ti.try_number <= ti.max_tries)
 
     def _cancel_jobs(self) -> None:
         if self._jobs:
             self._jobs.cancel(cancel_on_kill=self.cancel_on_kill)
-
-
-def _final(error: errors.MiniMaxError) -> errors.MiniMaxError:
-    """Return the same error as one that Airflow does not retry."""
-    kind = type(type(error).__name__, (type(error), AirflowFailException), {})
-    message = f"{error} This Airflow keeps no state for a task, so a retry would pay again: it is not retried."
-    final: errors.MiniMaxError = kind(message, status=error.status, retry_after=error.retry_after)
-    return final
-
-
-def _seconds(parameter: str, value: timedelta | float | None, default: float) -> float:
-    if value is None:
-        return default
-    try:
-        seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    except (TypeError, ValueError):
-        seconds = 0.0
-    if not seconds > 0:
-        raise errors.MiniMaxBadRequestError(f"{parameter} must be a number of seconds above 0, not {value!r}.")
-    return seconds

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -98,21 +99,20 @@ class JobWait:
         while True:
             check()
             is_last = time.time() >= deadline
-            try:
+            with explained_moderation():
                 jobs = self.poll(is_last=is_last)
-            except MiniMaxModeratedError as error:
-                raise explain_moderation(error) from None
             if jobs is not None:
                 return jobs
             if is_last:
                 raise explain_timeout(timeout_error(timeout, self._poller.describe_pending()))
             _sleep(min(self._poller.next_delay(self._spec.poke_interval), deadline - time.time()), check)
 
-    def trigger(self, deadline: float, *, cancel_on_kill: bool) -> MiniMaxJobTrigger:
+    def trigger(self, deadline: float, *, cancel_on_kill: bool, end_in_triggerer: bool) -> MiniMaxJobTrigger:
         """Return the trigger that waits instead.
 
         :param deadline: seconds since the epoch.
         :param cancel_on_kill: cancel the jobs if a user ends the task.
+        :param end_in_triggerer: end a successful task there.
         """
         from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 
@@ -123,6 +123,8 @@ class JobWait:
                 minimax_conn_id=self._hook.minimax_conn_id,
                 account=self._hook.account,
                 cancel_on_kill=cancel_on_kill,
+                single=self._spec.kind == "video",
+                end_in_triggerer=end_in_triggerer,
             )
         )
 
@@ -146,9 +148,13 @@ def explain_timeout(error: AirflowSensorTimeout) -> AirflowSensorTimeout:
     )
 
 
-def explain_moderation(error: MiniMaxModeratedError) -> MiniMaxModeratedError:
+@contextmanager
+def explained_moderation() -> Iterator[None]:
     """Add to the error of a moderated job what helps: Airflow does not retry it."""
-    return MiniMaxModeratedError(f"{error} Change the prompt and clear the task.", status=error.status)
+    try:
+        yield
+    except MiniMaxModeratedError as error:
+        raise MiniMaxModeratedError(f"{error} Change the prompt and clear the task.", status=error.status) from None
 
 
 def _is_unknown(found: JobResult) -> bool:

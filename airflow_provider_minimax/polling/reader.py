@@ -274,10 +274,10 @@ class Reader:
                 # Nobody awaits it any more.
                 continue
             try:
-                if walk is not None:
-                    self._resume_walk(name, walk, response(), call)  # type: ignore[arg-type]
-                else:
+                if walk is None:
                     self._record_result(name, response(), call)  # type: ignore[arg-type]
+                elif self._process_page(name, walk, response(), call):  # type: ignore[arg-type]
+                    self._walk_list(name, walk, (), call)
             except MiniMaxNotFoundError as error:
                 self._record_result(name, error, call)
             except MiniMaxError as error:
@@ -334,21 +334,17 @@ class Reader:
     # The list
 
     def _read_list(self, account: str, ids: list[str], call: _Call) -> None:
+        """Walk through the list if that saves requests, or continue a walk."""
         if self._sender.is_pending(account):
             return
-        if account not in self._walks and not self._start_walk(account, ids):
-            return
+        if account not in self._walks:
+            ranks = {job_id: self._jobs.by_id[job_id].rank for job_id in ids}
+            planned = poll_plan.pages_to_read(ranks.values(), self._page_size)
+            if planned == 0 or account in self._walked_accounts or not self._jobs.is_due(account, self._round_number):
+                return
+            self._walked_accounts.add(account)
+            self._walks[account] = ListWalk(partial(self._iter_pages, account), planned, ranks)
         self._walk_list(account, self._walks[account], ids, call)
-
-    def _start_walk(self, account: str, ids: list[str]) -> bool:
-        """Start to walk through the list if that saves requests."""
-        ranks = {job_id: self._jobs.by_id[job_id].rank for job_id in ids}
-        planned = poll_plan.pages_to_read(ranks.values(), self._page_size)
-        if planned == 0 or account in self._walked_accounts or not self._jobs.is_due(account, self._round_number):
-            return False
-        self._walked_accounts.add(account)
-        self._walks[account] = ListWalk(partial(self._iter_pages, account), planned, ranks)
-        return True
 
     def _walk_list(self, account: str, walk: ListWalk, ids: Sequence[str], call: _Call) -> None:
         try:
@@ -365,11 +361,6 @@ class Reader:
         except MiniMaxError as error:
             del self._walks[account]
             self._record_error(account, error, call)
-
-    def _resume_walk(self, account: str, walk: ListWalk, page: Sequence[Job] | None, call: _Call) -> None:
-        """Continue a walk whose page came late."""
-        if self._process_page(account, walk, page, call):
-            self._walk_list(account, walk, (), call)
 
     def _process_page(self, account: str, walk: ListWalk, page: Sequence[Job] | None, call: _Call) -> bool:
         """Record the awaited jobs on a page; return whether to read the next one."""

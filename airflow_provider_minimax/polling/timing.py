@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Final, NamedTuple
 
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind
 
 #: Seconds; no wait polls the service more often.
@@ -50,6 +51,22 @@ DEFAULTS: Final[Mapping[Kind, WaitDefaults]] = {
 }
 
 Uniform = Callable[[float, float], float]
+
+
+def seconds(parameter: str, value: timedelta | float | None, default: float) -> float:
+    """Return what a parameter says, in seconds.
+
+    :raises MiniMaxBadRequestError: it is no number above 0.
+    """
+    if value is None:
+        return default
+    try:
+        found = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    except (TypeError, ValueError):
+        found = 0.0
+    if not found > 0:
+        raise MiniMaxBadRequestError(f"{parameter} must be a number of seconds above 0, not {value!r}.")
+    return found
 
 
 def at_least_minimum(interval: float) -> float:

@@ -7,8 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from airflow_provider_minimax.api.accounts import healthy_accounts
-from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxError, MiniMaxUpstreamError
-from airflow_provider_minimax.api.ids import Kind
+from airflow_provider_minimax.api.errors import (
+    MiniMaxAuthError,
+    MiniMaxBadRequestError,
+    MiniMaxError,
+    MiniMaxUpstreamError,
+)
+from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.api.jobs import created_at
 from airflow_provider_minimax.api.validation import SAFE_PAGE_SIZE
 from airflow_provider_minimax.submission.record import Record
@@ -67,15 +72,7 @@ class JobLists:
         """
         known_ids: dict[str, tuple[str, ...]] = {}
         times: list[int] = []
-        for name in self._accounts_for_snapshot(account):
-            try:
-                pages = self._read_newest(name)
-            except MiniMaxAuthError:
-                raise
-            except MiniMaxError as error:
-                # Only a recovery needs them, and the create's own response says whether it is accepted.
-                self._warn_unknown(name, str(error))
-                continue
+        for name, pages in self._newest_pages(account):
             jobs = [job for page in pages for job in page.jobs]
             ids = dict.fromkeys(str(job[self._id_name]) for job in jobs if job.get(self._id_name))
             times += [created for job in jobs if (created := created_at(job)) is not None]
@@ -104,16 +101,40 @@ class JobLists:
     def _accounts(self, account: str | None) -> list[str]:
         return [account] if account is not None else healthy_accounts(self._client.list_accounts())
 
-    def _accounts_for_snapshot(self, account: str | None) -> list[str]:
+    def _newest_pages(self, account: str | None) -> Iterator[tuple[str, list[Page]]]:
+        """Yield each account with its newest jobs. What cannot be read is left out, and the log says so.
+
+        Only a recovery needs them, and the create's own response says whether it is accepted.
+        """
         try:
-            return self._accounts(account)
+            names, pages = ([account], None) if account else self._read_only_account()
+            names = names or self._accounts(None)
         except MiniMaxAuthError:
             raise
         except MiniMaxError as error:
             self._warn_unknown(None, str(error))
-            return []
+            return
+        for name in names:
+            try:
+                yield name, pages if pages and len(names) == 1 else self._read_newest(name)
+            except MiniMaxAuthError:
+                raise
+            except MiniMaxError as error:
+                self._warn_unknown(name, str(error))
 
-    def _read_newest(self, account: str) -> list[Page]:
+    def _read_only_account(self) -> tuple[list[str], list[Page] | None]:
+        """Return the only account, as its jobs name it, and its newest jobs; None for them if there are several.
+
+        The service refuses a list that names no account if it has several (the vendor's page of GET /images/).
+        """
+        try:
+            pages = self._read_newest(None)
+            ids = [str(job[self._id_name]) for job in pages[0].jobs if job.get(self._id_name)]
+            return [parse_id(one, self._kind).account for one in ids[:1]], pages
+        except MiniMaxBadRequestError:
+            return [], None
+
+    def _read_newest(self, account: str | None) -> list[Page]:
         """Read the first page; a short one twice, since it may be short only for a moment."""
         pages = [next(self._pages(account), Page([]))]
         if len(pages[0].jobs) < SAFE_PAGE_SIZE:
@@ -140,7 +161,7 @@ class JobLists:
                 return JobList(account, jobs, is_complete=False)
         return JobList(account, jobs)
 
-    def _pages(self, account: str) -> Iterator[Page]:
+    def _pages(self, account: str | None) -> Iterator[Page]:
         if self._kind == "image":
             return (
                 Page(page.images, page.total)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, Self
 
 import msgspec
 
-from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
+from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxUnknownOutcomeError, MiniMaxUpstreamError
+from airflow_provider_minimax.compat import AirflowFailException
 from airflow_provider_minimax.submission.record import Record, UnreadableRecord
 
 if TYPE_CHECKING:
@@ -102,6 +105,23 @@ class RecordStore:
         """Store since when an attempt has waited for capacity."""
         if self._store is not None:
             self._store.set(_WAITING_KEY, asdict(_Waiting(attempt, since)))
+
+    @contextmanager
+    def final_if_lost(self, is_billable: Callable[[], bool] = lambda: True) -> Iterator[None]:
+        """Keep Airflow from retrying where no later attempt can know of a billable job.
+
+        :param is_billable: returns whether there is such a job; an unknown outcome counts as one.
+        """
+        try:
+            yield
+        except MiniMaxError as error:
+            is_lost = isinstance(error, MiniMaxUnknownOutcomeError) or is_billable()
+            if self.is_persistent or not is_lost or isinstance(error, AirflowFailException):
+                raise
+            # The same error, as one that Airflow does not retry.
+            kind = type(type(error).__name__, (type(error), AirflowFailException), {})
+            message = f"{error} This Airflow keeps no state for a task, so a retry would pay again: it is not retried."
+            raise kind(message, status=error.status, retry_after=error.retry_after) from None
 
     def _get(self, key: str) -> Any:
         if self._store is None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from airflow_provider_minimax.api import models, payloads
+from airflow_provider_minimax.api.fields import parameters, read_fields
 from airflow_provider_minimax.api.ids import Kind
-from airflow_provider_minimax.api.settings import CheckInputs
+from airflow_provider_minimax.api.settings import CheckInputs, read_check_inputs
+from airflow_provider_minimax.api.validation import optional_text
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,17 @@ class CreateRequest:
     account: str | None
     fields: Mapping[str, Any]
     checks: CheckInputs | None = None
+
+    @classmethod
+    def of_rendered(cls, kind: Kind, rendered: Mapping[str, Any]) -> Self:
+        """Return the create of an operator.
+
+        :param rendered: its attributes.
+        :raises MiniMaxBadRequestError: one of them is malformed.
+        """
+        fields = read_fields(kind, {name: rendered[name] for name in parameters(kind)})
+        prompt, account, checks = (optional_text(one, rendered[one]) for one in ("prompt", "account", "check_inputs"))
+        return cls(kind, prompt, account, fields, read_check_inputs("check_inputs", checks) if checks else None)
 
     @property
     def quantity(self) -> int:

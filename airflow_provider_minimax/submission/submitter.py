@@ -143,12 +143,8 @@ class Submitter:
         repeat = self._repeat_at_capacity and not self._met_unknown
         if not self._is_auto:
             return self._submit_to(self._account, repeat=repeat)
-        found = candidates(
-            self._request.kind,
-            self._client.list_accounts(),
-            self._client.list_available(),
-            self._request.fields.get("max_jobs"),
-        )
+        configured, available = self._client.list_accounts(), self._client.list_available()
+        found = candidates(self._request.kind, configured, available, self._request.fields.get("max_jobs"))
         accounts = found.to_try[:1] if self._met_unknown else found.to_try
         # With a choice of accounts, a full one is not waited for.
         repeat = repeat and len(accounts) == 1 and not found.full
@@ -184,15 +180,9 @@ class Submitter:
             metrics.count(metrics.UNKNOWN_OUTCOMES, **record.metric_tags)
             cause = str(error).removesuffix(LOOK_FOR_IT)
             accepted = cause if error.status is not None and 200 <= error.status < 300 else None
-            record = self._store_outcome(
-                replace(
-                    record,
-                    sent_before=min(_now(), record.sent_before),
-                    unknown_in=self._attempt,
-                    accepted=accepted,
-                )
-            )
-            return self._recover_job(record, cause)
+            sent_before = min(_now(), record.sent_before)
+            record = replace(record, sent_before=sent_before, unknown_in=self._attempt, accepted=accepted)
+            return self._recover_job(self._store_outcome(record), cause)
         except errors.MiniMaxError:
             # Refused or never sent: either way no job was made.
             self._store_refusal(record, former)

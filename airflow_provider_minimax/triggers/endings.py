@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 #: Parameters by which a worker does more with a result than push it.
-_NEED_A_WORKER: Final = ("multiple_outputs", "outlets", "returns_dag_result")
+_NEED_A_WORKER: Final = ("multiple_outputs", "outlets", "returns_dag_result", "post_execute", "_post_execute_hook")
 
 
 class TaskInstanceKey(Protocol):

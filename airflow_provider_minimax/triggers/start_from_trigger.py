@@ -193,12 +193,13 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
     def _take_options(self, partial: Mapping[str, Any]) -> None:
         """Take from a mapped task what its constructor would have passed on."""
         defaults = timing.DEFAULTS[self.spec.kind]
-        self.timeout = _seconds(partial.get("timeout"), defaults.timeout)
+        self.timeout = timing.seconds("timeout", partial.get("timeout"), defaults.timeout)
+        interval = timing.seconds("poke_interval", partial.get("poke_interval"), defaults.interval)
         self.spec = replace(
             self.spec,
             require=partial.get("require", self.spec.require),
             accept_statuses=tuple(sorted(partial.get("accept_statuses", ()))),
-            poke_interval=timing.at_least_minimum(_seconds(partial.get("poke_interval"), defaults.interval)),
+            poke_interval=timing.at_least_minimum(interval),
             silent_fail=bool(partial.get("silent_fail", False)),
             end_in_triggerer=bool(partial.get("end_from_trigger", False))
             and may_end_in_triggerer(partial)
@@ -290,9 +291,3 @@ def _xcom_reference(given: Any) -> tuple[str, str] | None:
     if hasattr(given, "iter_references"):
         raise UnresolvedError("it is computed from the results of other tasks")
     return None
-
-
-def _seconds(value: Any, default: float) -> float:
-    if value is None:
-        return default
-    return value.total_seconds() if isinstance(value, timedelta) else float(value)

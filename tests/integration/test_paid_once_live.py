@@ -20,6 +20,7 @@ from scripts.running_airflow import RunningAirflow, until
 CANCEL = "POST /videos/cancel"
 WORKER, TRIGGERER = "paid_once_in_the_worker", "paid_once_in_the_triggerer"
 EACH, IN_TIME, CAPACITY = "paid_once_for_each", "paid_once_in_time", "paid_once_there_is_room"
+ONE_START, OUTLET = "paid_once_with_one_start", "paid_once_with_an_outlet"
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +94,9 @@ def test_a_create_is_paid_once_in_a_running_airflow(sandbox: Sandbox, airflow: R
     marked_deferred = runs.start(TRIGGERER, "marked while deferred [hold]")
     cleared_deferred = runs.start(TRIGGERER, "cleared while deferred [hold]")
     cleared_success = runs.start(TRIGGERER, "cleared after success")
+    one_start = runs.start(ONE_START, "one start")
+    outlet = runs.start(OUTLET, "an outlet")
+    moderated = runs.start(ONE_START, "moderated [moderate]")
     timed_out = runs.start(IN_TIME, "timed out [hold]")
     marked = runs.start(WORKER, "marked [hold]")
     cleared = runs.start(WORKER, "cleared [hold]")
@@ -168,12 +172,29 @@ def test_a_create_is_paid_once_in_a_running_airflow(sandbox: Sandbox, airflow: R
     assert airflow.xcom(TRIGGERER, lost_triggerer, "create")["videoId"] == video
     until(lambda: airflow.states(EACH, twice, "create")["success"] == 2)
 
+    # One that ends well in the triggerer takes one start of a worker; any other end, and an outlet, take another.
+    for dag_id, run_id, state, starts in (
+        (ONE_START, one_start, "success", 1),
+        (OUTLET, outlet, "success", 2),
+        (ONE_START, moderated, "failed", 2),
+    ):
+        runs.until_state(dag_id, run_id, state)
+        assert airflow.worker_starts(dag_id, run_id)["create"] == starts
+    made = airflow.xcom(ONE_START, one_start, "create")
+    assert made["videoId"] == runs.ids("one start")[0]
+    assert airflow.links(ONE_START, one_start, "create") == {"Open media": made["url"]}
+    (event,) = airflow.get("assets/events")["asset_events"]
+    assert event["source_run_id"] == outlet
+
     runs.until_state(CAPACITY, no_capacity, "success")
     runs.until_state(TRIGGERER, cleared_success, "success")
     submitted_for = {
         "no capacity": 1,
         "submitted twice [hold]": 2,
         "lost triggerer [hold]": 1,
+        "one start": 1,
+        "an outlet": 1,
+        "moderated [moderate]": 1,
         "marked while deferred [hold]": 1,
         "cleared while deferred [hold]": 2,
         "cleared after success": 3,

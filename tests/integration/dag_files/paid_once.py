@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset
 
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator
 
@@ -38,3 +38,9 @@ with dag("paid_once_in_time", execution_timeout=timedelta(seconds=10)):
 
 with dag("paid_once_there_is_room", minimax_conn_id="minimax_impatient", timeout=20):
     MiniMaxCreateVideoOperator(task_id="create", prompt=PROMPT, max_jobs=1)
+
+with dag("paid_once_with_one_start", end_from_trigger=True):
+    MiniMaxCreateVideoOperator(task_id="create", prompt=PROMPT)
+
+with dag("paid_once_with_an_outlet", end_from_trigger=True):
+    MiniMaxCreateVideoOperator(task_id="create", prompt=PROMPT, outlets=[Asset("minimax://1/videos")])

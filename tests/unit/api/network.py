@@ -52,9 +52,11 @@ class Server:
         for sock in (self._listener, *self._open):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-            sock.close()
         for thread in self._threads:
             thread.join(PATIENCE)
+        # Not before: whoever selects on a socket that is closed is never told.
+        for sock in (self._listener, *self._open):
+            sock.close()
 
     def _listen(self) -> None:
         while True:

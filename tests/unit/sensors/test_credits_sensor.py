@@ -136,7 +136,8 @@ def test_a_time_out_says_what_there_is_and_what_to_do(sandbox: Sandbox, mode: st
     )
 
 
-def test_the_last_round_before_the_deadline_counts(sandbox: Sandbox) -> None:
+def test_the_last_round_before_the_deadline_counts(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "min_deferral", lambda _: 0.0)
     sandbox.reset(replace(CONFIG, accounts=2, credits=1))
     top_up(sandbox, 500, after=1, account=sandbox.accounts[0])
     assert run(sensor(account=sandbox.accounts[0], poke_interval=30, timeout=0.2), "deferrable")["credits"] == 500

@@ -122,6 +122,8 @@ class FakeService:
         if path == "/scheduler":
             return 200, [self._scheduled(job) for job in self.jobs if job.is_running]
         if path in ("/images", "/videos"):
+            if len(self.accounts) > 1 and "account" not in query:
+                return 400, {"error": "Parameter account is required"}
             return 200, self._list(path.strip("/"), query)
         return self._get_job(path)
 

@@ -19,7 +19,20 @@ except ImportError:
     # Airflow 3.1
     from airflow.serialization.serde import deserialize, serialize
 
-__all__ = ["Triggerer", "deserialize", "run", "scheduler_starts_triggers", "serialize", "trigger"]
+__all__ = ["Triggerer", "XCom", "deserialize", "run", "scheduler_starts_triggers", "serialize", "trigger"]
+
+
+class XCom:
+    """Airflow's own, as far as it is used."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.pushed: list[Any] = []
+        self._error = error
+
+    async def aset(self, key: str, value: object, **where: Any) -> None:
+        if self._error is not None:
+            raise self._error
+        self.pushed.append((key, value, where))
 
 
 class Triggerer:

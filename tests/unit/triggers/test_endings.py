@@ -12,22 +12,9 @@ from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.polling.events import failure_event, fit_event, success_event, timed_out
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.triggers.endings import may_end_in_triggerer
-from tests.unit.triggers.support import trigger
+from tests.unit.triggers.support import XCom, trigger
 
 pytestmark = pytest.mark.usefixtures("quick_rounds")
-
-
-class XCom:
-    """Airflow's own, as far as it is used."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.pushed: list[Any] = []
-        self._error = error
-
-    async def aset(self, key: str, value: object, **where: Any) -> None:
-        if self._error is not None:
-            raise self._error
-        self.pushed.append((key, value, where))
 
 
 def end(image_ids: list[str], monkeypatch: pytest.MonkeyPatch, xcom: object, *, single: bool) -> Any:
@@ -85,6 +72,9 @@ def test_a_completed_job_is_no_failure_if_its_result_cannot_be_pushed(
         ({"multiple_outputs": True}, False),
         ({"outlets": ["asset"]}, False),
         ({"returns_dag_result": True}, False),
+        ({"post_execute": print}, False),
+        ({"_post_execute_hook": print}, False),
+        ({"_post_execute_hook": None}, True),
     ],
     ids=str,
 )

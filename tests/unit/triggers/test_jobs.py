@@ -121,6 +121,7 @@ def test_a_job_that_was_not_final_in_time_times_out_after_one_request(sandbox: S
 
 def test_a_deadline_before_the_first_round_still_polls_once(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "first_delay", lambda interval: interval)
+    monkeypatch.setattr(timing, "min_deferral", lambda _: 0.0)
     image_id = next(image["imageId"] for image in sandbox.all_images() if image["status"] == 2)
     (event,) = asyncio.run(fire(trigger(image_id, seconds=0.1, poke_interval=3600)))
     assert event["end"] == "completed"
@@ -187,6 +188,7 @@ def test_the_first_round_comes_at_a_random_phase_of_the_interval(
         return 0.0
 
     monkeypatch.setattr(timing, "first_delay", phase)
+    monkeypatch.setattr(timing, "min_deferral", lambda _: 0.0)
     image_id = next(image["imageId"] for image in sandbox.all_images() if image["status"] == 2)
     asyncio.run(fire(trigger(image_id, poke_interval=20.0)))
     assert intervals == [20.0]

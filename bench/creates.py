@@ -1,0 +1,104 @@
+"""What a create costs beyond the job: imports, worker CPU, requests and worker starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from bench._measuring import Row, show
+from bench._sandbox import Service, sandbox
+from scripts.running_airflow import ENDED, RunningAirflow, until
+
+RUNS = 7
+CREATES = 200
+_IMPORT = """
+import json, sys, time
+import airflow.sdk
+from airflow.sdk import DAG, BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOperator
+begun = time.process_time()
+from airflow_provider_minimax.operators import choose, create, delete, files, images, videos
+from airflow_provider_minimax.sensors import credits, images, videos
+from airflow_provider_minimax.triggers import credits, jobs, start_from_trigger, timer
+print(time.process_time() - begun)
+"""
+_DAG_FILES = Path(__file__).parent / "dag_files"
+
+
+def import_time() -> Row:
+    """CPU of importing all operators, sensors and triggers, on top of ``airflow.sdk``."""
+    # The first may have to compile.
+    seconds = [float(_output([sys.executable, "-c", _IMPORT])) for _ in range(RUNS + 1)][1:]
+    found = statistics.median(seconds) * 1000
+    return Row("import of all operators, sensors and triggers, ms", f"{found:.0f}", "<= 40", found <= 40)
+
+
+def worker_cpu(service: Service) -> list[Row]:
+    """CPU of the workers of one deferred create, less that of an empty deferrable operator."""
+    command = [sys.executable, "-m", "bench._deferred", service.url, service.token, str(RUNS)]
+    pairs = [json.loads(line) for line in _output(command).splitlines() if line.startswith("{")]
+    rows = []
+    for name, words in (("create", "ended on a worker"), ("end_from_trigger", "end_from_trigger")):
+        added = statistics.median(pair[name] - pair["empty"] for pair in pairs) * 1000
+        rows.append(
+            Row(f"worker CPU of a deferred create less that of an empty one, {words}, ms", f"{added:.0f}", "", None)
+        )
+    return rows
+
+
+def worker_starts() -> list[Row]:
+    """How often a worker starts for creates that defer, and how long all of them take."""
+    home = Path(os.environ["AIRFLOW_HOME"]) / "running"
+    shutil.rmtree(home, ignore_errors=True)
+    rows = []
+    with sandbox(images=100, step_seconds=1) as service:
+        variables = {
+            "AIRFLOW_CONN_MINIMAX_DEFAULT": service.connection("minimax"),
+            "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": str(CREATES),
+        }
+        with RunningAirflow(home, dags=_DAG_FILES, variables=variables) as airflow:
+            for dag_id, starts in (("creates_ended_on_a_worker", 2), ("creates_ended_in_the_triggerer", 1)):
+                begun, before = time.monotonic(), service.requests()
+                run_id = airflow.trigger(dag_id, creates=CREATES)
+                until(partial(_has_ended, airflow, dag_id, run_id))
+                seconds, sent = time.monotonic() - begun, service.requests() - before
+                if airflow.run_state(dag_id, run_id) != "success":
+                    raise RuntimeError(f"the run of {dag_id} did not succeed")
+                found = airflow.get(
+                    "eventLogs", dag_id=dag_id, run_id=run_id, task_id="create", event="running", limit=1
+                )
+                counted = found["total_entries"]
+                text = f"{counted} in {seconds:.0f} s, {sent} requests"
+                rows.append(
+                    Row(
+                        f"worker starts, {CREATES} {dag_id}",
+                        text,
+                        f"<= {CREATES * starts}",
+                        counted <= CREATES * starts,
+                    )
+                )
+    return rows
+
+
+def _has_ended(airflow: RunningAirflow, dag_id: str, run_id: str) -> bool:
+    return airflow.run_state(dag_id, run_id) in ENDED
+
+
+def _output(command: list[str]) -> str:
+    # As workers do, Python keeps what it has compiled.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def main() -> bool:
+    """Measure and print; return whether every bound was kept."""
+    rows = [import_time()]
+    with sandbox(images=100) as service:
+        rows += worker_cpu(service)
+    return show("Creates", rows + worker_starts())
