@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
-from airflow_provider_minimax.api.kinds import MediaKind
 from airflow_provider_minimax.api.pagination import Image, image_key
-from airflow_provider_minimax.export.formats import FORMATS
+from airflow_provider_minimax.export.formats import Format
 from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, kind_of, load_manifest
-from airflow_provider_minimax.export.options import ExportPlan
-from airflow_provider_minimax.export.parts import read_rows
+from airflow_provider_minimax.export.parts import is_intact, read_rows, stored_format
 from airflow_provider_minimax.export.rows import MEDIA_FIELDS
 from airflow_provider_minimax.storage.base import Storage
 from airflow_provider_minimax.storage.errors import storage_faults
@@ -31,16 +29,16 @@ def find_unconfirmed(
     :raises MiniMaxError: the folder cannot be read.
     """
     try:
-        plan, manifest = _load(storage)
+        id_field, file_format, manifest = _load(storage)
         for part in manifest.parts:
             check()
-            if _size_and_hash(storage, part.name) != (part.bytes, part.sha256):
+            if not is_intact(storage, part):
                 raise MiniMaxBadRequestError(
                     f"{storage.url(part.name)} is missing, or is not what the manifest names. Nothing was deleted. "
                     "Export again."
                 )
         unconfirmed = dict.fromkeys(ids, "it is not in the export")
-        for row in read_rows(storage, plan.format, manifest.parts, (plan.kind.id_field, "id", *MEDIA_FIELDS)):
+        for row in read_rows(storage, file_format, manifest.parts, (id_field, "id", *MEDIA_FIELDS)):
             key = image_key(row)
             if key not in unconfirmed:
                 continue
@@ -58,12 +56,14 @@ def find_unconfirmed(
     return unconfirmed
 
 
-def _load(storage: Storage) -> tuple[ExportPlan, Manifest]:
+def _load(storage: Storage) -> tuple[str, Format, Manifest]:
+    """Return the field of the ids, the format of the parts, and the manifest."""
     body = storage.read(MANIFEST)
     kind = None if body is None else kind_of(body)
     stored = None if kind is None else load_manifest(storage, body, kind)
-    plan = None if kind is None or stored is None or stored.manifest is None else _plan(kind, stored.manifest)
-    if stored is None or stored.manifest is None or plan is None:
+    manifest = None if stored is None else stored.manifest
+    file_format = None if manifest is None else stored_format(manifest.plan, manifest.parts)
+    if kind is None or stored is None or manifest is None or file_format is None:
         raise MiniMaxBadRequestError(
             f"{storage.url(MANIFEST)} is missing, or is not the manifest of a whole export by this version. Nothing "
             "was deleted. Name the manifest that an export with download_media=True returned."
@@ -73,28 +73,15 @@ def _load(storage: Storage) -> tuple[ExportPlan, Manifest]:
             f"The export in {storage.folder} holds no files (download_media=False), so the service may have the only "
             "copy. Nothing was deleted. Export with download_media=True."
         )
-    return plan, stored.manifest
-
-
-def _plan(kind: MediaKind, manifest: Manifest) -> ExportPlan | None:
-    """Return how the parts are read; None where the manifest names no format, or another one than its parts have."""
-    named, is_safe = manifest.plan.get("format"), manifest.plan.get("csv_safe", False) is True
-    plan = next((ExportPlan(kind, file_format=name, csv_safe=is_safe) for name in FORMATS if name == named), None)
-    if plan is None or not all(part.name.endswith(f".{plan.format.extension}") for part in manifest.parts):
-        return None
-    return plan
+    return kind.id_field, file_format, manifest
 
 
 def _why_unconfirmed(storage: Storage, row: Image) -> str | None:
     path, size, sha256 = (row.get(name) for name in MEDIA_FIELDS)
     if not path:
         return "it has no file there"
-    return None if _size_and_hash(storage, str(path)) == (size, sha256) else f"{path} is missing or damaged"
-
-
-def _size_and_hash(storage: Storage, name: str) -> tuple[int, str] | None:
-    """Return size and SHA-256 of a file; None where it is missing."""
     try:
-        return storage.size_and_hash(name)
+        is_there = storage.size_and_hash(str(path)) == (size, sha256)
     except FileNotFoundError:
-        return None
+        is_there = False
+    return None if is_there else f"{path} is missing or damaged"

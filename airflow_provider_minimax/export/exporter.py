@@ -25,8 +25,14 @@ from airflow_provider_minimax.api.jobs import is_final
 from airflow_provider_minimax.api.pagination import Image, Page, PositionLostError, image_key
 from airflow_provider_minimax.export import contact_sheet, sync
 from airflow_provider_minimax.export.checkpoint import CHECKPOINT, Checkpoint
-from airflow_provider_minimax.export.manifest import MANIFEST, Head, Manifest, Unfinished
-from airflow_provider_minimax.export.media_rows import Entry, MediaSource, attach_media, remove_stray_media
+from airflow_provider_minimax.export.manifest import MANIFEST, Head, Manifest, StoredManifest, Unfinished
+from airflow_provider_minimax.export.media_rows import (
+    Entry,
+    MediaSource,
+    attach_media,
+    recorded_files,
+    remove_stray_media,
+)
 from airflow_provider_minimax.export.merge import merge
 from airflow_provider_minimax.export.options import ExportPlan, source_of
 from airflow_provider_minimax.export.ownership import Ownership
@@ -149,6 +155,9 @@ class _Export:
         if self._plan.sync and stored is not None:
             self._base = sync.find_base(stored, self._shape, sizes)
             self._base_hash = None if self._base is None else stored.sha256
+        if self._base is None and self._media is not None:
+            # A sync has few new images, and does not list a large folder for them.
+            self._media.trust(self._recorded_files(stored, checkpoint))
         try:
             self._export(start(checkpoint, self._scratch(), self._client, self._plan, self._storage, sizes))
         except PositionLostError as error:
@@ -156,6 +165,14 @@ class _Export:
             self._inspect_again()
             self._export(Start(self._scratch(), self._client.iter_pages(kind=self._plan.kind)))
         return self._finish()
+
+    def _recorded_files(
+        self, stored: StoredManifest | None, checkpoint: Checkpoint | None
+    ) -> Iterator[tuple[str, int, str]]:
+        """Yield the media files of earlier exports. To be read now: their parts go when the first new one appears."""
+        for earlier in (None if stored is None else stored.manifest, checkpoint):
+            if earlier is not None:
+                yield from recorded_files(self._storage, earlier.plan, earlier.parts, self._check_stopped)
 
     def _scratch(self) -> Checkpoint:
         return Checkpoint.begin(self._shape, self._run, self._base_hash, self._plan.kind)

@@ -172,13 +172,18 @@ def check_format_name(name: str) -> None:
         raise MiniMaxBadRequestError(f"file_format must be one of {', '.join(FORMATS)}, not {name!r}.")
 
 
+def is_installed(name: str) -> bool:
+    """Return whether the library of a format is installed where the task runs."""
+    return name != "parquet" or find_spec("pyarrow") is not None
+
+
 def format_named(name: str) -> Format:
     """Return a format by the name that an operator takes.
 
     :raises MiniMaxBadRequestError: it is unknown, or its library is not installed where the task runs.
     """
     check_format_name(name)
-    if name == "parquet" and find_spec("pyarrow") is None:
+    if not is_installed(name):
         raise MiniMaxBadRequestError(
             "file_format='parquet' needs pyarrow: pip install 'airflow-provider-minimax[parquet]'."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -12,9 +12,10 @@ from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
 from airflow_provider_minimax.api.jobs import is_final, media_url
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.pagination import Image, image_key
+from airflow_provider_minimax.export.formats import is_installed
 from airflow_provider_minimax.export.manifest import Manifest, MediaFailure
 from airflow_provider_minimax.export.options import ExportPlan
-from airflow_provider_minimax.export.parts import read_rows
+from airflow_provider_minimax.export.parts import Part, is_intact, read_rows, stored_format
 from airflow_provider_minimax.export.read_ahead import wait_for_result
 from airflow_provider_minimax.export.rows import MEDIA_FIELDS
 from airflow_provider_minimax.media.filenames import MEDIA, MediaError, Saved, digits_match, is_export_name
@@ -26,6 +27,9 @@ _MAX_WAITING: Final = 64
 
 class MediaSource(Protocol):
     """Downloads files in the background."""
+
+    def trust(self, recorded: Iterable[tuple[str, int, str]]) -> None:
+        """Take files of these names, sizes and SHA-256 as they are, if they exist."""
 
     def submit(self, image: Image) -> Future[Saved]:
         """Start to download the file of an image; the future may raise a ``MediaError``."""
@@ -101,6 +105,30 @@ def finish_download(
 
 def _is_done(download: Future[Saved] | None) -> bool:
     return download is None or download.done()
+
+
+def recorded_files(
+    storage: Storage, plan: Mapping[str, object], parts: Iterable[Part], check: Callable[[], None]
+) -> Iterator[tuple[str, int, str]]:
+    """Yield name, size and SHA-256 of the files that the rows of an earlier export record.
+
+    Such a file was complete and synced before its row counted. A part that is missing or damaged records nothing.
+
+    :param plan: as the manifest or the checkpoint of that export holds it.
+    :param parts: those that it holds.
+    :param check: called for each part; if it raises, the reading ends.
+    """
+    parts = list(parts)
+    file_format = stored_format(plan, parts)
+    if plan.get("media") is not True or file_format is None or not is_installed(file_format.extension):
+        return
+    for part in parts:
+        check()
+        if is_intact(storage, part):
+            for row in read_rows(storage, file_format, [part], MEDIA_FIELDS):
+                path, size, sha256 = (row.get(name) for name in MEDIA_FIELDS)
+                if isinstance(path, str) and isinstance(size, int) and isinstance(sha256, str):
+                    yield path.rpartition("/")[2], size, sha256
 
 
 def remove_stray_media(storage: Storage, plan: ExportPlan, manifest: Manifest, remove: Callable[[str], None]) -> None:

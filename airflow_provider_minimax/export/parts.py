@@ -11,7 +11,7 @@ import msgspec
 
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.pagination import Image
-from airflow_provider_minimax.export.formats import FORMATS, Format
+from airflow_provider_minimax.export.formats import FORMATS, SAFE_CSV, Format
 from airflow_provider_minimax.export.rows import MEDIA_FIELDS, RowWriter
 from airflow_provider_minimax.media.filenames import MEDIA
 from airflow_provider_minimax.storage.base import Draft, Storage
@@ -96,6 +96,25 @@ def edited_parts(storage: Storage, sizes: Mapping[str, int], ours: Iterable[Part
             if storage.size_and_hash(name)[1] not in known:
                 edited.append(name)
     return sorted(edited)
+
+
+def is_intact(storage: Storage, part: Part) -> bool:
+    """Return whether a part holds what was written; all of it is read and hashed."""
+    try:
+        return storage.size_and_hash(part.name) == (part.bytes, part.sha256)
+    except FileNotFoundError:
+        return False
+
+
+def stored_format(plan: Mapping[str, object], parts: Iterable[Part]) -> Format | None:
+    """Return the format of stored parts; None where it is unknown, or not that of their names.
+
+    :param plan: as a manifest or a checkpoint holds it.
+    """
+    name = next((name for name in FORMATS if name == plan.get("format")), None)
+    if name is None or not all(part.name.endswith(f".{name}") for part in parts):
+        return None
+    return SAFE_CSV if plan.get("csv_safe") is True else FORMATS[name]
 
 
 def read_rows(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Final, Self
@@ -23,7 +23,7 @@ from airflow_provider_minimax.media.filenames import MEDIA, MediaError, Saved, f
 from airflow_provider_minimax.media.web import WebReader
 from airflow_provider_minimax.storage.base import Storage
 from airflow_provider_minimax.storage.errors import storage_errors
-from airflow_provider_minimax.storage.listing import NameIndex
+from airflow_provider_minimax.storage.listing import ListedFiles, NameIndex
 
 #: Files downloaded at a time.
 _WORKERS: Final = 16
@@ -38,7 +38,8 @@ _MAX_SECONDS: Final = 900.0
 class MediaDownloader:
     """Downloads files into a folder; a context manager.
 
-    A file that exists already and matches the checksum in its name is not downloaded again.
+    A file that exists already is not downloaded again: one that matches the checksum in its name, or, without being
+    read, one that ``trust`` names.
 
     :param settings: timeouts, attempts, proxy and certificates of the connection. Its token is not used.
     :param storage: the folder of the export.
@@ -77,6 +78,7 @@ class MediaDownloader:
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._names: NameIndex | None = None
+        self._listed: ListedFiles | None = None
         self._running: set[Future[Saved]] = set()
 
     def __enter__(self) -> Self:
@@ -97,6 +99,15 @@ class MediaDownloader:
         self._pool.shutdown(wait=True, cancel_futures=True)
         if self._names is not None:
             self._names.close()
+
+    def trust(self, recorded: Iterable[tuple[str, int, str]]) -> None:
+        """List the folder once, and trust each file there that has a recorded name and size. To be called first.
+
+        :param recorded: names, sizes and SHA-256 of files that were complete, and survive a power loss.
+        """
+        with storage_errors(self._storage.folder):
+            self._names = self._listed = ListedFiles(file[:2] for file in self._storage.files(self._below))
+            self._listed.record(recorded)
 
     def submit(self, image: Image) -> Future[Saved]:
         """Start to download the file of an image; the future may raise a ``MediaError``."""
@@ -136,7 +147,9 @@ class MediaDownloader:
                 if parts is None or parts[0] != stem:
                     continue
                 path = self._path(name)
-                size, sha256 = self._storage.size_and_hash(path)
+                recorded = None if self._listed is None else self._listed.recorded(name)
+                # What no row records was left by an attempt that was killed, and a power loss may have damaged it.
+                size, sha256 = recorded or self._storage.size_and_hash(path)
                 # A file that does not match its name stays until a download replaces it.
                 if sha256.startswith(parts[1]):
                     return Saved(path, size, sha256)
@@ -161,14 +174,15 @@ class MediaDownloader:
         with storage_errors(self._storage.folder):
             draft = self._storage.draft(self._below)
         try:
-            for piece in itertools.chain([head], pieces):
-                with storage_errors(self._storage.folder):
-                    draft.write(piece)
-            path = self._path(file_name(stem, draft.sha256, extension))
-            self._check_stopped()
+            # No error of the network is one of the storage: ``pieces`` raises errors of its own.
             with storage_errors(self._storage.folder):
-                # Not durable: a file that a power loss has damaged does not match its name.
+                for piece in itertools.chain([head], pieces):
+                    draft.write(piece)
+                sha256 = draft.sha256
+                path = self._path(file_name(stem, sha256, extension))
+                self._check_stopped()
+                # Not durable: a file that a power loss has damaged does not match its name, and is in no row yet.
                 draft.commit(path, durable=False)
-            return Saved(path, draft.bytes, draft.sha256)
+            return Saved(path, draft.bytes, sha256)
         finally:
             draft.discard()

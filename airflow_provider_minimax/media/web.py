@@ -12,21 +12,22 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import cache
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
 import tenacity
 from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
+from urllib3.util import Url, parse_url
 
 from airflow_provider_minimax.api import backoff, responses
-from airflow_provider_minimax.api.session import Session
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.media.filenames import MediaError, TransientMediaError
 
@@ -34,8 +35,11 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_CHUNK: Final = 64 * 1024
+_CHUNK: Final = 256 * 1024
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS: Final = 3
+#: Origins whose connections a thread keeps.
+_MAX_ORIGINS: Final = 8
 #: Addresses that a gateway translates to IPv4 (RFC 6052).
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -75,16 +79,16 @@ class WebReader:
         sleep: Callable[[float], None] = time.sleep,
         public_only: bool = False,
     ) -> None:
-        self._timeout = (settings.connect_timeout, settings.read_timeout)
+        self._timeout = Timeout(connect=settings.connect_timeout, read=settings.read_timeout)
         self._max_attempts = settings.max_attempts
-        self._proxies, self._verify = settings.proxies, settings.ca_bundle or True
         self._schemes = schemes
         self._max_bytes = max_bytes
         self._max_seconds = max_seconds
         self._check = check
         self._sleep = sleep
         self._public_only = public_only
-        self._thread_local = threading.local()
+        self._routes = _Routes(settings, public_only)
+        self._headers = {**requests.utils.default_headers(), "Accept-Encoding": "identity"}
 
     def read(self, url: object, name: str, take: Callable[[Iterator[bytes]], T]) -> T:
         """Read a file, in as many attempts as it needs.
@@ -95,67 +99,78 @@ class WebReader:
         :raises TransientMediaError: the last attempt failed, and a later one may succeed.
         :raises MediaError: it cannot be read.
         """
-
-        def log_retry(state: tenacity.RetryCallState) -> None:
-            log.warning(
-                "%s was not fetched: %s. Attempt %d of %d in %.1f s.",
-                name,
-                state.outcome.exception() if state.outcome else None,
-                state.attempt_number + 1,
-                self._max_attempts,
-                state.upcoming_sleep,
-            )
-
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_AttemptError),
-            wait=_backoff,
-            stop=tenacity.stop_after_attempt(self._max_attempts) | tenacity.stop_before_delay(backoff.READ_BUDGET),
-            before_sleep=log_retry,
-            sleep=self._sleep,
-            reraise=True,
-        )
         try:
-            found: T = retrying(self._attempt, url, take)
+            found: T = self._retrying()(self._attempt, url, name, take)
         except _AttemptError as error:
             raise TransientMediaError(str(error)) from None
         return found
 
-    def _attempt(self, url: object, take: Callable[[Iterator[bytes]], T]) -> T:
+    def _retrying(self) -> tenacity.Retrying:
+        """Return what repeats the attempts of this thread: to make it for each file takes noticeable time."""
+        if self._routes.retrying is None:
+            self._routes.retrying = tenacity.Retrying(
+                retry=tenacity.retry_if_exception_type(_AttemptError),
+                wait=_backoff,
+                stop=tenacity.stop_after_attempt(self._max_attempts) | tenacity.stop_before_delay(backoff.READ_BUDGET),
+                before_sleep=self._log_retry,
+                sleep=self._sleep,
+                reraise=True,
+            )
+        return self._routes.retrying
+
+    def _log_retry(self, state: tenacity.RetryCallState) -> None:
+        log.warning(
+            "%s was not fetched: %s. Attempt %d of %d in %.1f s.",
+            state.args[1],
+            state.outcome.exception() if state.outcome else None,
+            state.attempt_number + 1,
+            self._max_attempts,
+            state.upcoming_sleep,
+        )
+
+    def _attempt(self, url: object, _name: str, take: Callable[[Iterator[bytes]], T]) -> T:
         self._check()
         deadline = time.monotonic() + self._max_seconds
-        with self._open(url) as response:
+        with closing(self._open(url)) as response:
             return take(self._pieces(response, deadline))
 
-    def _open(self, url: object) -> requests.Response:
+    def _open(self, url: object) -> BaseHTTPResponse:
         """Request an address, and those that it redirects to."""
         for _ in range(_MAX_REDIRECTS + 1):
             parts = self._checked(url)
             address = parts.geturl()
             try:
-                response = self._session.get(
-                    address,
-                    stream=True,
-                    timeout=self._timeout,
-                    allow_redirects=False,
-                    headers={"Referer": None},
-                    # Passed with the request, since those of the environment win over those of a session.
-                    proxies=dict(self._proxies),
-                    verify=self._verify,
-                )
+                response = self._request(parse_url(address))
             except ValueError as error:
                 # A text of which no host or no header can be made, also in the configuration of this machine.
                 raise MediaError(f"no response from {parts.hostname} ({type(error).__name__})") from None
             except (OSError, HTTPError) as error:
                 # Also a bare OSError, which the library raises where the file of the CA certificates is missing.
-                raise _AttemptError(f"no response from {parts.hostname} ({_kind_of(error)})") from None
-            if not response.is_redirect:
+                raise _AttemptError(f"no response from {parts.hostname} ({type(error).__name__})") from None
+            location = response.headers.get("Location") if response.status in _REDIRECTS else None
+            if location is None:
                 return _accepted(response)
             response.close()
             try:
-                url = urljoin(address, response.headers["Location"])
+                url = urljoin(address, location)
             except ValueError:
                 url = None
         raise MediaError(f"more than {_MAX_REDIRECTS} redirects")
+
+    def _request(self, url: Url) -> BaseHTTPResponse:
+        """Request an address, with nothing but the headers that any client sends."""
+        pool, is_whole = self._routes.to(url)
+        return pool.urlopen(
+            "GET",
+            url._replace(fragment=None).url if is_whole else url.request_uri,
+            headers=self._headers,
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            timeout=self._timeout,
+            preload_content=False,
+            decode_content=False,
+        )
 
     def _checked(self, url: object) -> SplitResult:
         try:
@@ -171,13 +186,13 @@ class WebReader:
                 refuse_private(parts.hostname, ip)
         return parts
 
-    def _pieces(self, response: requests.Response, deadline: float) -> Iterator[bytes]:
+    def _pieces(self, response: BaseHTTPResponse, deadline: float) -> Iterator[bytes]:
         """Yield a body as it arrives: to wait for full pieces would hide how slowly it trickles."""
         length, received = response.headers.get("Content-Length"), 0
         if length is not None and length.isdecimal() and int(length) > self._max_bytes:
             raise self._too_large()
         try:
-            while piece := response.raw.read1(_CHUNK, decode_content=False):
+            while piece := response.read1(_CHUNK, decode_content=False):
                 self._check()
                 if time.monotonic() > deadline:
                     raise TransientMediaError("it arrives too slowly")
@@ -193,25 +208,61 @@ class WebReader:
     def _too_large(self) -> MediaError:
         return MediaError(f"it is too large: more than {self._max_bytes:,} bytes")
 
-    @property
-    def _session(self) -> requests.Session:
-        """The session of this thread: the library does not promise that threads can share one."""
-        session: requests.Session | None = getattr(self._thread_local, "session", None)
-        if session is None:
-            session = Session()
-            # Any `auth` keeps the entries of ~/.netrc out; proxies of the environment are honoured.
-            session.auth = _no_auth
-            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-            session.headers["Accept-Encoding"] = "identity"
-            if self._public_only:
-                session.mount("https://", _PublicOnly())
-            self._thread_local.session = session
-        return session
+
+class _Route(NamedTuple):
+    """How an origin is reached.
+
+    :param pool: its connections, or those to the proxy before it.
+    :param is_whole: a request names the whole address, as a proxy expects it of plain HTTP.
+    """
+
+    pool: HTTPConnectionPool
+    is_whole: bool
 
 
-def _accepted(response: requests.Response) -> requests.Response:
-    status = response.status_code
-    has_length = "Content-Length" in response.headers or response.raw.chunked
+class _Routes(threading.local):
+    """The routes of one thread: `requests` does not promise that threads can share a session.
+
+    It finds the route, with the proxies and the certificates of the environment. What it does beyond that for each
+    request (cookies, ``~/.netrc``, redirects) would take as much time as all the rest of a small file.
+    """
+
+    def __init__(self, settings: Settings, public_only: bool) -> None:
+        self.retrying: tenacity.Retrying | None = None
+        self._proxies, self._verify = settings.proxies, settings.ca_bundle or True
+        self._routes: dict[tuple[str | None, str | None, int | None], _Route] = {}
+        self._session = requests.Session()
+        if public_only:
+            self._session.mount("https://", _PublicOnly())
+
+    def to(self, url: Url) -> _Route:
+        """Return the route to the origin of an address.
+
+        :raises ValueError: the host or the proxy is malformed.
+        :raises OSError: a file of certificates is missing.
+        """
+        origin = url.scheme, url.host, url.port
+        if origin not in self._routes:
+            if len(self._routes) == _MAX_ORIGINS:
+                self._routes.clear()
+                self._session.close()
+            self._routes[origin] = self._find(url.url)
+        return self._routes[origin]
+
+    def _find(self, address: str) -> _Route:
+        request, session = requests.Request("GET", address).prepare(), self._session
+        # Passed with the request, since proxies of the environment win over those of a session.
+        found = session.merge_environment_settings(address, dict(self._proxies), True, self._verify, None)
+        proxies, verify = found["proxies"], found["verify"]
+        adapter: Any = session.get_adapter(address)
+        pool: HTTPConnectionPool = adapter.get_connection_with_tls_context(request, verify, proxies)
+        adapter.cert_verify(pool, request.url, verify, None)
+        return _Route(pool, not adapter.request_url(request, proxies).startswith("/"))
+
+
+def _accepted(response: BaseHTTPResponse) -> BaseHTTPResponse:
+    status = response.status
+    has_length = "Content-Length" in response.headers or getattr(response, "chunked", False)
     if status == 200 and has_length:
         return response
     response.close()
@@ -224,20 +275,10 @@ def _accepted(response: requests.Response) -> requests.Response:
     raise _AttemptError(f"status code {status}", status=status, retry_after=retry_after)
 
 
-def _kind_of(error: Exception) -> str:
-    """Return the name of the error beneath those that the HTTP library wraps around it."""
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return type(reason or error).__name__
-
-
 def _backoff(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     status, retry_after = (error.status, error.retry_after) if isinstance(error, _AttemptError) else (None, None)
     return backoff.delay(state.attempt_number, status=status, retry_after=retry_after)
-
-
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 # Private networks

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from airflow_provider_minimax.storage.base import DRAFT_NAME, Draft, File, Storage, commit_body
-from airflow_provider_minimax.storage.listing import ListedNames, NameIndex
+from airflow_provider_minimax.storage.listing import ListedFiles, NameIndex
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -29,6 +29,8 @@ _CLAIM: Final = "claim"
 _MAX_LOCK_WAIT: Final = 60.0
 #: Seconds between two attempts to get the lock.
 _LOCK_INTERVAL: Final = 0.02
+#: Bytes of files that a later ``sync`` may find in memory only.
+_MAX_UNSYNCED: Final = 16 * 2**20
 #: Error numbers of a file system that cannot lock folders.
 _NO_LOCKS: Final = frozenset({errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
@@ -41,6 +43,7 @@ class LocalStorage(Storage):
     def __init__(self, folder: ObjectStoragePath) -> None:
         super().__init__(folder)
         self._root = Path(folder.path)
+        self._unsynced = 0
 
     def prepare(self, *folders: str) -> None:
         for folder in ("", *folders):
@@ -59,11 +62,7 @@ class LocalStorage(Storage):
                     yield File(entry.name, entry.stat().st_size)
 
     def names(self, folder: str) -> NameIndex:
-        try:
-            with os.scandir(self._root / folder) as entries:
-                return ListedNames(entry.name for entry in entries)
-        except FileNotFoundError:
-            return ListedNames(())
+        return ListedFiles((entry.name, None) for entry in _entries(self._root / folder))
 
     def first_mismatch(self, folder: str, expected: Iterable[tuple[str, int]]) -> str | None:
         return next((name for name, size in expected if self._size(f"{folder}/{name}") != size), None)
@@ -83,7 +82,16 @@ class LocalStorage(Storage):
         return self._draft(folder, self.token)
 
     def _draft(self, folder: str, token: str) -> Draft:
-        return _LocalDraft(self._root, self._root / folder / DRAFT_NAME.format(f"{token}-{uuid.uuid4().hex}"))
+        path = self._root / folder / DRAFT_NAME.format(f"{token}-{uuid.uuid4().hex}")
+        return _LocalDraft(self._root, path, self._sync_early)
+
+    def _sync_early(self, size: int) -> None:
+        """Sync now and then, while other threads still download, so that ``sync`` has little left at the end."""
+        # Two threads may count at once: some more or fewer bytes do not matter.
+        self._unsynced += size
+        if self._unsynced > _MAX_UNSYNCED:
+            self._unsynced = 0
+            os.sync()
 
     def replace(self, name: str, body: bytes, is_expected: Callable[[bytes | None], bool]) -> bool:
         if not is_expected(self.read(name)):
@@ -133,9 +141,15 @@ class LocalStorage(Storage):
 
 
 class _LocalDraft(Draft):
-    def __init__(self, root: Path, path: Path) -> None:
+    """A draft in the folder.
+
+    :param on_unsynced: is told the bytes of a file that was committed without being durable.
+    """
+
+    def __init__(self, root: Path, path: Path, on_unsynced: Callable[[int], None]) -> None:
         super().__init__(path.open("xb"))
         self._root = root
+        self._on_unsynced = on_unsynced
         self._path: Path | None = path
 
     def sync(self) -> None:
@@ -157,6 +171,8 @@ class _LocalDraft(Draft):
         self._path = None
         if durable:
             _sync_folder(target.parent)
+        else:
+            self._on_unsynced(self.bytes)
 
     def _remove(self) -> None:
         if self._path is not None:

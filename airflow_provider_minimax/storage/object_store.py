@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax.storage.base import DRAFT_NAME, Draft, DraftGoneError, File, Storage
 from airflow_provider_minimax.storage.errors import error_code, storage_errors, storage_faults
-from airflow_provider_minimax.storage.listing import ListedNames, NameIndex
+from airflow_provider_minimax.storage.listing import ListedFiles, NameIndex
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -72,7 +72,7 @@ class ObjectStorage(Storage):
         # A store that can search by prefix is asked for the few names; a listing of a large folder takes very long.
         if "prefix" in inspect.signature(self._fs.find).parameters and self._fs.exists(path):
             return _PrefixSearch(self._fs, path)
-        return ListedNames(file.name for file in self.files(folder))
+        return ListedFiles((file.name, file.size) for file in self.files(folder))
 
     def etag(self, name: str) -> str:
         self._fs.invalidate_cache()

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -196,6 +197,48 @@ def test_a_sync_searches_the_bucket_for_the_files_of_new_images_only(
     media = [prefix for prefix in searched if prefix.startswith("mirror/media/")]
     assert len(media) <= 3
     assert all(re.fullmatch(r"mirror/media/\d+-", prefix) for prefix in media)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """The requests to the store, by operation."""
+    from aiobotocore.client import AioBaseClient
+
+    counted: Counter[str] = Counter()
+    real = AioBaseClient._make_api_call
+
+    def note(self: Any, operation: str, parameters: Any) -> Any:
+        counted[operation] += 1
+        return real(self, operation, parameters)
+
+    monkeypatch.setattr(AioBaseClient, "_make_api_call", note)
+    return counted
+
+
+def test_a_whole_export_is_exported_again_with_as_many_requests_for_many_files_as_for_few(
+    sandbox: Sandbox, bucket: Bucket, calls: Counter[str]
+) -> None:
+    found = []
+    for images in (60, 180):
+        sandbox.reset(replace(sandbox.config, images=images))
+        summary = export(f"again-{images}", download_media=True)
+        before, fetched = bucket.files(f"again-{images}"), sandbox.stats.count("GET /media/{name}")
+        calls.clear()
+        assert export(f"again-{images}", download_media=True) == summary
+        assert bucket.files(f"again-{images}") == before
+        assert sandbox.stats.count("GET /media/{name}") == fetched == summary["media_files"]
+        found.append(dict(calls))
+    assert found[0] == found[1]
+
+
+def test_an_object_of_another_size_is_fetched_again(sandbox: Sandbox, bucket: Bucket) -> None:
+    export("sizes", download_media=True)
+    before, fetched = bucket.files("sizes"), sandbox.stats.count("GET /media/{name}")
+    key, body = next((name, body) for name, body in before.items() if name.startswith("media/"))
+    bucket.client.put_object(Bucket=BUCKET, Key=f"sizes/{key}", Body=body[:-1])
+    export("sizes", download_media=True)
+    assert bucket.files("sizes") == before
+    assert sandbox.stats.count("GET /media/{name}") == fetched + 1
 
 
 def test_an_upload_that_cannot_be_completed_is_aborted(
