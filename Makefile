@@ -54,6 +54,9 @@ package: $(STAMP) ## build wheel and sdist into dist, and check them
 	@$(PY) -m twine check --strict dist/*
 	@$(VENV)/bin/check-wheel-contents dist/*.whl
 
+kit: $(STAMP) ## follow the guide about testing in an empty environment, with nothing but the wheel
+	@$(PYTEST) tests/wheel
+
 browser: $(STAMP) ## look at the pages through Chromium or Chrome (CHROMIUM=/path/to/it)
 	@$(PYTEST) tests/browser
 
@@ -73,7 +76,7 @@ clean: ## remove everything that the other targets made
 	rm -rf $(VENV) .airflow dist docs/_build docs/reference .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test airflow lint docs package browser integration bench matrix constraints clean moved
+.PHONY: help demo test airflow lint docs package kit browser integration bench matrix constraints clean moved
 
 $(STAMP): pyproject.toml constraints.txt
 	@sh scripts/venv.sh '$(PYTHON)' $@

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.integration.dags import Run, store
+from tests.integration.dags import Run
 from tests.support import ROOT
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
@@ -28,7 +28,6 @@ def test_the_dag_of_the_readme_gives_an_image_and_a_video(sandbox: Sandbox, tmp_
         task.retries = 0
         if hasattr(task, "poke_interval"):
             task.poke_interval = 1.0
-    store(dag)
 
     run = Run(dag)
     assert run.states == {"image": "success", "video": "success", "files": "success"}
