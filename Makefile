@@ -55,6 +55,9 @@ wheel: $(STAMP) ## use the wheel in an empty Airflow of each supported release (
 	@$(INSTALL) --group matrix
 	@ROWS='$(ROWS)' $(PY) -m scripts wheel
 
+kit: $(STAMP) ## follow the guide about testing in an empty environment, with nothing but the wheel
+	@$(PYTEST) tests/wheel
+
 browser: $(STAMP) ## look at the pages through Chromium or Chrome (CHROMIUM=/path/to/it)
 	@$(PYTEST) tests/browser
 
@@ -74,7 +77,7 @@ clean: ## remove everything that the other targets made
 	rm -rf $(VENV) .airflow dist sbom docs/_build docs/reference .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test airflow lint docs package wheel browser integration bench matrix constraints clean moved
+.PHONY: help demo test airflow lint docs package wheel kit browser integration bench matrix constraints clean moved
 
 $(STAMP): pyproject.toml constraints.txt
 	@sh scripts/venv.sh '$(PYTHON)' $@

@@ -10,7 +10,7 @@ import ast
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final, TypeGuard
+from typing import Final, Literal, TypeGuard, get_args
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 
@@ -19,7 +19,8 @@ PAGE_SIZE: Final = 100
 #: The documented default of ``limit``, which the service always accepts.
 SAFE_PAGE_SIZE: Final = 30
 #: What an empty list may mean to a task.
-ON_EMPTY: Final = ("return", "skip", "fail")
+OnEmpty = Literal["return", "skip", "fail"]
+ON_EMPTY: Final = get_args(OnEmpty)
 #: Characters of a wrong value that an error shows.
 _MAX_QUOTED: Final = 200
 #: How the text of a list, a tuple or a dict begins. Two braces begin a template that nobody has rendered.

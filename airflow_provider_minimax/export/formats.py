@@ -9,7 +9,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Any, Final, Literal, NamedTuple
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.pagination import Image
@@ -151,6 +151,7 @@ def _read_parquet(file: IO[bytes], names: tuple[str, ...] | None) -> Iterator[Im
     return read_parquet(file, names)
 
 
+FileFormat = Literal["jsonl", "jsonl.gz", "csv", "parquet"]
 FORMATS: Final[Mapping[str, Format]] = {
     "jsonl": Format("jsonl", _JsonlWriter, _read_jsonl),
     "jsonl.gz": Format("jsonl.gz", _GzippedJsonlWriter, _read_gzipped_jsonl),

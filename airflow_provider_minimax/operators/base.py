@@ -7,12 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.validation import missing_value_error
+from airflow_provider_minimax.arguments import rendered
 from airflow_provider_minimax.compat import BaseOperator
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.arguments import OperatorArguments, Templated
 
 
 class _Interrupt(BaseException):
@@ -37,13 +41,13 @@ class MiniMaxBaseOperator(BaseOperator):
     def __init__(
         self,
         *,
-        minimax_conn_id: str = MiniMaxHook.default_conn_name,
-        account: str | None = None,
-        **kwargs: Any,
+        minimax_conn_id: Templated[str] = MiniMaxHook.default_conn_name,
+        account: Templated[str | None] = None,
+        **kwargs: Unpack[OperatorArguments],
     ) -> None:
         super().__init__(**kwargs)
-        self.minimax_conn_id = minimax_conn_id
-        self.account = account
+        self.minimax_conn_id = rendered(minimax_conn_id)
+        self.account = rendered(account)
 
     @cached_property
     def hook(self) -> MiniMaxHook:

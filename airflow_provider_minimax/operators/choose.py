@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from airflow.providers.standard.operators.hitl import HITLBranchOperator, HITLOperator
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from airflow.sdk import Context
+
+    from airflow_provider_minimax.arguments import ChooseArguments, Ids, Templated
 
 #: The option that generates again.
 AGAIN: Final = "Generate again"
@@ -71,21 +73,21 @@ class MiniMaxChooseOperator(HITLBranchOperator):
     def __init__(
         self,
         *,
-        media: object,
-        subject: str = "Which one?",
+        media: Ids,
+        subject: Templated[str] = "Which one?",
         multiple: bool = False,
-        body: str | None = None,
+        body: Templated[str | None] = None,
         again_task_id: str | None = None,
         defaults: int | str | Sequence[int | str] | None = None,
         response_timeout: timedelta | None = None,
-        on_empty: str = "fail",
-        **kwargs: Any,
+        on_empty: Literal["fail", "skip"] = "fail",
+        **kwargs: Unpack[ChooseArguments],
     ) -> None:
+        passed: dict[str, Any] = {"multiple_outputs": not multiple, **kwargs}
         if response_timeout is not None:
-            kwargs["response_timeout" if _HAS_RESPONSE_TIMEOUT else "execution_timeout"] = response_timeout
-        kwargs.setdefault("multiple_outputs", not multiple)
+            passed["response_timeout" if _HAS_RESPONSE_TIMEOUT else "execution_timeout"] = response_timeout
         # The options are known when the media are; Airflow wants one before.
-        super().__init__(subject=subject, body=body, options=[AGAIN], multiple=multiple, **kwargs)
+        super().__init__(subject=subject, body=body, options=[AGAIN], multiple=multiple, **passed)
         one_of("on_empty", on_empty, _ON_EMPTY)
         self.media = media
         self.again_task_id = again_task_id

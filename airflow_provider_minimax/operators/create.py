@@ -7,12 +7,13 @@ import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, Unpack, get_args
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.validation import one_of
+from airflow_provider_minimax.arguments import OnUnknownOutcome
 from airflow_provider_minimax.compat import (
     AirflowFailException,
     AirflowRescheduleException,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
+    from airflow_provider_minimax.api.settings import CheckInputs
+    from airflow_provider_minimax.arguments import MiniMaxArguments, Templated
     from airflow_provider_minimax.operators.job_wait import JobWait
     from airflow_provider_minimax.submission.record import Record
     from airflow_provider_minimax.submission.record_store import RecordStore
@@ -46,7 +49,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ON_UNKNOWN_OUTCOME: Final = ("fail", "resubmit")
 #: The label of a mapped task: the first words of its prompt, or else the file that a video begins with. The space keeps
 #: a DAG that renders native objects from reading a prompt such as ``1984`` as a number, which Airflow would fail on.
 _MAP_INDEX: Final = (
@@ -110,17 +112,17 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
         self,
         *,
         wait_for_completion: bool = True,
-        on_unknown_outcome: str = "fail",
-        check_inputs: str | None = None,
+        on_unknown_outcome: OnUnknownOutcome = "fail",
+        check_inputs: Templated[CheckInputs | None] = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         end_from_trigger: bool = False,
         poke_interval: timedelta | float | None = None,
         timeout: timedelta | float | None = None,
-        max_credits: float | str | None = None,
-        **kwargs: Any,
+        max_credits: Templated[float | str | None] = None,
+        **kwargs: Unpack[MiniMaxArguments],
     ) -> None:
         super().__init__(**kwargs)
-        one_of("on_unknown_outcome", on_unknown_outcome, _ON_UNKNOWN_OUTCOME)
+        one_of("on_unknown_outcome", on_unknown_outcome, get_args(OnUnknownOutcome))
         self.wait_for_completion = wait_for_completion
         self.on_unknown_outcome = on_unknown_outcome
         self.check_inputs = check_inputs

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Unpack
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind, parse_id_list, parse_media_id
 from airflow_provider_minimax.api.kinds import MEDIA_KINDS
 from airflow_provider_minimax.api.validation import required_text
 from airflow_provider_minimax.api.words import count
+from airflow_provider_minimax.arguments import rendered
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.storage.location import required_location
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from airflow.sdk import Context
 
-    from airflow.sdk import Context, ObjectStoragePath
+    from airflow_provider_minimax.arguments import Ids, Location, MiniMaxArguments, Templated
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +56,11 @@ class MiniMaxDeleteOperator(MiniMaxBaseOperator):
     def __init__(
         self,
         *,
-        ids: object,
-        confirm_exported: str | Path | ObjectStoragePath | None = None,
-        storage_conn_id: str | None = None,
+        ids: Ids,
+        confirm_exported: Templated[Location | None] = None,
+        storage_conn_id: Templated[str | None] = None,
         force: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[MiniMaxArguments],
     ) -> None:
         super().__init__(**kwargs)
         if (confirm_exported is None) is not force:
@@ -69,7 +70,7 @@ class MiniMaxDeleteOperator(MiniMaxBaseOperator):
             )
         self.ids = ids
         self.confirm_exported = confirm_exported
-        self.storage_conn_id = storage_conn_id
+        self.storage_conn_id = rendered(storage_conn_id)
         self.force = force
 
     def execute(self, context: Context) -> dict[str, int]:  # noqa: ARG002 - Airflow passes it

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Unpack
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
@@ -15,6 +15,7 @@ from airflow_provider_minimax.api.ids import Kind, parse_id, parse_id_list, pars
 from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, media_url, outcome, status_label, unknown_end
 from airflow_provider_minimax.api.validation import ON_EMPTY, one_of, optional_text, required_text
 from airflow_provider_minimax.api.words import count
+from airflow_provider_minimax.arguments import rendered
 from airflow_provider_minimax.assets import Made, add_to_events, event_ids
 from airflow_provider_minimax.compat import AirflowSkipException
 from airflow_provider_minimax.lineage import Data, Lineage, LineageMixin, data_of
@@ -25,9 +26,11 @@ from airflow_provider_minimax.storage.location import plain_url, required_locati
 if TYPE_CHECKING:
     from typing import Any
 
-    from airflow.sdk import Context, ObjectStoragePath
+    from airflow.sdk import Context
 
     from airflow_provider_minimax.api.settings import Settings
+    from airflow_provider_minimax.api.validation import OnEmpty
+    from airflow_provider_minimax.arguments import Ids, Location, MiniMaxArguments, Templated
 
 log = logging.getLogger(__name__)
 
@@ -64,14 +67,14 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
     def __init__(
         self,
         *,
-        source_path: str | Path | ObjectStoragePath,
-        storage_conn_id: str | None = None,
+        source_path: Templated[Location],
+        storage_conn_id: Templated[str | None] = None,
         allow_private_addresses: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[MiniMaxArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.source_path = source_path
-        self.storage_conn_id = storage_conn_id
+        self.storage_conn_id = rendered(storage_conn_id)
         self.allow_private_addresses = allow_private_addresses
 
     def execute(self, context: Context) -> str:  # noqa: ARG002 - Airflow passes it
@@ -192,17 +195,17 @@ class MiniMaxDownloadOperator(LineageMixin, MiniMaxBaseOperator):
     def __init__(
         self,
         *,
-        ids: object,
-        output_path: str | Path | ObjectStoragePath,
-        storage_conn_id: str | None = None,
-        on_empty: str = "fail",
-        **kwargs: Any,
+        ids: Ids,
+        output_path: Templated[Location],
+        storage_conn_id: Templated[str | None] = None,
+        on_empty: OnEmpty = "fail",
+        **kwargs: Unpack[MiniMaxArguments],
     ) -> None:
         super().__init__(**kwargs)
         one_of("on_empty", on_empty, ON_EMPTY)
         self.ids = ids
         self.output_path = output_path
-        self.storage_conn_id = storage_conn_id
+        self.storage_conn_id = rendered(storage_conn_id)
         self.on_empty = on_empty
 
     def execute(self, context: Context) -> list[dict[str, Any]]:

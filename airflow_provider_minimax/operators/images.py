@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow_provider_minimax.api.errors import MiniMaxJobFailedError
 from airflow_provider_minimax.api.fields import parameters
 from airflow_provider_minimax.api.kinds import IMAGES
+from airflow_provider_minimax.arguments import rendered
 from airflow_provider_minimax.operators.create import MiniMaxCreateOperator
 from airflow_provider_minimax.operators.media_lists import ExportMediaOperator, ListMediaOperator
 from airflow_provider_minimax.polling.wait_spec import check_require
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.arguments import CreateArguments, ExportArguments, Ids, Templated
+    from airflow_provider_minimax.polling.wait_spec import Require
 
 
 class MiniMaxListImagesOperator(ListMediaOperator):
@@ -86,7 +91,7 @@ class MiniMaxExportImagesOperator(ExportMediaOperator):
 
     template_fields: Sequence[str] = ("max_images", *ExportMediaOperator.template_fields)
 
-    def __init__(self, *, max_images: int | str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, max_images: Templated[int | str | None] = None, **kwargs: Unpack[ExportArguments]) -> None:
         super().__init__(max_items=max_images, **kwargs)
         self.max_images = max_images
 
@@ -118,23 +123,23 @@ class MiniMaxCreateImageOperator(MiniMaxCreateOperator):
     def __init__(
         self,
         *,
-        prompt: str,
-        model: str | None = None,
-        aspect_ratio: str | None = None,
-        quantity: int | str | None = None,
-        require: str = "all",
-        resolution: str | None = None,
-        quality: str | None = None,
-        character_file_id: str | None = None,
-        reference_file_ids: Sequence[str] | str | None = None,
-        prompt_optimization: bool | str | None = None,
-        reply_url: str | None = None,
-        reply_ref: str | None = None,
-        **kwargs: Any,
+        prompt: Templated[str],
+        model: Templated[str | None] = None,
+        aspect_ratio: Templated[str | None] = None,
+        quantity: Templated[int | str | None] = None,
+        require: Require = "all",
+        resolution: Templated[str | None] = None,
+        quality: Templated[str | None] = None,
+        character_file_id: Ids | None = None,
+        reference_file_ids: Ids | None = None,
+        prompt_optimization: Templated[bool | str | None] = None,
+        reply_url: Templated[str | None] = None,
+        reply_ref: Templated[str | None] = None,
+        **kwargs: Unpack[CreateArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.require = check_require(require)
-        self.prompt = prompt
+        self.prompt = rendered(prompt)
         self.model = model
         self.aspect_ratio = aspect_ratio
         self.quantity = quantity

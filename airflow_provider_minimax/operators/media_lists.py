@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack, get_args
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
 from airflow_provider_minimax.api.ids import parse_media_id
@@ -20,6 +20,7 @@ from airflow_provider_minimax.api.validation import (
     required_text,
 )
 from airflow_provider_minimax.api.words import count
+from airflow_provider_minimax.arguments import ExportMode, OnMediaError, rendered
 from airflow_provider_minimax.assets import MAX_IDS, Made, add_to_events, event_ids
 from airflow_provider_minimax.compat import AirflowSkipException
 from airflow_provider_minimax.lineage import Data, Lineage, LineageMixin, media_of
@@ -28,18 +29,16 @@ from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.storage.location import plain_url
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_minimax.api.filters import PointInTime
     from airflow_provider_minimax.api.pagination import Image, Page
+    from airflow_provider_minimax.api.validation import OnEmpty
+    from airflow_provider_minimax.arguments import Location, MiniMaxArguments, Templated
+    from airflow_provider_minimax.export.formats import FileFormat
     from airflow_provider_minimax.export.options import ExportPlan
 
 log = logging.getLogger(__name__)
-
-_ON_MEDIA_ERROR: Final = ("fail", "skip")
-_MODES: Final = ("snapshot", "sync")
 
 
 class ListMediaOperator(MiniMaxBaseOperator):
@@ -60,14 +59,14 @@ class ListMediaOperator(MiniMaxBaseOperator):
     def __init__(
         self,
         *,
-        limit: int | str = 30,
-        statuses: Collection[str] | str | None = None,
-        created_from: PointInTime = None,
-        created_to: PointInTime = None,
+        limit: Templated[int | str] = 30,
+        statuses: Templated[Collection[str] | str | None] = None,
+        created_from: Templated[PointInTime] = None,
+        created_to: Templated[PointInTime] = None,
         max_scanned: int | None = None,
         check_total: bool = True,
-        on_empty: str = "return",
-        **kwargs: Any,
+        on_empty: OnEmpty = "return",
+        **kwargs: Unpack[MiniMaxArguments],
     ) -> None:
         super().__init__(**kwargs)
         if isinstance(limit, int):
@@ -76,9 +75,9 @@ class ListMediaOperator(MiniMaxBaseOperator):
             at_least_one("max_scanned", max_scanned)
         one_of("on_empty", on_empty, ON_EMPTY)
         self.limit = limit
-        self.statuses = statuses
-        self.created_from = created_from
-        self.created_to = created_to
+        self.statuses = rendered(statuses)
+        self.created_from = rendered(created_from)
+        self.created_to = rendered(created_to)
         self.max_scanned = max_scanned
         self.check_total = check_total
         self.on_empty = on_empty
@@ -151,43 +150,43 @@ class ExportMediaOperator(LineageMixin, MiniMaxBaseOperator):
     def __init__(
         self,
         *,
-        output_path: str | Path | ObjectStoragePath,
-        file_format: str = "jsonl",
-        storage_conn_id: str | None = None,
-        statuses: Collection[str] | str | None = None,
-        created_from: PointInTime = None,
-        created_to: PointInTime = None,
-        max_items: int | str | None = None,
+        output_path: Templated[Location],
+        file_format: Templated[FileFormat] = "jsonl",
+        storage_conn_id: Templated[str | None] = None,
+        statuses: Templated[Collection[str] | str | None] = None,
+        created_from: Templated[PointInTime] = None,
+        created_to: Templated[PointInTime] = None,
+        max_items: Templated[int | str | None] = None,
         part_rows: int = 10_000,
         download_media: bool = False,
-        on_media_error: str = "fail",
+        on_media_error: OnMediaError = "fail",
         contact_sheet: bool = False,
-        mode: str = "snapshot",
+        mode: ExportMode = "snapshot",
         csv_safe: bool = False,
         allow_empty: bool = False,
         check_total: bool = True,
-        **kwargs: Any,
+        **kwargs: Unpack[MiniMaxArguments],
     ) -> None:
         super().__init__(**kwargs)
         from airflow_provider_minimax.export.formats import check_format_name
 
         # A constant is checked here, what a template renders to in `execute`.
         if "{" not in str(file_format):
-            check_format_name(file_format)
+            check_format_name(str(file_format))
         at_least_one("part_rows", part_rows)
         max_name = f"max_{self.kind.plural}"
         if isinstance(max_items, int):
             at_least_one(max_name, max_items)
-        one_of("on_media_error", on_media_error, _ON_MEDIA_ERROR)
-        one_of("mode", mode, _MODES)
+        one_of("on_media_error", on_media_error, get_args(OnMediaError))
+        one_of("mode", mode, get_args(ExportMode))
         if mode == "sync" and max_items is not None:
             raise MiniMaxBadRequestError(f"mode='sync' mirrors an account; {max_name} makes no sense with it.")
         self.output_path = output_path
         self.file_format = file_format
-        self.storage_conn_id = storage_conn_id
-        self.statuses = statuses
-        self.created_from = created_from
-        self.created_to = created_to
+        self.storage_conn_id = rendered(storage_conn_id)
+        self.statuses = rendered(statuses)
+        self.created_from = rendered(created_from)
+        self.created_to = rendered(created_to)
         self.part_rows = part_rows
         self.download_media = download_media
         self.on_media_error = on_media_error

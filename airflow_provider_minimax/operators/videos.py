@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow_provider_minimax.api.fields import parameters
 from airflow_provider_minimax.api.jobs import compact
 from airflow_provider_minimax.api.kinds import VIDEOS
+from airflow_provider_minimax.arguments import rendered
 from airflow_provider_minimax.operators.create import MiniMaxCreateOperator
 from airflow_provider_minimax.operators.media_lists import ExportMediaOperator, ListMediaOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.arguments import CreateArguments, ExportArguments, Ids, Templated
 
 
 class MiniMaxListVideosOperator(ListMediaOperator):
@@ -83,7 +87,7 @@ class MiniMaxExportVideosOperator(ExportMediaOperator):
 
     template_fields: Sequence[str] = ("max_videos", *ExportMediaOperator.template_fields)
 
-    def __init__(self, *, max_videos: int | str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, max_videos: Templated[int | str | None] = None, **kwargs: Unpack[ExportArguments]) -> None:
         super().__init__(max_items=max_videos, **kwargs)
         self.max_videos = max_videos
 
@@ -119,26 +123,26 @@ class MiniMaxCreateVideoOperator(MiniMaxCreateOperator):
     def __init__(
         self,
         *,
-        prompt: str | None = None,
-        file_id: str | None = None,
-        model: str | None = None,
-        options: str | None = None,
-        resolution: str | None = None,
-        duration: int | str | None = None,
-        aspect_ratio: str | None = None,
-        end_frame_file_id: str | None = None,
-        reference_file_ids: Sequence[str] | str | None = None,
-        video_file_ids: Sequence[str] | str | None = None,
-        audio_file_ids: Sequence[str] | str | None = None,
-        prompt_optimization: bool | str | None = None,
-        reply_url: str | None = None,
-        reply_ref: str | None = None,
-        max_jobs: int | str | None = None,
+        prompt: Templated[str | None] = None,
+        file_id: Ids | None = None,
+        model: Templated[str | None] = None,
+        options: Templated[str | None] = None,
+        resolution: Templated[str | None] = None,
+        duration: Templated[int | str | None] = None,
+        aspect_ratio: Templated[str | None] = None,
+        end_frame_file_id: Ids | None = None,
+        reference_file_ids: Ids | None = None,
+        video_file_ids: Ids | None = None,
+        audio_file_ids: Ids | None = None,
+        prompt_optimization: Templated[bool | str | None] = None,
+        reply_url: Templated[str | None] = None,
+        reply_ref: Templated[str | None] = None,
+        max_jobs: Templated[int | str | None] = None,
         cancel_on_kill: bool = True,
-        **kwargs: Any,
+        **kwargs: Unpack[CreateArguments],
     ) -> None:
         super().__init__(**kwargs)
-        self.prompt = prompt
+        self.prompt = rendered(prompt)
         self.file_id = file_id
         self.model = model
         self.options = options

@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, Unpack
 
 from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.ids import Kind, parse_id_list
 from airflow_provider_minimax.api.validation import ON_EMPTY, one_of
+from airflow_provider_minimax.arguments import rendered
 from airflow_provider_minimax.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -49,7 +50,10 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
     from airflow.triggers.base import StartTriggerArgs
 
+    from airflow_provider_minimax.api.validation import OnEmpty
+    from airflow_provider_minimax.arguments import SensorArguments, Templated, WaitArguments
     from airflow_provider_minimax.polling.shared_poll import SharedReader
+    from airflow_provider_minimax.polling.wait_spec import Require
     from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 
 #: Seconds by which our check of the time-out precedes Airflow's, which ignores ``never_fail`` and does not name the
@@ -90,12 +94,12 @@ class MiniMaxWaitSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        minimax_conn_id: str = MiniMaxHook.default_conn_name,
-        account: str | None = None,
+        minimax_conn_id: Templated[str] = MiniMaxHook.default_conn_name,
+        account: Templated[str | None] = None,
         poke_interval: timedelta | float | None = None,
         timeout: timedelta | float | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        **kwargs: Any,
+        **kwargs: Unpack[SensorArguments],
     ) -> None:
         defaults = timing.DEFAULTS[self.kind]
         super().__init__(
@@ -104,8 +108,8 @@ class MiniMaxWaitSensor(BaseSensorOperator):
             **kwargs,
         )
         self.poke_interval = timing.at_least_minimum(self.poke_interval)
-        self.minimax_conn_id = minimax_conn_id
-        self.account = account
+        self.minimax_conn_id = rendered(minimax_conn_id)
+        self.account = rendered(account)
         self.deferrable = deferrable
         self._poller: Poller | None = None
         self._cached_reader: SharedReader | None = None
@@ -281,12 +285,12 @@ class MiniMaxJobSensor(MiniMaxWaitSensor):
     def __init__(
         self,
         *,
-        require: str = "all",
+        require: Require = "all",
         accept_statuses: Sequence[str] = (),
-        on_empty: str = "fail",
+        on_empty: OnEmpty = "fail",
         start_from_trigger: bool = False,
         end_from_trigger: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[WaitArguments],
     ) -> None:
         super().__init__(**kwargs)
         check_require(require)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from airflow_provider_minimax.api.validation import optional_text
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
@@ -13,6 +13,7 @@ from airflow_provider_minimax.sensors.base import MiniMaxWaitSensor
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_minimax.arguments import Templated, WaitArguments
     from airflow_provider_minimax.polling.wait_spec import WaitSpec
     from airflow_provider_minimax.triggers.credits import MiniMaxCreditsTrigger
 
@@ -40,7 +41,7 @@ class MiniMaxCreditsSensor(MiniMaxWaitSensor):
     timed_out = "Not enough credits"
     after_timeout = "Top up the account, lower min_credits, or clear the task to wait again."
 
-    def __init__(self, *, min_credits: float | str, **kwargs: Any) -> None:
+    def __init__(self, *, min_credits: Templated[float | str], **kwargs: Unpack[WaitArguments]) -> None:
         super().__init__(**kwargs)
         self.min_credits = min_credits
 

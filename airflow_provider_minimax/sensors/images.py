@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 from airflow_provider_minimax.sensors.base import MiniMaxJobSensor
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.arguments import Ids, JobArguments
 
 
 class MiniMaxImageSensor(MiniMaxJobSensor):
@@ -44,6 +47,6 @@ class MiniMaxImageSensor(MiniMaxJobSensor):
     kind = "image"
     template_fields: Sequence[str] = ("image_id", "minimax_conn_id", "account")
 
-    def __init__(self, *, image_id: object, **kwargs: Any) -> None:
+    def __init__(self, *, image_id: Ids, **kwargs: Unpack[JobArguments]) -> None:
         super().__init__(**kwargs)
         self.image_id = image_id

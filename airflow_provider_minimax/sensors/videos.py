@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 from airflow_provider_minimax.sensors.base import MiniMaxJobSensor
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.arguments import Ids, JobArguments
 
 
 class MiniMaxVideoSensor(MiniMaxJobSensor):
@@ -34,6 +37,6 @@ class MiniMaxVideoSensor(MiniMaxJobSensor):
     kind = "video"
     template_fields: Sequence[str] = ("video_id", "minimax_conn_id", "account")
 
-    def __init__(self, *, video_id: object, **kwargs: Any) -> None:
+    def __init__(self, *, video_id: Ids, **kwargs: Unpack[JobArguments]) -> None:
         super().__init__(**kwargs)
         self.video_id = video_id

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.integration.conftest import Person
-from tests.integration.dags import Run, store
+from tests.integration.dags import Run
 from tests.support import ROOT
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
@@ -31,7 +31,6 @@ def test_the_dag_of_the_readme_turns_the_chosen_image_into_a_video(
         task.retries = 0
         if hasattr(task, "poke_interval"):
             task.poke_interval = 1.0
-    store(dag)
 
     person(2)
     run = Run(dag)

@@ -86,7 +86,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
         names = archive.namelist()
     assert f"{PACKAGE}/py.typed" in names
     assert {name.split("/")[0] for name in names} == {PACKAGE, f"{PACKAGE}-{__version__}.dist-info"}
-    assert [name for name in names if "__pycache__" in name or "/test" in name] == []
+    assert [name for name in names if "__pycache__" in name or "/tests/" in name or "/test_" in name] == []
 
 
 def test_the_wheel_brings_the_example_dags_as_files(wheel: Path) -> None:
