@@ -106,7 +106,7 @@ def add_to_events(context: Context, outlets: Iterable[object], describe: Callabl
     """
     # Not above: Airflow reads the functions for URIs in each of its processes.
     from airflow.sdk import Asset, AssetAlias
-    from airflow.sdk.definitions.asset import AssetRef
+    from airflow.sdk.definitions.asset import AssetAliasEvent, AssetRef
 
     made: Made | None = None
     for outlet in outlets:
@@ -116,11 +116,23 @@ def add_to_events(context: Context, outlets: Iterable[object], describe: Callabl
             made = made or describe()
             event = context["outlet_events"][outlet]
             if isinstance(outlet, AssetAlias):
-                event.add(Asset(uri=made.uri), extra=dict(made.extra))
+                event.add(Asset(uri=made.uri), extra=alias_extra(made.extra, vars(AssetAliasEvent)))
             else:
                 event.extra = {**made.extra, **event.extra}
         except Exception as error:  # noqa: BLE001 - Airflow's database, its API server and handlers of URIs have a say
             log.warning("The event of outlet %r lacks what this task has made: %r", outlet, error)
+
+
+def alias_extra(extra: Mapping[str, Any], event_class: Mapping[str, object]) -> dict[str, Any]:
+    """Return the part of an extra that the event of an alias may hold.
+
+    The API server of Airflow 3.1.0, whose events do not yet hold the extra of their asset, fails a finished task over a
+    list.
+
+    :param event_class: the members of Airflow's ``AssetAliasEvent``.
+    """
+    takes_all = "dest_asset_extra" in event_class
+    return {name: value for name, value in extra.items() if takes_all or not isinstance(value, list)}
 
 
 def event_ids(ids: Iterable[str], total: int) -> dict[str, Any]:

@@ -62,8 +62,9 @@ def report_created(
     """
 
     def describe() -> Made:
-        account = parse_id(ids[0], kind).account
-        cost = cost_of(store) or {}
+        account, ti = parse_id(ids[0], kind).account, context["ti"]
+        # After a deferral without a store, the XCom of the process that submitted is what is left.
+        cost = cost_of(store) or ti.xcom_pull(ti.task_id, key=COST_KEY, map_indexes=ti.map_index) or {}
         details = {"account": account, "model": cost.get("model"), "credits": cost.get("credits")}
         return Made(account_uri(account, MEDIA_KINDS[kind].plural), event_ids(ids, len(ids)) | details)
 

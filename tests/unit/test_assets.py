@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset, AssetAlias
+from airflow.sdk.definitions.asset import AssetAliasEvent
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_minimax.assets import (
     MAX_IDS,
     Made,
     add_to_events,
+    alias_extra,
     convert_asset_to_openlineage,
     create_asset,
     dataset_name,
@@ -110,7 +112,20 @@ def test_what_the_user_has_put_there_wins() -> None:
 
 def test_an_alias_stands_for_the_asset_that_was_made() -> None:
     (event,) = outlet(AssetAlias("made")).asset_alias_events
-    assert (event.dest_asset_key.uri, event.extra) == (MADE.uri, MADE.extra)
+    assert (event.dest_asset_key.uri, event.extra) == (MADE.uri, alias_extra(MADE.extra, vars(AssetAliasEvent)))
+
+
+@pytest.mark.parametrize(
+    ("event_class", "extra"),
+    [
+        pytest.param({}, {"count": 1}, id="Airflow 3.1.0 fails the task over a list"),
+        pytest.param({"dest_asset_extra": None}, MADE.extra, id="later ones"),
+    ],
+)
+def test_the_event_of_an_alias_holds_what_airflow_s_server_can_take(
+    event_class: dict[str, object], extra: dict[str, Any]
+) -> None:
+    assert alias_extra(MADE.extra, event_class) == extra
 
 
 def test_without_an_asset_nothing_is_described() -> None:
