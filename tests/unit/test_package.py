@@ -16,7 +16,7 @@ import pytest
 from airflow_provider_minimax import __version__
 from tests.support import ROOT
 
-pytest.importorskip("hatchling", reason="builds the package: the extra dev")
+pytest.importorskip("hatchling", reason="builds the package: the group dev")
 from scripts.package_page import with_absolute_links
 
 PACKAGE = "airflow_provider_minimax"
