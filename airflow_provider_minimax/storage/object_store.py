@@ -234,10 +234,10 @@ class _ObjectDraft(Draft):
 
     def __init__(self, fs: Any, root: str, learn: Callable[[bool], None]) -> None:
         # Without a name on the disk, so that it ends with its process.
-        super().__init__(tempfile.SpooledTemporaryFile(_MAX_IN_MEMORY))  # type: ignore[arg-type] # noqa: SIM115 - closed later
+        super().__init__(tempfile.SpooledTemporaryFile(_MAX_IN_MEMORY))  # noqa: SIM115 - closed later
         self._fs, self._root, self._learn = fs, root, learn
 
-    def commit(self, name: str, *, durable: bool = True, is_new: bool = False) -> None:  # noqa: ARG002 - a store keeps it
+    def commit(self, name: str, *, durable: bool = True, is_new: bool = False) -> None:
         path = f"{self._root}/{name}"
         if is_new:
             self._upload_new(path)
