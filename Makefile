@@ -39,8 +39,8 @@ lint: $(STAMP) ## check style, format, types and the direction of imports
 	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports --no-logo --no-cache
 
-bench: $(STAMP) ## measure the provider against what it could cost, on the sandbox (PART=export for one part)
-	@$(INSTALL) --group bench
+bench: $(STAMP) ## measure the provider against simpler code, and write BENCHMARKS.md (PART=export shows one part)
+	@$(INSTALL) --no-build-isolation --editable '.[amazon]' --group bench --group s3
 	@AIRFLOW_HOME="$$PWD/.airflow/bench" $(PY) -m bench $(PART)
 
 docs: $(STAMP) ## build the documentation site, and check its links

@@ -1,4 +1,4 @@
-"""``python -m bench [part ...]``: run all parts, or those named."""
+"""``python -m bench [part ...]``: run all parts and write ``BENCHMARKS.md``, or run those named."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def main(wanted: list[str]) -> int:
     os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
     # Not a generator: each part runs, also after one that broke a bound.
     kept = [importlib.import_module(f"bench.{part}").main() for part in wanted or parts]
+    if not wanted:
+        from bench import _measuring, _report
+
+        _report.PATH.write_text(_report.report(_measuring.TABLES), encoding="utf-8")
+        print(f"Wrote {_report.PATH.name}.")
     return 0 if all(kept) else 1
 
 

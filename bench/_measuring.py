@@ -21,17 +21,34 @@ class Row(NamedTuple):
     is_kept: bool | None
 
 
+#: The tables of this run, by title.
+TABLES: dict[str, list[Row]] = {}
+
+
+def costs(runs: int, *acts: Callable[[], object]) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
+    """Run the acts in turn, so many times after one that does not count.
+
+    :return: the seconds of each, run by run, and the seconds of CPU of this process and its threads.
+    """
+    measured = [[_cost(act) for act in acts] for _ in range(runs + 1)][1:]
+    return [tuple(cost[0] for cost in run) for run in measured], [tuple(cost[1] for cost in run) for run in measured]
+
+
 def times(runs: int, *acts: Callable[[], object]) -> list[tuple[float, ...]]:
     """Run the acts in turn, so many times; return the seconds of each, run by run."""
     return [tuple(map(_seconds, acts)) for _ in range(runs)]
 
 
 def _seconds(act: Callable[[], object]) -> float:
+    return _cost(act)[0]
+
+
+def _cost(act: Callable[[], object]) -> tuple[float, float]:
     # Garbage of others must not be collected here: among all of Airflow's objects that takes long.
     gc.collect()
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     act()
-    return time.perf_counter() - started
+    return time.perf_counter() - started, time.process_time() - used
 
 
 def ratio(measured: list[tuple[float, ...]], one: int, other: int) -> float:
@@ -45,7 +62,8 @@ def median(measured: list[tuple[float, ...]], one: int) -> float:
 
 
 def show(title: str, rows: list[Row]) -> bool:
-    """Print the table; return whether every bound was kept."""
+    """Print the table, and keep it for the report; return whether every bound was kept."""
+    TABLES[title] = rows
     table = Table(title=title, title_justify="left")
     for name in ("what", "found", "bound", ""):
         table.add_column(name, overflow="fold")
