@@ -16,6 +16,8 @@ PYTEST := $(IN_TMP) pytest
 # Settings of another project's Python must not leak into this one.
 unexport PYTHONHOME
 unexport PYTHONPATH
+# What Python has compiled is kept: the tests and Airflow start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

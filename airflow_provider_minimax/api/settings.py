@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 from urllib.parse import SplitResult, urlsplit, uses_netloc
 
 from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxBadRequestError
-from airflow_provider_minimax.api.prices import UserPrices
+
+if TYPE_CHECKING:
+    from airflow_provider_minimax.api.prices import UserPrices
 
 #: What happens to inputs of a create that are documented not to be taken: ``"strict"`` refuses them, ``"warn"`` logs
 #: a warning and sends them, ``"off"`` sends them.

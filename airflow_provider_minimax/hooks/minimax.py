@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from airflow_provider_minimax.api.error_body import one_line
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
-from airflow_provider_minimax.api.prices import UserPrices
 from airflow_provider_minimax.api.settings import (
     CheckInputs,
     Settings,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.client import MiniMaxClient
     from airflow_provider_minimax.api.ids import AnyId
     from airflow_provider_minimax.api.payloads import ImageFields, VideoFields
+    from airflow_provider_minimax.api.prices import UserPrices
 
 log = logging.getLogger(__name__)
 
@@ -309,11 +309,15 @@ def _user_prices(where: str, extra: object) -> UserPrices | None:
 
     It is read when a create needs it, so that a mistake in it ends no other task.
     """
+    configured = extra or conf.get(CONFIG_SECTION, _PRICES, fallback=None)
+    if not configured:
+        return None
+    from airflow_provider_minimax.api.prices import UserPrices
+
     if extra:
         return UserPrices(f"{where}: the extra {_PRICES}", "from the connection's prices", extra)
-    configured = conf.get(CONFIG_SECTION, _PRICES, fallback=None)
     source = f"[{CONFIG_SECTION}] {_PRICES}"
-    return UserPrices(f"Airflow's {source}", f"from {source}", configured) if configured else None
+    return UserPrices(f"Airflow's {source}", f"from {source}", configured)
 
 
 def _number(where: str, name: str, value: object) -> Any:

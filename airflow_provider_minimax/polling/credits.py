@@ -16,7 +16,6 @@ from airflow_provider_minimax.api.errors import (
 )
 from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.jobs import Job
-from airflow_provider_minimax.api.prices import as_credits
 from airflow_provider_minimax.polling.poller import Poller
 from airflow_provider_minimax.polling.results import JobResult, RoundResult
 from airflow_provider_minimax.polling.timing import DEFAULTS
@@ -52,6 +51,9 @@ class CreditsSpec(WaitSpec):
 
         :raises MiniMaxBadRequestError: ``min_credits`` is not a number of at least 0.
         """
+        # Imported here: the tables of models and prices are of no use to most DAG files.
+        from airflow_provider_minimax.api.prices import as_credits
+
         number = as_credits(self.min_credits)
         if number is None:
             raise MiniMaxBadRequestError(f"min_credits must be a number of at least 0, not {self.min_credits!r}.")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.suite import count, summarize
+from scripts.suite import LONGEST, PARTS, count, summarize
+from tests.support import ROOT
 
 
 @pytest.mark.parametrize(
@@ -35,3 +36,10 @@ def test_a_report_is_counted(tmp_path: Path, attributes: str, ended: dict[str, i
 )
 def test_the_counts_are_put_into_words(counts: dict[str, int], words: str) -> None:
     assert summarize(Counter(counts)) == words
+
+
+def test_each_test_is_in_one_part() -> None:
+    assert (ROOT / LONGEST).is_file()
+    folders = [argument for part in PARTS.values() for argument in part if argument.startswith("tests/")]
+    assert sorted(folders) == ["tests/integration", "tests/integration", LONGEST, "tests/unit"]
+    assert PARTS["running-airflow"][-1] == f"--ignore={LONGEST}"
