@@ -168,8 +168,7 @@ class WatchStream:
         return view
 
     def _log_failure(self, error: Exception) -> None:
-        """Log the first failure in a row, the second, the fourth and so on."""
-        if self._failures & (self._failures - 1):
+        if not failures.is_worth_logging(self._failures):
             return
         needs_a_person = isinstance(error, AirflowFailException | AirflowNotFoundException)
         is_own = isinstance(error, MiniMaxError | AirflowNotFoundException)

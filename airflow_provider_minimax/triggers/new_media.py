@@ -15,7 +15,7 @@ from airflow_provider_minimax.api.filters import PointInTime
 from airflow_provider_minimax.api.jobs import COMPLETED
 from airflow_provider_minimax.api.kinds import IMAGES, VIDEOS, MediaKind
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
-from airflow_provider_minimax.polling import timing, watch_stream
+from airflow_provider_minimax.polling import failures, timing, watch_stream
 from airflow_provider_minimax.polling.new_media import NOW, WatchSpec, WatchState, take_round
 from airflow_provider_minimax.polling.watch_stream import Round, Watch, WatchStream
 from airflow_provider_minimax.triggers.jobs import read_connection
@@ -176,18 +176,9 @@ class MiniMaxNewImagesTrigger(_NewMediaTrigger):
 class MiniMaxNewVideosTrigger(_NewMediaTrigger):
     """Fires an event for new videos of an account; for an ``AssetWatcher``.
 
-    As for images, with ``{"videos": [...]}``. The service does not document that its list of videos shows times. Where
-    it shows none, ``start`` as a time and ``look_back`` select nothing.
-
-    :param minimax_conn_id: the Airflow connection.
-    :param account: the Hailuo account; defaults to the connection's.
-    :param poke_interval: seconds between two polls, at least 1.
-    :param start: see ``MiniMaxNewImagesTrigger``.
-    :param max_per_event: the most videos in one event.
-    :param statuses: labels of final statuses: ``completed``, ``failed``, ``moderated``.
-    :param models: only of these models; None for all. A list that shows no models has none of them.
-    :param prompt_pattern: only those in whose prompt this regular expression is found.
-    :param look_back: see ``MiniMaxNewImagesTrigger``.
+    As for images, with ``{"videos": [...]}`` and the parameters of ``MiniMaxNewImagesTrigger``. The service does not
+    document that its list of videos shows times or models. Where it shows none, ``start`` as a time, ``look_back`` and
+    ``models`` select nothing.
     """
 
     kind = VIDEOS
@@ -206,19 +197,16 @@ class _Memory:
 
     async def load(self) -> WatchState:
         """Return the state with which a watch begins. Until the store responds it cannot begin."""
-        failures = 0
+        failed = 0
         while self._stores:
             try:
                 stored = [await one.aget(self._spec.state_key) for one in self._stores]
             except Exception as error:  # noqa: BLE001 - to begin from scratch could miss or repeat events
-                failures += 1
-                log.warning(
-                    "The watch of the %s waits for its stored state. %s: %s",
-                    self._spec.label,
-                    type(error).__name__,
-                    error,
-                )
-                await asyncio.sleep(timing.next_delay(1.0, failures))
+                failed += 1
+                if failures.is_worth_logging(failed):
+                    what = f"{type(error).__name__}: {error}"
+                    log.warning("The watch of the %s waits for its stored state. %s", self._spec.label, what)
+                await asyncio.sleep(timing.next_delay(1.0, failed))
             else:
                 return self._read(next((one for one in stored if one is not None), None))
         log.warning(
