@@ -114,7 +114,7 @@ class _NewMediaTrigger(BaseEventTrigger):
         watch = Watch(await memory.load())
         stream = self._stream()
         stream.join(watch)
-        log.info("Watching the %s, every %g s.", self.spec.label, self.spec.poke_interval)
+        log.info("Watching %s, every %g s.", self.spec.label, self.spec.poke_interval)
         try:
             async for found in shared_stream:
                 if watch not in found.watches:
@@ -126,9 +126,9 @@ class _NewMediaTrigger(BaseEventTrigger):
                 progress = take_round(watch.state, found.view)
                 if progress.unclear:
                     log.warning(
-                        "%d %s are taken for old ones: the list shows no times and none that was seen before.",
+                        "No events for %d %s, which count as old: neither times nor items seen before are listed.",
                         progress.unclear,
-                        self.kind.plural,
+                        self.spec.label,
                     )
                 for payload in self.spec.payloads([item for item in progress.ended if self.spec.selects(item)]):
                     yield TriggerEvent(payload)
@@ -205,13 +205,16 @@ class _Memory:
                 failed += 1
                 if failures.is_worth_logging(failed):
                     what = f"{type(error).__name__}: {error}"
-                    log.warning("The watch of the %s waits for its stored state. %s", self._spec.label, what)
+                    log.warning(
+                        "No events for %s until their stored state can be read; it is read again. %s",
+                        self._spec.label,
+                        what,
+                    )
                 await asyncio.sleep(timing.next_delay(1.0, failed))
             else:
                 return self._read(next((one for one in stored if one is not None), None))
         log.warning(
-            "Events will be missed while no triggerer runs: this Airflow cannot store the state of the watch of the "
-            "%s (3.3 can).",
+            "Events for %s are missed while no triggerer runs: this Airflow cannot store what was seen; 3.3 can.",
             self._spec.label,
         )
         back = self._spec.look_back
@@ -222,7 +225,9 @@ class _Memory:
             try:
                 self._saved = WatchState.from_json(stored)
             except ValueError:
-                log.warning("The watch of the %s begins from scratch: its stored state is unknown.", self._spec.label)
+                log.warning(
+                    "Events for %s begin from scratch: the stored state is unknown to this version.", self._spec.label
+                )
         return self._saved or self._spec.first_state()
 
     async def save(self, state: WatchState) -> None:
@@ -233,7 +238,11 @@ class _Memory:
             for one in self._stores:
                 await one.aset(self._spec.state_key, state.to_json())
         except Exception as error:  # noqa: BLE001 - the next round stores it; until then a restart repeats events
-            log.warning("The state of the watch of the %s is not stored yet. %s", self._spec.label, error)
+            log.warning(
+                "The state of %s is not stored: a restart of the triggerer would repeat events. %s",
+                self._spec.label,
+                error,
+            )
         else:
             self._saved = state
 

@@ -276,8 +276,8 @@ def test_failures_are_logged_seldom_and_end_nothing(
     run(watch())
     lines = [record for record in caplog.records if record.name.endswith("watch_stream")]
     assert [record.levelno for record in lines] == [logging.WARNING] * 4 + [logging.INFO]
-    assert "failed polls in a row: 8" in lines[3].getMessage()
-    assert lines[4].getMessage().endswith("are read again, after 9 failed polls. The watch continues.")
+    assert "Failed polls in a row: 8;" in lines[3].getMessage()
+    assert lines[4].getMessage().endswith(" again, after 9 failed polls.")
 
 
 def test_a_corrected_connection_is_used(
@@ -345,7 +345,7 @@ def test_a_trigger_survives_its_serialization_and_carries_no_secret(sandbox: San
     assert len(json.dumps(kwargs)) < 400
 
 
-def test_only_watches_on_one_poll_share_it() -> None:
+def test_only_watches_on_one_poll_share_it(triggerer: WatchingTriggerer) -> None:
     keys = [
         one.shared_stream_key()
         for one in (
