@@ -197,7 +197,7 @@ def _class_page(one: PublicClass, guide: str | None) -> str:
         title = (DOCS / guide.split("#")[0]).read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
         text.append(f"The guide for it: [{title}](../{guide}).\n\n")
     examples = examples_of(one.name)
-    if one.part == "Triggers" and not examples:
+    if one.part == "Triggers" and guide is None:
         text.append("Operators and sensors start this trigger; a DAG does not name it.\n\n")
     options = _METHODS if one.part in _WITH_METHODS else ""
     text.append(f"```python\nfrom {one.module} import {one.name}\n```\n\n")

@@ -30,6 +30,11 @@ _BUGS: Final = (
 _ISSUES_URL: Final = "https://github.com/airflow-provider-minimax/airflow-provider-minimax/issues"
 
 
+def is_worth_logging(failures: int) -> bool:
+    """Return whether to log a failure that may go on for days: the first in a row, the second, the fourth and so on."""
+    return failures & (failures - 1) == 0
+
+
 def is_bug(error: BaseException) -> bool:
     """Return whether an error comes from wrong code, so that every further round would meet it again."""
     return isinstance(error, _BUGS) and not isinstance(error, AirflowException | OSError)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, NamedTuple, Self
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
@@ -20,7 +20,7 @@ from airflow_provider_minimax.api.ids import ResourceId, parse_id
 from airflow_provider_minimax.api.jobs import COMPLETED, FINAL_LABELS, Job, check_labels, compact, created_at, outcome
 from airflow_provider_minimax.api.kinds import MediaKind
 from airflow_provider_minimax.api.models import match_model
-from airflow_provider_minimax.api.validation import at_least_one, is_list, required_text
+from airflow_provider_minimax.api.validation import SAFE_PAGE_SIZE, at_least_one, is_list, optional_text, required_text
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 
 NOW: Final = "now"
@@ -74,18 +74,15 @@ class WatchSpec:
             raise MiniMaxBadRequestError(
                 f"prompt_pattern {self.prompt_pattern!r} is no regular expression: {error}."
             ) from None
-        moment = None if self.start == NOW else point_in_time("start", self.start)
-        return type(self)(
-            self.kind,
-            required_text("minimax_conn_id", self.minimax_conn_id),
-            None if self.account is None else required_text("account", self.account),
-            _seconds("poke_interval", self.poke_interval),
-            NOW if moment is None else moment.isoformat(),
-            self.max_per_event,
-            sorted(statuses),
-            None if self.models is None else sorted(map(str, self.models)),
-            self.prompt_pattern,
-            _seconds("look_back", self.look_back),
+        return replace(
+            self,
+            minimax_conn_id=required_text("minimax_conn_id", self.minimax_conn_id),
+            account=optional_text("account", self.account),
+            poke_interval=_seconds("poke_interval", self.poke_interval),
+            start=NOW if self.start == NOW else point_in_time("start", self.start).isoformat(),
+            statuses=sorted(statuses),
+            models=None if self.models is None else sorted(map(str, self.models)),
+            look_back=_seconds("look_back", self.look_back),
         )
 
     def to_kwargs(self) -> dict[str, Any]:
@@ -241,6 +238,8 @@ def take_round(state: WatchState, view: View) -> Progress:
         state = WatchState()
     if not view.items and state.known is None:
         return Progress([], WatchState(view.at - _EMPTY_LIST_MARGIN if state.floor is None else state.floor, {}))
+    if state.known and not state.pending and all(item.id.bare in state.known for item in view.items):
+        return Progress([], state)
     followed = {bare: since for bare, since in state.pending.items() if view.at - since < PENDING_FOR}
     fresh, unclear = _fresh(state, view)
     followed |= {bare: view.at for bare in fresh if bare not in followed}
@@ -295,9 +294,10 @@ def _remember(state: WatchState, view: View) -> tuple[int | None, dict[str, int]
     }
     known = list((seen | {bare: at for bare, at in (state.known or {}).items() if bare not in seen}).items())
     floors = [] if state.floor is None else [state.floor]
-    if state.known is None and state.floor is None:
-        # What is older than the first page has not been seen.
-        floors += [min(at for _, at in known if at)] if any(at for _, at in known) else []
+    if state.known is None and state.floor is None and any(seen.values()):
+        # What is older than the first page has not been seen. Images of one create have the same time: of the oldest
+        # one, some may stand on the next page. A short page has none, and some may still appear.
+        floors.append(min(at for at in seen.values() if at) - (len(view.items) < SAFE_PAGE_SIZE))
     floors += [at for _, at in known[MAX_KNOWN:] if at]
     return max(floors, default=None), dict(known[:MAX_KNOWN])
 

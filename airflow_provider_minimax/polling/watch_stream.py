@@ -163,24 +163,23 @@ class WatchStream:
             self._log_failure(error)
             return None
         if self._failures:
-            log.info("The %s are read again, after %d failed polls. The watch continues.", self._label, self._failures)
+            log.info("Events for %s again, after %d failed polls.", self._label, self._failures)
         self._failures, self._delay = 0, timing.next_delay(self._interval)
         return view
 
     def _log_failure(self, error: Exception) -> None:
-        """Log the first failure in a row, the second, the fourth and so on."""
-        if self._failures & (self._failures - 1):
+        if not failures.is_worth_logging(self._failures):
             return
         needs_a_person = isinstance(error, AirflowFailException | AirflowNotFoundException)
         is_own = isinstance(error, MiniMaxError | AirflowNotFoundException)
         log.log(
             logging.WARNING if is_own and not needs_a_person else logging.ERROR,
-            "No events: the %s cannot be read (failed polls in a row: %d). %s%s The next poll is in %.0f s; what "
-            "completes meanwhile becomes an event then.",
+            "No events for %s: %s%s Failed polls in a row: %d; the next one is in %.0f s and continues where the last "
+            "good one was.",
             self._label,
+            error if is_own else f"{type(error).__name__}: {error}.",
+            " Correct the connection, which each poll reads again, or the trigger." if needs_a_person else "",
             self._failures,
-            error if is_own else f"{type(error).__name__}: {error}",
-            " Correct the connection; it is read again for each poll." if needs_a_person else "",
             self._delay,
             exc_info=error if failures.is_bug(error) and not is_own else None,
         )

@@ -15,7 +15,7 @@ from airflow_provider_minimax.api.filters import PointInTime
 from airflow_provider_minimax.api.jobs import COMPLETED
 from airflow_provider_minimax.api.kinds import IMAGES, VIDEOS, MediaKind
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
-from airflow_provider_minimax.polling import timing, watch_stream
+from airflow_provider_minimax.polling import failures, timing, watch_stream
 from airflow_provider_minimax.polling.new_media import NOW, WatchSpec, WatchState, take_round
 from airflow_provider_minimax.polling.watch_stream import Round, Watch, WatchStream
 from airflow_provider_minimax.triggers.jobs import read_connection
@@ -114,7 +114,7 @@ class _NewMediaTrigger(BaseEventTrigger):
         watch = Watch(await memory.load())
         stream = self._stream()
         stream.join(watch)
-        log.info("Watching the %s, every %g s.", self.spec.label, self.spec.poke_interval)
+        log.info("Watching %s, every %g s.", self.spec.label, self.spec.poke_interval)
         try:
             async for found in shared_stream:
                 if watch not in found.watches:
@@ -126,9 +126,9 @@ class _NewMediaTrigger(BaseEventTrigger):
                 progress = take_round(watch.state, found.view)
                 if progress.unclear:
                     log.warning(
-                        "%d %s are taken for old ones: the list shows no times and none that was seen before.",
+                        "No events for %d %s, which count as old: neither times nor items seen before are listed.",
                         progress.unclear,
-                        self.kind.plural,
+                        self.spec.label,
                     )
                 for payload in self.spec.payloads([item for item in progress.ended if self.spec.selects(item)]):
                     yield TriggerEvent(payload)
@@ -176,18 +176,9 @@ class MiniMaxNewImagesTrigger(_NewMediaTrigger):
 class MiniMaxNewVideosTrigger(_NewMediaTrigger):
     """Fires an event for new videos of an account; for an ``AssetWatcher``.
 
-    As for images, with ``{"videos": [...]}``. The service does not document that its list of videos shows times. Where
-    it shows none, ``start`` as a time and ``look_back`` select nothing.
-
-    :param minimax_conn_id: the Airflow connection.
-    :param account: the Hailuo account; defaults to the connection's.
-    :param poke_interval: seconds between two polls, at least 1.
-    :param start: see ``MiniMaxNewImagesTrigger``.
-    :param max_per_event: the most videos in one event.
-    :param statuses: labels of final statuses: ``completed``, ``failed``, ``moderated``.
-    :param models: only of these models; None for all. A list that shows no models has none of them.
-    :param prompt_pattern: only those in whose prompt this regular expression is found.
-    :param look_back: see ``MiniMaxNewImagesTrigger``.
+    As for images, with ``{"videos": [...]}`` and the parameters of ``MiniMaxNewImagesTrigger``. The service does not
+    document that its list of videos shows times or models. Where it shows none, ``start`` as a time, ``look_back`` and
+    ``models`` select nothing.
     """
 
     kind = VIDEOS
@@ -206,24 +197,24 @@ class _Memory:
 
     async def load(self) -> WatchState:
         """Return the state with which a watch begins. Until the store responds it cannot begin."""
-        failures = 0
+        failed = 0
         while self._stores:
             try:
                 stored = [await one.aget(self._spec.state_key) for one in self._stores]
             except Exception as error:  # noqa: BLE001 - to begin from scratch could miss or repeat events
-                failures += 1
-                log.warning(
-                    "The watch of the %s waits for its stored state. %s: %s",
-                    self._spec.label,
-                    type(error).__name__,
-                    error,
-                )
-                await asyncio.sleep(timing.next_delay(1.0, failures))
+                failed += 1
+                if failures.is_worth_logging(failed):
+                    what = f"{type(error).__name__}: {error}"
+                    log.warning(
+                        "No events for %s until their stored state can be read; it is read again. %s",
+                        self._spec.label,
+                        what,
+                    )
+                await asyncio.sleep(timing.next_delay(1.0, failed))
             else:
                 return self._read(next((one for one in stored if one is not None), None))
         log.warning(
-            "Events will be missed while no triggerer runs: this Airflow cannot store the state of the watch of the "
-            "%s (3.3 can).",
+            "Events for %s are missed while no triggerer runs: this Airflow cannot store what was seen; 3.3 can.",
             self._spec.label,
         )
         back = self._spec.look_back
@@ -234,7 +225,9 @@ class _Memory:
             try:
                 self._saved = WatchState.from_json(stored)
             except ValueError:
-                log.warning("The watch of the %s begins from scratch: its stored state is unknown.", self._spec.label)
+                log.warning(
+                    "Events for %s begin from scratch: the stored state is unknown to this version.", self._spec.label
+                )
         return self._saved or self._spec.first_state()
 
     async def save(self, state: WatchState) -> None:
@@ -245,7 +238,11 @@ class _Memory:
             for one in self._stores:
                 await one.aset(self._spec.state_key, state.to_json())
         except Exception as error:  # noqa: BLE001 - the next round stores it; until then a restart repeats events
-            log.warning("The state of the watch of the %s is not stored yet. %s", self._spec.label, error)
+            log.warning(
+                "The state of %s is not stored: a restart of the triggerer would repeat events. %s",
+                self._spec.label,
+                error,
+            )
         else:
             self._saved = state
 

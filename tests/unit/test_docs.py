@@ -156,9 +156,12 @@ def test_the_readme_and_the_index_name_every_class() -> None:
         for module in [*modules, f"{PACKAGE}.retry_policy"]
         for name in public_classes(module)
     }
-    for page in (README, ROOT / "docs" / "index.md"):
+    # Those triggers that a DAG names itself.
+    events = {f"triggers.new_media.{name}" for name in public_classes(f"{PACKAGE}.triggers.new_media")}
+    for page, also in ((README, set()), (ROOT / "docs" / "index.md", events)):
         named = set(re.findall(r"`([a-z_.]+\.MiniMax\w+)`", page.read_text(encoding="utf-8")))
-        assert named == wanted
+        assert named - events == wanted
+        assert also <= named
 
 
 def public_classes(module: str) -> list[str]:

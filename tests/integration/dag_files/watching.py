@@ -18,7 +18,8 @@ def watched(name: str, **options: object) -> Asset:
     return Asset(name, watchers=[AssetWatcher(name=name, trigger=trigger)])
 
 
-arrivals = watched("arrivals")
+# One event a round, however many images it has.
+arrivals = watched("arrivals", max_per_event=1000)
 others = [watched(f"watched_{number}", prompt_pattern=f"[{number}]$") for number in range(9)]
 
 # Airflow runs the watchers of assets that a DAG waits for. This one waits for ever: a run for each event takes long.
@@ -26,6 +27,9 @@ with DAG("watching", schedule=AssetAll(Asset("never"), arrivals, *others), start
     task(lambda: None, task_id="nothing")()  # type: ignore[arg-type]
 
 (watcher,) = example.new_images.watchers
-watcher.trigger.spec = replace(watcher.trigger.spec, minimax_conn_id=CONN_ID, poke_interval=1.0)
+# A run for each image of the other tests would take long.
+watcher.trigger.spec = replace(
+    watcher.trigger.spec, minimax_conn_id=CONN_ID, poke_interval=1.0, prompt_pattern="^Downloaded"
+)
 example.download.minimax_conn_id = CONN_ID
 dag = example.dag

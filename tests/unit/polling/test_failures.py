@@ -108,3 +108,7 @@ def test_an_undefined_connection_ends_a_wait_at_once_unless_it_is_silent() -> No
     with pytest.raises(AirflowNotFoundException):
         Poller(WaitSpec((IMAGE_ID,))).poll(read)
     assert Poller(WaitSpec((IMAGE_ID,), silent_fail=True)).poll(read) is None
+
+
+def test_a_failure_that_goes_on_is_logged_less_and_less() -> None:
+    assert [number for number in range(1, 70) if failures.is_worth_logging(number)] == [1, 2, 4, 8, 16, 32, 64]

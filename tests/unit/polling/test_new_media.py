@@ -88,6 +88,17 @@ def test_a_list_without_times_and_without_anything_known_has_no_events() -> None
     assert events(WatchState(), images(9, 8, 7), images(11, 10)) == [[], [10, 11]]
 
 
+def test_images_of_one_create_may_appear_one_after_the_other() -> None:
+    first, second = (job(number, createTime=BASE) for number in (1, 2))
+    assert events(WatchState(), view(first), view(second, first), view(second, first)) == [[], [2], []]
+
+
+def test_an_older_image_of_the_same_create_as_the_last_one_of_the_first_page_is_not_new() -> None:
+    page = [job(200 - number, createTime=BASE + 200 - number) for number in range(99)]
+    same = [job(number, createTime=BASE + 1) for number in (2, 1)]
+    assert events(WatchState(), view(*page, same[0]), view(*page[1:], *same)) == [[], []]
+
+
 def test_images_that_the_list_shows_late_are_new() -> None:
     assert events(WatchState(), images(1), images(5, 4, 1), images(5, 4, 3, 1)) == [[], [4, 5], [3]]
 

@@ -246,17 +246,20 @@ def test_a_store_that_is_away_is_awaited(sandbox: Sandbox, triggerer: WatchingTr
 
 
 @pytest.mark.parametrize(("look_back", "repeats"), [(0.0, False), (600.0, True)])
-def test_without_a_store_a_watch_begins_with_what_is_new(
-    sandbox: Sandbox, triggerer: WatchingTriggerer, look_back: float, repeats: bool
-) -> None:
+def test_without_a_store_a_watch_begins_with_what_is_new(sandbox: Sandbox, look_back: float, repeats: bool) -> None:
     arrived = sandbox.arrive(1)
 
     async def watch() -> None:
-        # A time would start all runs since then at each restart.
-        async with triggerer.watching(trigger(start="2026-01-01", look_back=look_back)):
-            await rounds(sandbox)
-            more = sandbox.arrive(1)
-            await until(lambda: triggerer.ids() == (arrived if repeats else []) + more)
+        # A time would start the runs of all images since then at each restart.
+        events = trigger(start="2026-01-01", look_back=look_back).run()
+        if repeats:
+            assert [image["imageId"] for image in (await anext(events)).payload["images"]] == arrived
+        following = asyncio.ensure_future(anext(events))
+        await rounds(sandbox)
+        assert not following.done()
+        more = sandbox.arrive(1)
+        assert [image["imageId"] for image in (await following).payload["images"]] == more
+        await events.aclose()
 
     run(watch())
 
@@ -276,8 +279,8 @@ def test_failures_are_logged_seldom_and_end_nothing(
     run(watch())
     lines = [record for record in caplog.records if record.name.endswith("watch_stream")]
     assert [record.levelno for record in lines] == [logging.WARNING] * 4 + [logging.INFO]
-    assert "failed polls in a row: 8" in lines[3].getMessage()
-    assert lines[4].getMessage().endswith("are read again, after 9 failed polls. The watch continues.")
+    assert "Failed polls in a row: 8;" in lines[3].getMessage()
+    assert lines[4].getMessage().endswith(" again, after 9 failed polls.")
 
 
 def test_a_corrected_connection_is_used(
@@ -345,7 +348,7 @@ def test_a_trigger_survives_its_serialization_and_carries_no_secret(sandbox: San
     assert len(json.dumps(kwargs)) < 400
 
 
-def test_only_watches_on_one_poll_share_it() -> None:
+def test_only_watches_on_one_poll_share_it(triggerer: WatchingTriggerer) -> None:
     keys = [
         one.shared_stream_key()
         for one in (
