@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from airflow.sdk import Context
+    from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
     from airflow_provider_minimax.arguments import ChooseArguments, Ids, Templated
 
@@ -93,6 +94,12 @@ class MiniMaxChooseOperator(HITLBranchOperator):
         self.again_task_id = again_task_id
         self.default_choice = defaults
         self.on_empty = on_empty
+
+    if TYPE_CHECKING:
+
+        @property
+        def output(self) -> PlainXComArg:
+            """The chosen media, or one of its fields: ``choose.output["fileID"]``."""
 
     def execute(self, context: Context) -> Any:
         """Ask, and wait without a worker."""
