@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import socket
 from pathlib import Path
@@ -27,7 +26,7 @@ def test_the_page_names_machine_versions_and_every_row_but_no_place() -> None:
         "\n| fast | 1.00 | <= 1.05 | kept |\n| slow | 1.20 | <= 1.1 | **broken** |\n| size | 3 | stated |  |\n" in page
     )
     assert all(word in page for word in ("`make bench`", "cores", platform.python_version(), "apache-airflow 3."))
-    assert not any(place in page for place in (socket.gethostname(), str(Path.cwd()), os.path.expanduser("~/")))
+    assert not any(place in page for place in (socket.gethostname(), str(Path.cwd()), f"{Path.home()}/"))
 
 
 @pytest.mark.parametrize("has_nginx", [True, False])
