@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from airflow.sdk import DAG, ObjectStoragePath, task
 
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.operators.choose import MiniMaxChooseOperator
+from airflow_provider_minimax.operators.costs import sum_costs
 from airflow_provider_minimax.operators.delete import MiniMaxDeleteOperator
 from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator, MiniMaxUploadFileOperator
 from airflow_provider_minimax.operators.images import (
@@ -44,6 +46,11 @@ def count(minimax_conn_id: str) -> int:
     (image,) = hook.create_image("A lamp", aspect_ratio="16:9", quantity=1)
     hook.create_video(file_id=hook.get_image(image), duration=4)
     return sum(1 for _ in hook.iter_images(max_images=100)) + int(hook.get_credits())
+
+
+@task
+def cost(**context: Any) -> dict[str, Any]:
+    return sum_costs(context, task_ids=["create"])
 
 
 class WithLink(MiniMaxListImagesOperator):
@@ -150,4 +157,4 @@ with DAG("everything", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC
 
     enough >> [create, submit]
     choose >> again
-    count("minimax_default") >> delete
+    count("minimax_default") >> delete >> cost()
