@@ -157,6 +157,7 @@ class CreateArguments(MiniMaxArguments, total=False):
     on_unknown_outcome: OnUnknownOutcome
     check_inputs: Templated[CheckInputs | None]
     deferrable: bool
+    end_from_trigger: bool
     poke_interval: timedelta | float | None
     timeout: timedelta | float | None
     max_credits: Templated[float | str | None]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -70,7 +71,10 @@ def _constructor(bases: list[type]) -> inspect.Signature:
     for base in bases:
         if "__init__" not in vars(base):
             continue
-        parameters = dict(sphinx_inspect.signature(base.__init__).parameters)
+        parameters = {
+            name: one.replace(annotation=_spelled(one.annotation))
+            for name, one in sphinx_inspect.signature(base.__init__).parameters.items()
+        }
         passed_on = {name: one.replace(kind=one.KEYWORD_ONLY) for name, one in parameters.items() if _is_named(one)}
         rest = found.pop("kwargs", None)
         found |= passed_on if rest else parameters
@@ -79,6 +83,38 @@ def _constructor(bases: list[type]) -> inspect.Signature:
             break
         found["kwargs"] = parameters["kwargs"]
     return inspect.Signature(list(found.values()))
+
+
+def _spelled(annotation: object) -> object:
+    """Return a type with the names that stand for others spelled out."""
+    if not isinstance(annotation, str):
+        return annotation
+    text = re.sub(r"^Templated\[(.+)\]$", r"\1 | XComArg", annotation)
+    return re.sub(r"\w+", lambda word: _types().get(word[0], word[0]), text)
+
+
+@cache
+def _types() -> dict[str, str]:
+    # Here, for they import Airflow, which `setup` prepares.
+    from airflow_provider_minimax import arguments
+    from airflow_provider_minimax.api import settings, validation
+    from airflow_provider_minimax.export import formats
+    from airflow_provider_minimax.polling import wait_spec
+
+    words = {
+        "CheckInputs": settings.CheckInputs,
+        "ExportMode": arguments.ExportMode,
+        "FileFormat": formats.FileFormat,
+        "OnEmpty": validation.OnEmpty,
+        "OnMediaError": arguments.OnMediaError,
+        "OnUnknownOutcome": arguments.OnUnknownOutcome,
+        "Require": wait_spec.Require,
+    }
+    return {name: f"Literal{list(get_args(word))}" for name, word in words.items()} | {
+        "Ids": "str | dict | list | XComArg",
+        "Location": "str | Path | ObjectStoragePath",
+        "PointInTime": "datetime | str | float | None",
+    }
 
 
 def _is_named(parameter: inspect.Parameter) -> bool:

@@ -71,10 +71,10 @@ def report_created(
     add_to_events(context, outlets, describe)
 
 
-def sum_costs(context: Context, task_ids: Iterable[str] | None = None) -> dict[str, Any]:
+def sum_costs(context: Context | Mapping[str, Any], task_ids: Iterable[str] | None = None) -> dict[str, Any]:
     """Return what tasks of this DAG run have submitted, and log it.
 
-    :param context: of the task that calls this.
+    :param context: of the task that calls this: ``get_current_context()``, or the ``**context`` of a function.
     :param task_ids: the tasks that create; by default all tasks upstream of the calling one. A mapped task counts with
         all its instances.
     :return: ``credits`` of all jobs with a known price, None if there is none of these; the number of ``jobs``, and of

@@ -77,17 +77,23 @@ class PrivateAirflow:
     @contextmanager
     def active(self) -> Iterator[None]:
         """Let this process, and those that it starts, use this Airflow; afterwards the one from before again."""
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in self._variables.items():
-                patch.setenv(name, value)
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                for name, value in self._variables.items():
+                    patch.setenv(name, value)
+                _reconnect()
+                self._migrate()
+                yield
+        finally:
             _reconnect()
-            if not self._is_migrated:
-                from airflow.utils.db import initdb
 
-                initdb()
-                self._is_migrated = True
-            yield
-        _reconnect()
+    def _migrate(self) -> None:
+        """Do what ``airflow db migrate`` does, once."""
+        if not self._is_migrated:
+            from airflow.utils.db import initdb
+
+            initdb()
+            self._is_migrated = True
 
     def run(self, dag: DAG, **options: Any) -> DagRun:
         """Run a DAG to its end in this process, with ``dag.test()``. The DAG may come from any file.

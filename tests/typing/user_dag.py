@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from airflow.sdk import DAG, ObjectStoragePath, task
+from airflow.sdk import DAG, Asset, AssetWatcher, ObjectStoragePath, task
 
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.operators.choose import MiniMaxChooseOperator
+from airflow_provider_minimax.operators.costs import sum_costs
 from airflow_provider_minimax.operators.delete import MiniMaxDeleteOperator
 from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator, MiniMaxUploadFileOperator
 from airflow_provider_minimax.operators.images import (
@@ -26,6 +28,7 @@ from airflow_provider_minimax.retry_policy import MiniMaxRetryPolicy
 from airflow_provider_minimax.sensors.credits import MiniMaxCreditsSensor
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
+from airflow_provider_minimax.triggers.new_media import MiniMaxNewImagesTrigger, MiniMaxNewVideosTrigger
 
 
 @task
@@ -46,11 +49,31 @@ def count(minimax_conn_id: str) -> int:
     return sum(1 for _ in hook.iter_images(max_images=100)) + int(hook.get_credits())
 
 
+@task
+def cost(**context: Any) -> dict[str, Any]:
+    return sum_costs(context, task_ids=["create"])
+
+
 class WithLink(MiniMaxListImagesOperator):
     operator_extra_links = (MiniMaxMediaLink(),)
 
 
-with DAG("everything", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+new_images = Asset(
+    "minimax://1/images",
+    watchers=[
+        AssetWatcher(
+            name="images",
+            trigger=MiniMaxNewImagesTrigger(
+                "minimax_default", "1", poke_interval=30.0, start=datetime(2026, 1, 1, tzinfo=UTC), models=["image-01"]
+            ),
+        ),
+        AssetWatcher(
+            name="videos", trigger=MiniMaxNewVideosTrigger(start="now", prompt_pattern="lamp", max_per_event=1)
+        ),
+    ],
+)
+
+with DAG("everything", schedule=[new_images], start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
     used = account()
     policy = MiniMaxRetryPolicy(capacity=60, max_delay=600.0)
 
@@ -150,4 +173,4 @@ with DAG("everything", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC
 
     enough >> [create, submit]
     choose >> again
-    count("minimax_default") >> delete
+    count("minimax_default") >> delete >> cost()

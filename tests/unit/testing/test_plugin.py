@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.hooks import minimax
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.sandbox import Sandbox
+from airflow_provider_minimax.testing.dag_runs import PrivateAirflow
 
 # Not by its entry point: this repository may have been installed before it had one.
 from airflow_provider_minimax.testing.plugin import (  # noqa: F401
@@ -70,6 +72,28 @@ def test_each_test_has_the_sandbox_as_new_and_a_healthy_account(
     assert MiniMaxHook().get_image(created)["statusLabel"] == "completed"
     minimax_sandbox.fail("429", "GET /images/", times=2, retry_after=3600)
     assert MiniMaxHook().list_images()["images"]
+
+
+def test_while_a_dag_runs_airflow_has_a_database_of_its_own(
+    _minimax_airflow: PrivateAirflow,  # noqa: F811, PT019 - its value is what is tested
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    from airflow import settings
+
+    def database() -> Path:
+        return Path(settings.get_engine().url.database)
+
+    def run() -> None:
+        with _minimax_airflow.active():
+            assert database().parent == Path(os.environ["AIRFLOW_HOME"])
+            assert database().is_relative_to(tmp_path_factory.getbasetemp())
+            assert database() != before
+            raise ZeroDivisionError
+
+    before = database()
+    with pytest.raises(ZeroDivisionError):
+        run()
+    assert database() == before
 
 
 def test_after_the_test_the_connections_are_those_from_before() -> None:
