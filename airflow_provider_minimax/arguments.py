@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import WeightRuleParam
 
     from airflow_provider_minimax.api.filters import PointInTime
+    from airflow_provider_minimax.api.ids import Kind
     from airflow_provider_minimax.api.settings import CheckInputs
     from airflow_provider_minimax.api.validation import OnEmpty
     from airflow_provider_minimax.export.formats import FileFormat
@@ -180,3 +181,20 @@ class ExportArguments(MiniMaxArguments, total=False):
     csv_safe: bool
     allow_empty: bool
     check_total: bool
+
+
+class TriggerArguments(TypedDict, total=False):
+    """Of ``MiniMaxJobTrigger``: the fields of ``WaitSpec``."""
+
+    kind: Kind
+    require: Require
+    accept_statuses: Collection[str]
+    minimax_conn_id: str
+    account: str | None
+    poke_interval: float
+    silent_fail: bool
+    failures: int
+    single: bool
+    end_in_triggerer: bool
+    fresh_until: float
+    cancel_on_kill: bool

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Hashable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
@@ -25,6 +25,7 @@ from airflow_provider_minimax.triggers.endings import end_task
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.settings import Settings
+    from airflow_provider_minimax.arguments import TriggerArguments
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class MiniMaxJobTrigger(BaseEventTrigger):
     poller_class: ClassVar[type[Poller]] = Poller
     spec: WaitSpec
 
-    def __init__(self, ids: Sequence[str], deadline: float, **options: Any) -> None:
+    def __init__(self, ids: Sequence[str], deadline: float, **options: Unpack[TriggerArguments]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.spec = self.spec_class.from_kwargs(ids, deadline=deadline, **options)
 

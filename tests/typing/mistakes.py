@@ -15,6 +15,7 @@ from airflow_provider_minimax.retry_policy import MiniMaxRetryPolicy
 from airflow_provider_minimax.sensors.credits import MiniMaxCreditsSensor
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
+from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 
 # Words
 Export(task_id="t", output_path="/x", mode="synch")
@@ -29,6 +30,7 @@ MiniMaxImageSensor(task_id="t", image_id="i", on_empty="ignore")
 MiniMaxImageSensor(task_id="t", image_id="i", mode="async")
 MiniMaxDownloadOperator(task_id="t", ids="i", output_path="/x", on_empty="ok")
 MiniMaxChooseOperator(task_id="t", media="m", on_empty="return")
+MiniMaxJobTrigger(["i"], 0.0, require="some")
 
 # Names
 List(task_id="t", acount="1")
@@ -44,6 +46,7 @@ MiniMaxVideoSensor(task_id="t", video_id="v", poll_interval=3)
 MiniMaxCreditsSensor(task_id="t", credits=3)
 MiniMaxChooseOperator(task_id="t", media="m", timeout_seconds=3)
 MiniMaxRetryPolicy(retries=3)
+MiniMaxJobTrigger(["i"], 0.0, interval=3)
 
 # What is missing
 List(limit=3)

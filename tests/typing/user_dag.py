@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, Asset, AssetWatcher, ObjectStoragePath, task
+from airflow.sdk import DAG, Asset, AssetWatcher, BaseOperator, Context, ObjectStoragePath, task
 
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.links import MiniMaxMediaLink
@@ -28,6 +29,7 @@ from airflow_provider_minimax.retry_policy import MiniMaxRetryPolicy
 from airflow_provider_minimax.sensors.credits import MiniMaxCreditsSensor
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
+from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 from airflow_provider_minimax.triggers.new_media import MiniMaxNewImagesTrigger, MiniMaxNewVideosTrigger
 
 
@@ -52,6 +54,12 @@ def count(minimax_conn_id: str) -> int:
 @task
 def cost(**context: Any) -> dict[str, Any]:
     return sum_costs(context, task_ids=["create"])
+
+
+class WaitElsewhere(BaseOperator):
+    def execute(self, context: Context) -> None:
+        trigger = MiniMaxJobTrigger(["user:1-minimax:2-video:3"], time.time() + 600, kind="video", require="any")
+        self.defer(trigger=trigger, method_name="execute_complete")
 
 
 class WithLink(MiniMaxListImagesOperator):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import inspect
 import os
@@ -22,6 +23,7 @@ from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator, Mi
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator, MiniMaxExportImagesOperator
 from airflow_provider_minimax.operators.media_lists import ExportMediaOperator, ListMediaOperator
 from airflow_provider_minimax.operators.videos import MiniMaxCreateVideoOperator, MiniMaxExportVideosOperator
+from airflow_provider_minimax.polling.wait_spec import WaitSpec
 from airflow_provider_minimax.sensors.base import MiniMaxJobSensor, MiniMaxWaitSensor
 from airflow_provider_minimax.sensors.credits import MiniMaxCreditsSensor
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
@@ -71,6 +73,11 @@ def test_it_has_the_same_types_there(cls: type) -> None:
     for base in ours:
         shared = {name: text for name, text in taken(base).items() if name in types and "__init__" in vars(base)}
         assert {name: types[name] for name in shared} == shared
+
+
+def test_a_trigger_takes_the_fields_of_what_it_waits_for() -> None:
+    fields = {one.name for one in dataclasses.fields(WaitSpec)}
+    assert fields - {"ids", "deadline"} == set(arguments.TriggerArguments.__annotations__)
 
 
 def test_the_formats_of_the_type_are_those_that_there_are() -> None:
