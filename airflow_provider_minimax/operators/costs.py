@@ -53,22 +53,6 @@ def push_cost(context: Context, store: RecordStore) -> None:
         log.error("The XCom %s could not be pushed: %r", COST_KEY, error)
 
 
-def describe_created(context: Context, kind: Kind, ids: Sequence[str]) -> Made:
-    """Return what a create tells the events of its outlets.
-
-    :param ids: full ids, one at least.
-    """
-    from airflow_provider_minimax.submission.record_store import RecordStore
-
-    account, ti = parse_id(ids[0], kind).account, context["ti"]
-    cost = cost_of(RecordStore.of(context))
-    if cost is None:
-        # After a deferral without a store, the XCom of the process that submitted is what is left.
-        cost = ti.xcom_pull(ti.task_id, key=COST_KEY, map_indexes=ti.map_index) or {}
-    details = {"account": account, "model": cost.get("model"), "credits": cost.get("credits")}
-    return Made(account_uri(account, MEDIA_KINDS[kind].plural), event_ids(ids, len(ids)) | details)
-
-
 def sum_costs(context: Context, task_ids: Iterable[str] | None = None) -> dict[str, Any]:
     """Return what tasks of this DAG run have submitted, and log it.
 
@@ -97,3 +81,19 @@ def add_costs(costs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         "jobs": sum(len(one["jobs"]) for one in found),
         "unknown_price": sum(len(one["jobs"]) for one in found if one["credits"] is None),
     }
+
+
+def describe_created(context: Context, kind: Kind, ids: Sequence[str]) -> Made:
+    """Return what a create tells the events of its outlets.
+
+    :param ids: full ids, one at least.
+    """
+    from airflow_provider_minimax.submission.record_store import RecordStore
+
+    account, ti = parse_id(ids[0], kind).account, context["ti"]
+    cost = cost_of(RecordStore.of(context))
+    if cost is None:
+        # After a deferral without a store, the XCom of the process that submitted is what is left.
+        cost = ti.xcom_pull(ti.task_id, key=COST_KEY, map_indexes=ti.map_index) or {}
+    details = {"account": account, "model": cost.get("model"), "credits": cost.get("credits")}
+    return Made(account_uri(account, MEDIA_KINDS[kind].plural), event_ids(ids, len(ids)) | details)
