@@ -29,7 +29,7 @@ from airflow_provider_minimax.lineage import Lineage, LineageMixin, data_of, ima
 from airflow_provider_minimax.links import MiniMaxMediaLink, first_url
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.operators.cancellation import SubmittedJobs, is_killed_by_user, run_within_kill_timeout
-from airflow_provider_minimax.operators.costs import describe_created, push_cost
+from airflow_provider_minimax.operators.costs import push_cost
 from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.polling.events import is_back_on_worker, jobs_of, timeout_error
 
@@ -158,6 +158,8 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
     # What was made
 
     def _made(self, context: Context) -> Made | None:
+        from airflow_provider_minimax.operators.costs import describe_created
+
         return describe_created(context, self.kind, self._created) if self._created else None
 
     def _lineage(self) -> Lineage:
