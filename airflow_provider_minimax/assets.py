@@ -96,13 +96,13 @@ class Made(NamedTuple):
     extra: Mapping[str, Any]
 
 
-def add_to_events(context: Context, outlets: Iterable[object], describe: Callable[[], Made]) -> None:
+def add_to_events(context: Context, outlets: Iterable[object], describe: Callable[[], Made | None]) -> None:
     """Put what a task has made into the events of its asset outlets, whosesoever assets these are.
 
     What the user has put there wins. Whatever goes wrong is logged and does not end the task: what it made is there,
     and perhaps billed.
 
-    :param describe: called if there is such an outlet.
+    :param describe: called if there is such an outlet; returns None if nothing was made.
     """
     # Not above: Airflow reads the functions for URIs in each of its processes.
     from airflow.sdk import Asset, AssetAlias
@@ -114,6 +114,8 @@ def add_to_events(context: Context, outlets: Iterable[object], describe: Callabl
             continue
         try:
             made = made or describe()
+            if made is None:
+                return
             event = context["outlet_events"][outlet]
             if isinstance(outlet, AssetAlias):
                 event.add(Asset(uri=made.uri), extra=alias_extra(made.extra, vars(AssetAliasEvent)))

@@ -1,19 +1,20 @@
-"""OpenLineage: what a task has read and written, for Airflow's OpenLineage provider, which is optional."""
+"""What a task has read and written, for the events of its outlets and for OpenLineage, whose provider is optional."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_minimax.api.ids import parse_media_id
 from airflow_provider_minimax.api.kinds import MEDIA_KINDS, MediaKind
-from airflow_provider_minimax.assets import account_uri, dataset_name
+from airflow_provider_minimax.assets import Made, account_uri, add_to_events, dataset_name
 from airflow_provider_minimax.export.rows import type_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset, DatasetFacet, RunFacet
     from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.sdk import Context
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,25 @@ def images_in(value: object) -> list[str]:
 
 
 class LineageMixin:
-    """An operator that tells OpenLineage's listener what it has read and written.
+    """An operator that tells its outlets and OpenLineage's listener what it has read and written.
 
     The listener asks at the end of a task, in the process that ran it or a fork of it. Until there is a result, as at
     the start and after a failure, the inlets and outlets of the task count.
     """
 
+    outlets: list[Any]
+
+    def _made(self, context: Context) -> Made | None:
+        """Return what the events of the outlets tell; None for nothing."""
+        raise NotImplementedError
+
     def _lineage(self) -> Lineage:
         """Return what the task has read and written; nothing before it has a result."""
         raise NotImplementedError
+
+    def post_execute(self, context: Context, result: object = None) -> None:  # noqa: ARG002 - Airflow passes it
+        """Fill the events of the outlets. Airflow calls this when the task has succeeded, after a deferral as well."""
+        add_to_events(context, self.outlets, lambda: self._made(context))
 
     def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Dataset, RunFacet]:  # noqa: ARG002 - its face
         """Return the lineage of the task."""

@@ -74,6 +74,13 @@ _CONFIG_OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "example": "warn",
         "default": "strict",
     },
+    "prices": {
+        "description": "Credits by model, as JSON; the extra of a connection wins. See docs/cost.md.",
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": '{"image-01": 1, "Seedance-2.0": {"720": "21/s"}}',
+        "default": "",
+    },
     "link_prefixes": {
         "description": "Where a browser finds the files of a storage, as JSON: what takes the place of a prefix of "
         "their URLs.\nThe button of a task then opens its contact sheet or its downloaded file there. See "
@@ -81,13 +88,6 @@ _CONFIG_OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "version_added": "0.1.0",
         "type": "string",
         "example": '{"s3://bucket/": "https://files.example/"}',
-        "default": "",
-    },
-    "prices": {
-        "description": "Credits by model, as JSON; the extra of a connection wins. See docs/cost.md.",
-        "version_added": "0.1.0",
-        "type": "string",
-        "example": '{"image-01": 1, "Seedance-2.0": {"720": "21/s"}}',
         "default": "",
     },
 }

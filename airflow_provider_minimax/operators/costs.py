@@ -10,7 +10,7 @@ from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.api.kinds import MEDIA_KINDS
 from airflow_provider_minimax.api.words import count
-from airflow_provider_minimax.assets import Made, account_uri, add_to_events, event_ids
+from airflow_provider_minimax.assets import Made, account_uri, event_ids
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -53,24 +53,6 @@ def push_cost(context: Context, store: RecordStore) -> None:
         log.error("The XCom %s could not be pushed: %r", COST_KEY, error)
 
 
-def report_created(
-    context: Context, outlets: Iterable[object], store: RecordStore, kind: Kind, ids: Sequence[str]
-) -> None:
-    """Put what a create has made, and its cost, into the events of its outlets.
-
-    :param ids: full ids, one at least.
-    """
-
-    def describe() -> Made:
-        account, ti = parse_id(ids[0], kind).account, context["ti"]
-        # After a deferral without a store, the XCom of the process that submitted is what is left.
-        cost = cost_of(store) or ti.xcom_pull(ti.task_id, key=COST_KEY, map_indexes=ti.map_index) or {}
-        details = {"account": account, "model": cost.get("model"), "credits": cost.get("credits")}
-        return Made(account_uri(account, MEDIA_KINDS[kind].plural), event_ids(ids, len(ids)) | details)
-
-    add_to_events(context, outlets, describe)
-
-
 def sum_costs(context: Context | Mapping[str, Any], task_ids: Iterable[str] | None = None) -> dict[str, Any]:
     """Return what tasks of this DAG run have submitted, and log it.
 
@@ -99,3 +81,19 @@ def add_costs(costs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         "jobs": sum(len(one["jobs"]) for one in found),
         "unknown_price": sum(len(one["jobs"]) for one in found if one["credits"] is None),
     }
+
+
+def describe_created(context: Context, kind: Kind, ids: Sequence[str]) -> Made:
+    """Return what a create tells the events of its outlets.
+
+    :param ids: full ids, one at least.
+    """
+    from airflow_provider_minimax.submission.record_store import RecordStore
+
+    account, ti = parse_id(ids[0], kind).account, context["ti"]
+    cost = cost_of(RecordStore.of(context))
+    if cost is None:
+        # After a deferral without a store, the XCom of the process that submitted is what is left.
+        cost = ti.xcom_pull(ti.task_id, key=COST_KEY, map_indexes=ti.map_index) or {}
+    details = {"account": account, "model": cost.get("model"), "credits": cost.get("credits")}
+    return Made(account_uri(account, MEDIA_KINDS[kind].plural), event_ids(ids, len(ids)) | details)

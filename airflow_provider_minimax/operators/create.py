@@ -28,7 +28,7 @@ from airflow_provider_minimax.lineage import Lineage, LineageMixin, data_of, ima
 from airflow_provider_minimax.links import MiniMaxMediaLink, first_url
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.operators.cancellation import SubmittedJobs, is_killed_by_user, run_within_kill_timeout
-from airflow_provider_minimax.operators.costs import push_cost, report_created
+from airflow_provider_minimax.operators.costs import push_cost
 from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.polling.events import has_ended_task, is_back_on_worker, jobs_of, timeout_error
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.settings import CheckInputs
     from airflow_provider_minimax.arguments import MiniMaxArguments, Templated
+    from airflow_provider_minimax.assets import Made
     from airflow_provider_minimax.operators.job_wait import JobWait
     from airflow_provider_minimax.submission.record import Record
     from airflow_provider_minimax.submission.record_store import RecordStore
@@ -159,6 +160,17 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
     def _result_without_waiting(self, ids: tuple[str, ...]) -> Any:
         """Return the XCom when the jobs are not waited for."""
 
+    # What was made
+
+    def _made(self, context: Context) -> Made | None:
+        from airflow_provider_minimax.operators.costs import describe_created
+
+        return describe_created(context, self.kind, self._created) if self._created else None
+
+    def _lineage(self) -> Lineage:
+        images = images_in(getattr(self, "file_id", None)) if self._created else ()
+        return Lineage(data_of(images), data_of(self._created, len(self._created)))
+
     # Called by Airflow
 
     def execute(self, context: Context) -> Any:
@@ -182,13 +194,13 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
                 # The triggerer could not take over the wait.
                 self._context = context
                 wait = self._wait_for_ids(tuple(event["ids"]), event["fresh_until"] - GRACE)
-                return self._finish(context, store, wait.wait_until(event["deadline"], self._stop_if_killed_by_user))
+                return self._finish(wait.wait_until(event["deadline"], self._stop_if_killed_by_user))
             try:
                 with explained_moderation():
                     jobs = jobs_of(event, self.timeout)
             except AirflowSensorTimeout as error:
                 jobs = self._poll_after_timeout(store, error)
-            return self._finish(context, store, jobs)
+            return self._finish(jobs)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral."""
@@ -204,7 +216,7 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
             with store.final_if_lost():
                 raise errors.MiniMaxUpstreamError(f"The trigger failed: {failure}.{advice}") from None
         with store.final_if_lost():
-            return self._finish(context, store, self._poll_after_timeout(store, error))
+            return self._finish(self._poll_after_timeout(store, error))
 
     def on_kill(self) -> None:
         """Cancel the job if a user ended the task; see the class."""
@@ -227,7 +239,7 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
         with store.final_if_lost(lambda: bool(self._jobs)):
             submitter = self._submitter(context, store, repeat_at_capacity=since is None)
             try:
-                return self._run_attempt(context, store, submitter)
+                return self._run_attempt(submitter)
             except errors.MiniMaxCapacityError as error:
                 # With jobs, it was not a create that found no capacity.
                 if self._jobs or not submitter.may_come_back:
@@ -237,20 +249,18 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
                 # Each attempt, since Airflow removes the XComs of the one before.
                 push_cost(context, store)
 
-    def _run_attempt(self, context: Context, store: RecordStore, submitter: Submitter) -> Any:
+    def _run_attempt(self, submitter: Submitter) -> Any:
         record, is_earlier = submitter.resume_or_submit()
         wait, jobs = self._resume_jobs(submitter, record) if is_earlier else (self._wait_for(record), None)
         if self._killed:
             self._stop_if_killed_by_user()
         if not self.wait_for_completion:
-            self._report(context, store, wait.ids)
+            self._created = wait.ids
             return self._result_without_waiting(wait.ids)
         deadline = time.time() + self.timeout
         if jobs is None and self.deferrable:
             self._defer(wait, deadline)
-        if jobs is None:
-            jobs = wait.wait_until(deadline, self._stop_if_killed_by_user)
-        return self._finish(context, store, jobs)
+        return self._finish(wait.wait_until(deadline, self._stop_if_killed_by_user) if jobs is None else jobs)
 
     def _resume_jobs(
         self, submitter: Submitter, record: Record, *, is_second_poll: bool = False
@@ -376,21 +386,12 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
             timeout=timing.deferral_timeout(deadline - time.time(), self.poke_interval),
         )
 
-    def _finish(self, context: Context, store: RecordStore, jobs: list[dict[str, Any]]) -> Any:
+    def _finish(self, jobs: list[dict[str, Any]]) -> Any:
         self.media_url = first_url(job.get("url") for job in jobs)
         result = self._result(jobs)
-        ids = [str(job[f"{self.kind}Id"]) for job in jobs]
-        self._report(context, store, ids)
-        log.info("Completed %s.", ", ".join(ids))
+        self._created = [str(job[f"{self.kind}Id"]) for job in jobs]
+        log.info("Completed %s.", ", ".join(self._created))
         return result
-
-    def _report(self, context: Context, store: RecordStore, ids: Sequence[str]) -> None:
-        self._created = ids
-        report_created(context, self.outlets, store, self.kind, ids)
-
-    def _lineage(self) -> Lineage:
-        images = images_in(getattr(self, "file_id", None)) if self._created else ()
-        return Lineage(data_of(images), data_of(self._created, len(self._created)))
 
     # Kill
 

@@ -16,7 +16,7 @@ from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, media_u
 from airflow_provider_minimax.api.validation import ON_EMPTY, one_of, optional_text, required_text
 from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.arguments import rendered
-from airflow_provider_minimax.assets import Made, add_to_events, event_ids
+from airflow_provider_minimax.assets import Made, event_ids
 from airflow_provider_minimax.compat import AirflowSkipException
 from airflow_provider_minimax.lineage import Data, Lineage, LineageMixin, data_of
 from airflow_provider_minimax.links import MiniMaxMediaLink, browser_url, first_url
@@ -208,7 +208,7 @@ class MiniMaxDownloadOperator(LineageMixin, MiniMaxBaseOperator):
         self.storage_conn_id = rendered(storage_conn_id)
         self.on_empty = on_empty
 
-    def execute(self, context: Context) -> list[dict[str, Any]]:
+    def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
         """Fetch, several at a time."""
         # Here, so that reading a DAG file does not import what only a running download needs.
         from airflow_provider_minimax.export.read_ahead import wait_for_result
@@ -246,12 +246,7 @@ class MiniMaxDownloadOperator(LineageMixin, MiniMaxBaseOperator):
                     {"id": job_id, "path": storage.url(saved.path), "bytes": saved.bytes, "sha256": saved.sha256}
                 )
         self.media_url = browser_url(found[0]["path"]) or first_url(map(media_url, jobs))
-        self._downloaded, self._folder = found, plain_url(str(storage.folder))
-        add_to_events(
-            context,
-            self.outlets,
-            lambda: Made(self._folder, {"path": str(storage.folder), **event_ids(ids, len(ids)), "bytes": self._size}),
-        )
+        self._downloaded, self._folder = found, str(storage.folder)
         log.info("Downloaded %s (%s bytes) to %s.", count(len(found), "file"), f"{self._size:,}", storage.folder)
         return found
 
@@ -259,10 +254,16 @@ class MiniMaxDownloadOperator(LineageMixin, MiniMaxBaseOperator):
     def _size(self) -> int:
         return sum(row["bytes"] for row in self._downloaded)
 
+    def _made(self, context: Context) -> Made | None:  # noqa: ARG002 - others need it
+        if not self._downloaded:
+            return None
+        ids = event_ids((row["id"] for row in self._downloaded), len(self._downloaded))
+        return Made(plain_url(self._folder), {"path": self._folder, **ids, "bytes": self._size})
+
     def _lineage(self) -> Lineage:
         if not self._downloaded:
             return Lineage()
-        files = Data(self._folder, bytes=self._size, files=len(self._downloaded))
+        files = Data(plain_url(self._folder), bytes=self._size, files=len(self._downloaded))
         return Lineage(data_of(row["id"] for row in self._downloaded), [files])
 
     def _nothing(self) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from airflow_provider_minimax.api.validation import (
 )
 from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.arguments import ExportMode, OnMediaError, rendered
-from airflow_provider_minimax.assets import MAX_IDS, Made, add_to_events, event_ids
+from airflow_provider_minimax.assets import MAX_IDS, Made, event_ids
 from airflow_provider_minimax.compat import AirflowSkipException
 from airflow_provider_minimax.lineage import Data, Lineage, LineageMixin, media_of
 from airflow_provider_minimax.links import MiniMaxMediaLink, browser_url, first_url
@@ -145,6 +145,8 @@ class ExportMediaOperator(LineageMixin, MiniMaxBaseOperator):
     media_url: str | None = None
     #: The result, once there is one, and the account whose list was read, if that is known.
     _summary: Mapping[str, Any] | None = None
+    #: For the events of outlets.
+    _newest_ids: Sequence[str] = ()
     _account: str | None = None
 
     def __init__(
@@ -237,14 +239,14 @@ class ExportMediaOperator(LineageMixin, MiniMaxBaseOperator):
             check_stopped=self._check_stopped,
             on_newest=self._link_to,
         )
-        self._report(context, folder, plan, summary)
+        self._keep(folder, plan, summary)
         return summary
 
     def _link_to(self, item: Image) -> None:
         self.media_url = first_url([media_url(item)])
 
-    def _report(self, context: Context, folder: ObjectStoragePath, plan: ExportPlan, summary: dict[str, Any]) -> None:
-        """Tell the link, the outlets and lineage what was exported."""
+    def _keep(self, folder: ObjectStoragePath, plan: ExportPlan, summary: dict[str, Any]) -> None:
+        """Keep what the link, the outlets and lineage need of the export."""
         from airflow_provider_minimax.api.pagination import image_key
         from airflow_provider_minimax.export import contact_sheet
         from airflow_provider_minimax.export.publish import read_newest
@@ -258,9 +260,14 @@ class ExportMediaOperator(LineageMixin, MiniMaxBaseOperator):
         self._summary = summary
         if newest := summary[f"newest_{self.kind.name}_id"]:
             self._account = parse_media_id(newest).account
-        ids = [key for row in rows if (key := image_key(row)) is not None]
-        extra = {"path": path, "manifest": summary["manifest"], **event_ids(ids, total), "account": self._account}
-        add_to_events(context, self.outlets, lambda: Made(plain_url(path), extra))
+        self._newest_ids = [key for row in rows if (key := image_key(row)) is not None]
+
+    def _made(self, context: Context) -> Made | None:  # noqa: ARG002 - others need it
+        if (summary := self._summary) is None:
+            return None
+        where = {"path": summary["path"], "manifest": summary["manifest"]}
+        ids = event_ids(self._newest_ids, summary[self.kind.plural])
+        return Made(plain_url(summary["path"]), {**where, **ids, "account": self._account})
 
     def _lineage(self) -> Lineage:
         from airflow_provider_minimax.export.rows import columns

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
+from airflow_provider_minimax.compat import has_listeners
 from airflow_provider_minimax.links import MiniMaxMediaLink, first_url
 
 log = logging.getLogger(__name__)
@@ -27,11 +28,12 @@ class TaskInstanceKey(Protocol):
 
 
 def may_end_in_triggerer(task: Mapping[str, Any]) -> bool:
-    """Return whether the end of a task needs no more than pushing its result.
+    """Return whether the end of a task needs no more than pushing its result: no listener hears of it, for one.
 
     :param task: its parameters; a missing one has Airflow's default.
     """
-    return bool(task.get("do_xcom_push", True)) and not any(task.get(name) for name in _NEED_A_WORKER)
+    needs_a_worker = any(task.get(name) for name in _NEED_A_WORKER)
+    return bool(task.get("do_xcom_push", True)) and not needs_a_worker and not has_listeners()
 
 
 async def end_task(ti: TaskInstanceKey, jobs: list[dict[str, Any]], *, single: bool) -> TriggerEvent | None:

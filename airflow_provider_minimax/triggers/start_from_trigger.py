@@ -19,7 +19,6 @@ from airflow.triggers.base import StartTriggerArgs, TriggerEvent
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind, parse_id_list
-from airflow_provider_minimax.compat import has_listeners
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.polling.events import resume_on_worker
@@ -201,9 +200,7 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
             accept_statuses=tuple(sorted(partial.get("accept_statuses", ()))),
             poke_interval=timing.at_least_minimum(interval),
             silent_fail=bool(partial.get("silent_fail", False)),
-            end_in_triggerer=bool(partial.get("end_from_trigger", False))
-            and may_end_in_triggerer(partial)
-            and not has_listeners(),
+            end_in_triggerer=bool(partial.get("end_from_trigger", False)) and may_end_in_triggerer(partial),
         )
 
     async def _resolve_mapped(self) -> dict[str, Any]:
