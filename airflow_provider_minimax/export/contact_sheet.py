@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from html import escape
 from importlib.resources import files
 from itertools import islice
 from typing import Final
@@ -109,7 +109,7 @@ def page(rows: Iterable[Image], total: int, kind: MediaKind = IMAGES, name: str 
         )
     )
     before, after = frame(
-        title=f"{name} – contact sheet" if name else "Contact sheet",
+        title=f"{name}: contact sheet" if name else "Contact sheet",
         kind=kind.name,
         head=f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n<style>{style}</style>',
         foot=f"<script>{script}</script>",
@@ -135,12 +135,12 @@ def frame(*, title: str, kind: str, head: str, foot: str, without_script: str) -
     :param without_script: text, for a browser that runs none.
     """
     values = {
-        "title": escape(title),
+        "title": html.escape(title),
         "kind": kind,
         "Kind": kind.capitalize(),
         "head": head,
         "foot": foot,
-        "without_script": escape(without_script),
+        "without_script": html.escape(without_script),
     }
     before, after = resource("contact_sheet.html").split("{{data}}")
     # In one go: a title may hold what looks like a placeholder.
@@ -171,7 +171,7 @@ def cells(row: Image, address: str | None, facts: Mapping[str, str] | None = Non
 
 
 def media_path(row: Image) -> str | None:
-    """Return the path of the file of a row, within the export, if its name is one of ours: the service may send a field of that name, too."""
+    """Return the path of a row's file within the export if it is one of ours; the service may send any."""
     folder, _, name = str(row.get("mediaPath")).rpartition("/")
     return f"{folder}/{name}" if folder == MEDIA and stem_and_digits(name) else None
 
