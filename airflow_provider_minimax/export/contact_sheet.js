@@ -1,7 +1,7 @@
 "use strict";
 // A row: [address of the file or null, prompt, status, model, time in ms or null, width by height, id, ratio as text,
 // further facts].
-const { kind, rows, total, notes = [], empty } = JSON.parse(document.getElementById("data").textContent);
+const { kind, rows, total, notes = [], credits, empty } = JSON.parse(document.getElementById("data").textContent);
 const [FILE, PROMPT, STATUS, MODEL, TIME, RATIO, ID, SHAPE, FACTS] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 const $ = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat();
@@ -13,6 +13,7 @@ const brief = years.size > 1 ? day : new Intl.DateTimeFormat(undefined, { month:
 const isoDay = new Intl.DateTimeFormat("sv-SE");
 const hour = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const BATCH = 240;
+const count = (amount, name) => `${number.format(amount)} ${name}${amount === 1 ? "" : "s"}`;
 
 // Prompts are other people's words: they become text and nothing else.
 function make(tag, name, text) {
@@ -155,7 +156,7 @@ function choose() {
     chip.lastChild.textContent = number.format(count);
   }
   const all = shown.length === rows.length;
-  $("sum").textContent = all ? `${number.format(rows.length)} ${kind}s${span()}` : `${number.format(shown.length)} of ${number.format(rows.length)} ${kind}s`;
+  $("sum").textContent = all ? `${count(rows.length, kind)}${span()}${credits ? `, ${count(credits, "credit")}` : ""}` : `${number.format(shown.length)} of ${count(rows.length, kind)}`;
   $("none").hidden = shown.length > 0;
   $("grid").replaceChildren();
   drawn = 0;
@@ -294,15 +295,21 @@ if (empty) {
   $("none").textContent = empty;
   for (const part of document.querySelectorAll(".find, .chips, .sum")) part.hidden = true;
 }
-// Within Airflow: its theme, and no new window, which its frame forbids.
+// Within Airflow: its theme, its ground and its font, and no new window, which its frame forbids.
 if (parent !== window) {
   $("open").removeAttribute("target");
   try {
-    const page = parent.document.documentElement;
-    const follow = () => {
-      const theme = ["dark", "light"].find((name) => page.classList.contains(name));
-      document.documentElement.style.colorScheme = theme ?? "";
+    const [root, page] = [document.documentElement, parent.document.documentElement];
+    const ground = (element) => {
+      const colour = parent.getComputedStyle(element).backgroundColor;
+      return /, 0\)$/.test(colour) && element !== page ? ground(element.parentElement) : colour;
     };
+    const follow = () => {
+      root.style.colorScheme = ["dark", "light"].find((name) => page.classList.contains(name)) ?? "";
+      root.style.setProperty("--ground", ground(frameElement));
+    };
+    root.classList.add("framed");
+    document.body.style.fontFamily = parent.getComputedStyle(frameElement).fontFamily;
     new MutationObserver(follow).observe(page, { attributeFilter: ["class"] });
     follow();
   } catch {

@@ -11,9 +11,11 @@ from typing import IO, Annotated, Final
 from urllib.parse import quote
 
 from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from airflow.models.dag import DagModel
+from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
@@ -31,6 +33,8 @@ from airflow_provider_minimax.ui.xcoms import TaskKey, read_value
 
 #: Values of tasks that a page reads: those of the latest.
 MAX_XCOMS: Final = 200
+#: DAG runs in which the page of all DAGs looks: the latest.
+MAX_RUNS: Final = 1_000
 _RESULT: Final = "return_value"
 _PIECE: Final = 2**18
 _RANGE: Final = re.compile(r"bytes=(\d{1,18})?-(\d{1,18})?")
@@ -55,15 +59,18 @@ def create_app() -> FastAPI:
 def show_latest(request: Request, session: SessionDep, user: GetUserDep) -> Response:
     """Show what the latest tasks of all DAGs that the user may read have made."""
     readable = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
-    found = _query(session, XComModel.dag_id.in_(readable), TaskInstance.operator.like("MiniMax%"))
-    may_read = {dag_id: _may_read_xcoms(request, user, dag_id) for dag_id in {xcom.task.dag_id for xcom in found}}
+    # By their primary key, which XComs have as well: there may be millions.
+    runs = select(DagRun.id).where(DagRun.dag_id.in_(readable)).order_by(DagRun.id.desc()).limit(MAX_RUNS)
+    latest = session.scalars(runs).all()
+    found = _query(session, XComModel.dag_run_id.in_(latest), TaskInstance.operator.like("MiniMax%"))
+    may_read = {dag_id: _may_read_xcoms(user, dag_id) for dag_id in {xcom.task.dag_id for xcom in found}}
     return _page(request, "MiniMax gallery", [xcom for xcom in found if may_read[xcom.task.dag_id]], name_dag=True)
 
 
 def show_run(request: Request, session: SessionDep, dag_id: str, run_id: str) -> Response:
     """Show what the tasks of a DAG run have made."""
     found = _query(session, XComModel.dag_id == dag_id, XComModel.run_id == run_id)
-    return _page(request, f"{dag_id}, {run_id}", found)
+    return _page(request, dag_id, found)
 
 
 def show_task(
@@ -115,12 +122,11 @@ def _of_task(task: TaskKey) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _may_read_xcoms(request: Request, user: GetUserDep, dag_id: str) -> bool:
-    try:
-        requires_access_dag("GET", DagAccessEntity.XCOM, dag_id)(request, user)
-    except HTTPException:
-        return False
-    return True
+def _may_read_xcoms(user: GetUserDep, dag_id: str) -> bool:
+    details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
+    return get_auth_manager().is_authorized_dag(
+        method="GET", access_entity=DagAccessEntity.XCOM, details=details, user=user
+    )
 
 
 def _query(session: Session, *conditions: ColumnElement[bool]) -> list[XCom]:
@@ -140,8 +146,9 @@ def _query(session: Session, *conditions: ColumnElement[bool]) -> list[XCom]:
             TaskKey(dag_id, run_id, task_id, map_index): value for dag_id, run_id, task_id, map_index, value in rows
         }
 
-    costs = values(COST_KEY)
-    return [XCom(task, value, costs.get(task)) for task, value in values(_RESULT).items()]
+    results, costs = values(_RESULT), values(COST_KEY)
+    # A task that has submitted jobs and has no result: it is waiting, or has failed.
+    return [XCom(task, results.get(task), costs.get(task)) for task in {**results, **costs}]
 
 
 def _page(request: Request, title: str, xcoms: Iterable[XCom], *, name_dag: bool = False) -> Response:
@@ -174,6 +181,8 @@ def _send(media: MediaFile, range_header: str) -> Response:
     headers = _ALWAYS | {
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, max-age=3600",
+        # Said, so that Airflow 3.1 does not compress once more what is compressed, and a range no longer counts.
+        "Content-Encoding": "identity",
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
     match = _RANGE.fullmatch(range_header)

@@ -12,14 +12,11 @@ from airflow_provider_minimax.api.jobs import media_url
 from airflow_provider_minimax.api.pagination import Image
 from airflow_provider_minimax.export.contact_sheet import cells, media_path
 from airflow_provider_minimax.ui.exports import Export, UnreadableError
-from airflow_provider_minimax.ui.xcoms import Found, TaskKey, cost_text, merge, read_value
+from airflow_provider_minimax.ui.xcoms import Found, TaskKey, merge, read_cost, read_value
 
 #: Pictures and videos on a page.
 MAX_SHOWN: Final = 1_000
-NOTHING: Final = (
-    "Nothing to show here yet. This gallery shows the images and videos that MiniMax tasks have created, listed, "
-    "exported or downloaded."
-)
+NOTHING: Final = "Nothing here yet: this shows what MiniMax tasks have created, listed, exported or downloaded."
 _WEB: Final = ("http", "https")
 
 
@@ -35,6 +32,7 @@ class Content(NamedTuple):
     """What a page shows.
 
     :param rows: see ``contact_sheet.cells``.
+    :param credits: that the tasks have cost, as far as that is known.
     :param origins: the other hosts that their addresses lead to.
     """
 
@@ -42,11 +40,14 @@ class Content(NamedTuple):
     kind: str
     total: int
     notes: list[str]
+    credits: float
     origins: list[str]
 
     def data(self) -> dict[str, Any]:
         """Return what the script of the page reads."""
         found = {"kind": self.kind, "total": self.total, "rows": self.rows, "notes": self.notes}
+        if self.credits:
+            found["credits"] = self.credits
         return found if self.rows or self.notes else {**found, "empty": NOTHING}
 
 
@@ -70,12 +71,14 @@ def gather(
     """
     notes: list[str] = []
     items: dict[str, _Item] = {}
-    total = 0
+    total, spent = 0, 0.0
     for xcom in xcoms:
-        found = read_value(xcom.value)
+        found, cost = read_value(xcom.value), read_cost(xcom.cost)
         facts = {"Task": f"{xcom.task.dag_id}, {xcom.task}" if name_dag else str(xcom.task)}
-        if cost := cost_text(xcom.cost):
-            facts["Cost"] = cost
+        if cost is not None:
+            facts["Cost"] = str(cost)
+            spent += cost.credits or 0
+            found.jobs.extend(read_value(cost.jobs).jobs)
         for job in found.jobs:
             _add(items, _item(job, found, facts))
         for path in found.exports:
@@ -89,7 +92,7 @@ def gather(
                 _add(items, item)
     shown = list(islice(items.values(), MAX_SHOWN))
     rows = [cells(item.job, item.address, item.facts) for item in shown]
-    return Content(rows, _kind(items), total + len(items), notes, _origins(item.address for item in shown))
+    return Content(rows, _kind(items), total + len(items), notes, spent, _origins(item.address for item in shown))
 
 
 def _item(job: Image, found: Found, facts: Mapping[str, str]) -> _Item:
@@ -116,7 +119,8 @@ def _add(items: dict[str, _Item], item: _Item) -> None:
         merge((known.job, item.job)),
         # The file that we keep lives longer than the link of the service.
         item.address if _is_ours(item.address) else known.address or item.address,
-        {**item.facts, **known.facts},
+        # The earlier task is the one that has created it.
+        {**known.facts, **item.facts},
     )
 
 

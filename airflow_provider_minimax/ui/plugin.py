@@ -7,6 +7,7 @@ is imported where the API server asks for it, and nowhere else.
 from __future__ import annotations
 
 from functools import cached_property
+from inspect import signature
 from typing import Any, Final
 
 from airflow.plugins_manager import AirflowPlugin
@@ -57,4 +58,11 @@ class MiniMaxPlugin(AirflowPlugin):
 
 
 def _is_on() -> bool:
-    return bool(conf.getboolean(CONFIG_SECTION, "gallery", fallback=True))
+    return bool(conf.getboolean(CONFIG_SECTION, "gallery", fallback=True)) and _takes_cookies()
+
+
+def _takes_cookies() -> bool:
+    """Return whether Airflow knows its user outside of its own scripts, too: by a cookie, as it does not in 3.1.0."""
+    from airflow.api_fastapi.core_api.security import get_user
+
+    return "request" in signature(get_user).parameters

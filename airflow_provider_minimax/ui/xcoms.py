@@ -12,11 +12,13 @@ from typing import Any, Final, NamedTuple
 from airflow_provider_minimax.api.cursors import image_key
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import parse_media_id
+from airflow_provider_minimax.api.jobs import COMPLETED
 from airflow_provider_minimax.api.pagination import Image
-from airflow_provider_minimax.api.words import count
 
 #: Characters of a text that is shown; the service takes prompts of 2,000.
 _MAX_TEXT: Final = 5_000
+#: Credits that nothing costs.
+_MAX_CREDITS: Final = 10**9
 #: Lists within lists: mapped tasks give lists of lists.
 _MAX_DEPTH: Final = 3
 
@@ -55,7 +57,7 @@ def read_value(value: object) -> Found:
     for one in _flatten(_load(value)):
         if isinstance(one, str):
             if _is_id(one):
-                found.jobs.append(_bare_job(one))
+                found.jobs.append(_bare_job(one, "submitted"))
         elif isinstance(path := one.get("path"), str):
             _read_path(one, path, found)
         elif _is_id(image_key(dict(one))):
@@ -69,27 +71,46 @@ def _read_path(one: Mapping[str, Any], path: str, found: Found) -> None:
     if isinstance(one.get("manifest"), str):
         found.exports.append(path)
     elif isinstance(key, str) and _is_id(key):
-        found.jobs.append(_bare_job(key))
+        found.jobs.append(_bare_job(key, COMPLETED))
         found.files[key] = path[:_MAX_TEXT]
 
 
 def merge(jobs: Iterable[Image]) -> Image:
-    """Return what several results say of one job; the later ones add what the earlier ones leave out."""
+    """Return what several results say of one job; the later ones add what the earlier ones leave out.
+
+    Whatever has more to say than an id comes first.
+    """
     merged: dict[str, Any] = {}
-    for job in jobs:
+    for job in sorted(jobs, key=lambda job: "status" not in job):
         merged |= {name: value for name, value in job.items() if value not in (None, "") and not merged.get(name)}
     return merged
 
 
-def cost_text(value: object) -> str:
-    """Return what a task's XCom ``minimax_cost`` says in a few words; empty where it is none."""
+class Cost(NamedTuple):
+    """What a task has submitted.
+
+    :param credits: None where the price is unknown.
+    :param jobs: the ids of images and videos.
+    """
+
+    credits: float | None
+    jobs: list[object]
+
+    def __str__(self) -> str:
+        if self.credits is None:
+            return "unknown"
+        return f"{self.credits:g} credits" + (f" for the {len(self.jobs)} of this task" if len(self.jobs) > 1 else "")
+
+
+def read_cost(value: object) -> Cost | None:
+    """Return what a task's XCom ``minimax_cost`` says; None where it is something else."""
     cost = _load(value)
-    if not isinstance(cost, Mapping):
-        return ""
-    price, jobs = cost.get("credits"), cost.get("jobs")
-    if not isinstance(price, int | float) or isinstance(price, bool) or not isinstance(jobs, list):
-        return ""
-    return f"{price:g} credits" + (f" for {count(len(jobs), 'job')} of this task" if len(jobs) > 1 else "")
+    if not isinstance(cost, Mapping) or not isinstance(jobs := cost.get("jobs"), list):
+        return None
+    price = cost.get("credits")
+    if isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < _MAX_CREDITS:
+        return Cost(None, jobs)
+    return Cost(float(price), jobs)
 
 
 def _load(value: object) -> object:
@@ -118,8 +139,8 @@ def _is_id(value: object) -> bool:
     return True
 
 
-def _bare_job(key: str) -> Image:
-    return {f"{parse_media_id(key).kind}Id": key}
+def _bare_job(key: str, label: str) -> Image:
+    return {f"{parse_media_id(key).kind}Id": key, "statusLabel": label}
 
 
 def _clip(value: object) -> object:

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_minimax.ui.exports import Export, UnreadableError
 from airflow_provider_minimax.ui.gallery import MAX_SHOWN, NOTHING, Content, XCom, gather
-from airflow_provider_minimax.ui.xcoms import TaskKey, cost_text, read_value
+from airflow_provider_minimax.ui.xcoms import TaskKey, read_cost, read_value
 from tests.support import image_id
 
 TASK = TaskKey("dag", "run 1/+", "task", -1)
@@ -21,7 +21,7 @@ COMPACT = {
     "modelID": "image-01",
     "url": "https://cdn.test/7.png",
 }
-ADDRESS, PROMPT, FACTS = 0, 1, 8
+ADDRESS, PROMPT, STATUS, ID, FACTS = 0, 1, 2, 6, 8
 
 
 @pytest.mark.parametrize(
@@ -68,16 +68,19 @@ def test_the_summary_of_an_export_names_its_folder(value: object, folders: list[
     ("value", "text"),
     [
         ({"credits": 2, "jobs": ["a"]}, "2 credits"),
-        ('{"credits": 0.5, "jobs": ["a", "b"]}', "0.5 credits for 2 jobs of this task"),
-        ({"credits": None, "jobs": ["a"]}, ""),
-        ({"credits": True, "jobs": ["a"]}, ""),
-        ({"credits": 2, "jobs": 3}, ""),
-        ("free", ""),
-        (None, ""),
+        ('{"credits": 0.5, "jobs": ["a", "b"]}', "0.5 credits for the 2 of this task"),
+        ({"credits": None, "jobs": ["a"]}, "unknown"),
+        ({"credits": True, "jobs": ["a"]}, "unknown"),
+        ({"credits": -1, "jobs": ["a"]}, "unknown"),
+        ({"credits": 10**400, "jobs": ["a"]}, "unknown"),
+        ('{"credits": NaN, "jobs": ["a"]}', "unknown"),
+        ({"credits": 2, "jobs": 3}, "None"),
+        ("free", "None"),
+        (None, "None"),
     ],
 )
 def test_the_cost_of_a_task_is_said(value: object, text: str) -> None:
-    assert cost_text(value) == text
+    assert str(read_cost(value)) == text
 
 
 def shown(*xcoms: XCom, export: Export | None = None) -> Content:
@@ -103,6 +106,17 @@ def test_a_file_of_an_export_is_preferred_to_the_link_of_the_service() -> None:
     assert first[FACTS] == {"Task": "task", "Cost": "2 credits", "Export": "/exports", "File": "/files/7.png"}
     assert second[ADDRESS] == "https://cdn.test/8.png"
     assert (content.total, content.kind, content.origins) == (40, "image", ["https://cdn.test"])
+    assert content.data()["credits"] == 2
+
+
+def test_a_task_that_waits_or_has_failed_shows_what_it_submitted() -> None:
+    cost = {"credits": 3, "jobs": [image_id(7), image_id(8)]}
+    create, wait = XCom(TASK, None, cost), XCom(TASK._replace(task_id="wait"), COMPACT)
+    assert [row[STATUS] for row in shown(create).rows] == ["submitted", "submitted"]
+    for xcoms in ((create, wait), (wait, create)):
+        rows = {row[ID]: row for row in shown(*xcoms).rows}
+        assert [rows[image_id(number)][STATUS] for number in (7, 8)] == ["completed", "submitted"]
+        assert rows[image_id(7)][FACTS]["Cost"] == "3 credits for the 2 of this task"
 
 
 @pytest.mark.parametrize(
@@ -154,4 +168,4 @@ def test_a_page_is_bounded() -> None:
 @pytest.mark.parametrize("field", ["desc", "status", "statusLabel", "modelID", "createTime", "aspectRatio", "width"])
 @pytest.mark.parametrize("value", [None, [], {}, 10**400, "\ud83d", -1.5, True, {"x": ["y"]}], ids=repr)
 def test_a_field_may_hold_anything(field: str, value: Any) -> None:
-    assert shown(XCom(TASK, {**COMPACT, field: value})).rows[0][6] == image_id(7)
+    assert shown(XCom(TASK, {**COMPACT, field: value})).rows[0][ID] == image_id(7)
