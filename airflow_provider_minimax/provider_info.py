@@ -74,6 +74,13 @@ _CONFIG_OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "example": "warn",
         "default": "strict",
     },
+    "gallery": {
+        "description": "Show what tasks have generated, exported or downloaded in Airflow's UI. See docs/gallery.md.",
+        "version_added": "0.1.0",
+        "type": "boolean",
+        "example": "False",
+        "default": "True",
+    },
     "prices": {
         "description": "Credits by model, as JSON; the extra of a connection wins. See docs/cost.md.",
         "version_added": "0.1.0",

@@ -40,6 +40,14 @@ _UPLOADED_AS: Final[Mapping[str, str]] = {
     "mp4": "video/mp4",
 }
 _VIDEOS: Final = frozenset({"mp4", "mov", "3gp"})
+#: How a browser is told what it gets.
+_SHOWN_AS: Final[Mapping[str, str]] = {
+    **{name: f"image/{name}" for name in ("png", "webp", "gif", "avif", "heic")},
+    "jpg": "image/jpeg",
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "3gp": "video/3gpp",
+}
 _DOWNLOADED: Final = frozenset({"png", "jpg", "webp", "gif", "avif", "heic", "m4a", *_VIDEOS})
 
 
@@ -68,6 +76,11 @@ def video_extension(head: bytes) -> str | None:
     """Return what a generated video should be called; None where these bytes begin none."""
     extension = _extension(head)
     return extension if extension in _VIDEOS else None
+
+
+def content_type(head: bytes) -> str | None:
+    """Return the Content-Type of a picture or video for a browser; None where these bytes begin neither."""
+    return _SHOWN_AS.get(_extension(head) or "")
 
 
 def _extension(head: bytes) -> str | None:

@@ -1,7 +1,8 @@
 "use strict";
-// A row: [file or null, prompt, status, model, time in ms or null, width by height, id].
-const { kind, rows, total } = JSON.parse(document.getElementById("data").textContent);
-const [FILE, PROMPT, STATUS, MODEL, TIME, RATIO, ID] = [0, 1, 2, 3, 4, 5, 6];
+// A row: [address of the file or null, prompt, status, model, time in ms or null, width by height, id, ratio as text,
+// further facts].
+const { kind, rows, total, notes = [], credits, empty } = JSON.parse(document.getElementById("data").textContent);
+const [FILE, PROMPT, STATUS, MODEL, TIME, RATIO, ID, SHAPE, FACTS] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 const $ = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat();
 const day = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" });
@@ -9,8 +10,10 @@ const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeSty
 const isTime = (row) => typeof row[TIME] === "number" && Number.isFinite(new Date(row[TIME]).getTime());
 const years = new Set(rows.filter(isTime).map((row) => new Date(row[TIME]).getFullYear()));
 const brief = years.size > 1 ? day : new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+const isoDay = new Intl.DateTimeFormat("sv-SE");
 const hour = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const BATCH = 240;
+const count = (amount, name) => `${number.format(amount)} ${name}${amount === 1 ? "" : "s"}`;
 
 // Prompts are other people's words: they become text and nothing else.
 function make(tag, name, text) {
@@ -20,8 +23,6 @@ function make(tag, name, text) {
   return element;
 }
 
-const address = (row) => row[FILE].split("/").map(encodeURIComponent).join("/");
-
 function hole(row, why) {
   const [box, badge] = [make("span", "hole"), make("span", "badge")];
   badge.dataset.status = row[STATUS];
@@ -30,8 +31,8 @@ function hole(row, why) {
   return box;
 }
 
-// The name of a file tells what it is.
-const isFilm = (row) => /\.(mp4|mov|3gp)$/.test(row[FILE] || "");
+// The name of a file tells what it is; that of a video at the service, its id.
+const isFilm = (row) => /\.(mp4|mov|3gp)$/.test(row[FILE] || "") || /-video:/.test(row[ID] || "");
 
 // Why a file is not seen: not each browser knows these formats.
 function unseen(row) {
@@ -54,16 +55,17 @@ const near = new IntersectionObserver((entries) => {
 function film(row, isPoster) {
   const video = make("video");
   video.playsInline = true;
+  video.ariaLabel = row[PROMPT] || "(no prompt)";
   video.addEventListener("error", () => video.replaceWith(hole(row, unseen(row))), { once: true });
   if (isPoster) {
     video.preload = "metadata";
     video.muted = true;
     // Without a time, some browsers paint nothing until it plays.
-    video.dataset.src = `${address(row)}#t=0.001`;
+    video.dataset.src = `${row[FILE]}#t=0.001`;
     near.observe(video);
   } else {
     video.controls = video.autoplay = video.loop = true;
-    video.src = address(row);
+    video.src = row[FILE];
   }
   return video;
 }
@@ -74,9 +76,10 @@ function picture(row, isLazy) {
   const image = make("img");
   if (isLazy) image.loading = "lazy";
   image.decoding = "async";
-  image.alt = "";
+  // On a card, the prompt stands below.
+  image.alt = isLazy ? "" : row[PROMPT] || "(no prompt)";
   image.addEventListener("error", () => image.replaceWith(hole(row, unseen(row))), { once: true });
-  image.src = address(row);
+  image.src = row[FILE];
   return image;
 }
 
@@ -129,10 +132,16 @@ const end = new IntersectionObserver((entries) => {
   if (entries.some((entry) => entry.isIntersecting)) draw();
 }, { rootMargin: "150%" });
 
-const haystack = rows.map((row) => `${row[PROMPT]}\n${row[MODEL]}`.toLowerCase());
+function searchable(row) {
+  const dates = isTime(row) ? [isoDay.format(row[TIME]), moment.format(row[TIME])] : [];
+  const facts = Object.values(row[FACTS] || {});
+  return [row[PROMPT], row[MODEL], row[ID], row[SHAPE], ...dates, ...facts].join("\n").toLowerCase();
+}
+let haystack = null;
 
 function choose() {
   const words = $("find").value.toLowerCase().split(/\s+/).filter(Boolean);
+  if (words.length) haystack ??= rows.map(searchable);
   shown = [];
   const counts = new Map();
   rows.forEach((row, place) => {
@@ -147,7 +156,7 @@ function choose() {
     chip.lastChild.textContent = number.format(count);
   }
   const all = shown.length === rows.length;
-  $("sum").textContent = all ? `${number.format(rows.length)} ${kind}s${span()}` : `${number.format(shown.length)} of ${number.format(rows.length)} ${kind}s`;
+  $("sum").textContent = all ? `${count(rows.length, kind)}${span()}${credits ? `, ${count(credits, "credit")}` : ""}` : `${number.format(shown.length)} of ${count(rows.length, kind)}`;
   $("none").hidden = shown.length > 0;
   $("grid").replaceChildren();
   drawn = 0;
@@ -191,7 +200,7 @@ function open(place) {
   $("stage").replaceChildren(picture(row, false));
   $("prompt").textContent = row[PROMPT] || "(no prompt)";
   $("prompt").scrollTop = 0;
-  const facts = [["Status", row[STATUS]], ["Model", row[MODEL]], ["Created", isTime(row) ? moment.format(row[TIME]) : "no date"], ["Id", row[ID]]];
+  const facts = [["Status", row[STATUS]], ["Model", row[MODEL]], ["Ratio", row[SHAPE]], ["Created", isTime(row) ? moment.format(row[TIME]) : "no date"], ["Id", row[ID]], ...Object.entries(row[FACTS] || {})];
   $("facts").replaceChildren();
   for (const [name, value] of facts) {
     if (!value) continue;
@@ -204,20 +213,38 @@ function open(place) {
     $("facts").append(make("dt", "", name), said);
   }
   $("open").hidden = !row[FILE];
-  if (row[FILE]) $("open").href = address(row);
+  if (row[FILE]) $("open").href = row[FILE];
   $("copy").textContent = "Copy prompt";
   $("place").textContent = `${number.format(at + 1)} of ${number.format(shown.length)}`;
   $("prev").disabled = at === 0;
   $("next").disabled = at === shown.length - 1;
   if (!$("view").open) $("view").showModal();
+  if (row[ID]) history.replaceState(null, "", `#${encodeURI(row[ID])}`);
 }
 
-const go = (steps) => {
-  const place = at + steps;
+function show(place) {
   if (place < 0 || place >= shown.length) return;
   while (drawn <= place) draw();
   open(place);
-};
+}
+
+// `#<id>` opens one picture.
+function openNamed() {
+  let place = -1;
+  try {
+    const id = decodeURIComponent(location.hash.slice(1));
+    place = id ? rows.findIndex((row) => row[ID] === id) : -1;
+  } catch {
+    // No text that was encoded.
+  }
+  if (place < 0) return;
+  if (!shown.includes(place)) {
+    status = null;
+    $("find").value = "";
+    choose();
+  }
+  show(shown.indexOf(place));
+}
 
 $("grid").addEventListener("click", (event) => {
   const chosen = event.target.closest(".card");
@@ -226,14 +253,15 @@ $("grid").addEventListener("click", (event) => {
 $("view").addEventListener("close", () => {
   // A film would play on.
   $("stage").replaceChildren();
+  history.replaceState(null, "", location.pathname + location.search);
   const chosen = $("grid").querySelector(`[data-place="${at}"]`);
   if (chosen) {
     chosen.scrollIntoView({ block: "nearest" });
     chosen.focus({ preventScroll: true });
   }
 });
-$("prev").addEventListener("click", () => go(-1));
-$("next").addEventListener("click", () => go(1));
+$("prev").addEventListener("click", () => show(at - 1));
+$("next").addEventListener("click", () => show(at + 1));
 $("close").addEventListener("click", () => $("view").close());
 $("copy").addEventListener("click", async () => {
   try {
@@ -247,8 +275,8 @@ $("copy").addEventListener("click", async () => {
 addEventListener("keydown", (event) => {
   // In a film with the focus, these keys move within it.
   const walks = $("view").open && event.target.tagName !== "VIDEO";
-  if (walks && event.key === "ArrowLeft") go(-1);
-  else if (walks && event.key === "ArrowRight") go(1);
+  if (walks && event.key === "ArrowLeft") show(at - 1);
+  else if (walks && event.key === "ArrowRight") show(at + 1);
   else if (event.key === "/" && !$("view").open && document.activeElement !== $("find")) {
     event.preventDefault();
     $("find").focus();
@@ -260,9 +288,35 @@ $("find").addEventListener("input", () => {
   waiting = setTimeout(choose, 120);
 });
 
-if (total > rows.length) {
-  $("note").hidden = false;
-  $("note").textContent = `These are the newest ${number.format(rows.length)} of ${number.format(total)} ${kind}s of this export.`;
+if (total > rows.length) notes.push(`These are the newest ${number.format(rows.length)} of ${number.format(total)} ${kind}s.`);
+$("note").hidden = notes.length === 0;
+$("note").textContent = notes.join("\n");
+if (empty) {
+  $("none").textContent = empty;
+  for (const part of document.querySelectorAll(".find, .chips, .sum")) part.hidden = true;
+}
+// Within Airflow: its theme, its ground and its font, and no new window, which its frame forbids.
+if (parent !== window) {
+  $("open").removeAttribute("target");
+  try {
+    const [root, page] = [document.documentElement, parent.document.documentElement];
+    const ground = (element) => {
+      const colour = parent.getComputedStyle(element).backgroundColor;
+      return /, 0\)$/.test(colour) && element !== page ? ground(element.parentElement) : colour;
+    };
+    const follow = () => {
+      root.style.colorScheme = ["dark", "light"].find((name) => page.classList.contains(name)) ?? "";
+      root.style.setProperty("--ground", ground(frameElement));
+    };
+    root.classList.add("framed");
+    document.body.style.fontFamily = parent.getComputedStyle(frameElement).fontFamily;
+    new MutationObserver(follow).observe(page, { attributeFilter: ["class"] });
+    follow();
+  } catch {
+    // Of another origin.
+  }
 }
 chips();
 choose();
+openNamed();
+addEventListener("hashchange", openNamed);

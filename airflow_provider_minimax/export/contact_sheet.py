@@ -3,13 +3,17 @@
 Prompts are hostile text. The page holds them as JSON that cannot end the element around it, and its script turns them
 into text nodes only. The content security policy allows that one script, by its hash, and pictures and videos beside
 the page. The poster of a video is its own first frame.
+
+The gallery in Airflow's UI is the same page, with its style and script beside it.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator
+import html
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from itertools import islice
 from typing import Final
@@ -30,12 +34,15 @@ NAME: Final = "index.html"
 MAX_IMAGES: Final = 20_000
 _MARK: Final = b'<meta name="generator" content="airflow-provider-minimax">'
 _MARK_BYTES: Final = 2_000
-_FIELDS: Final = (
+#: The fields of a row that the page shows.
+FIELDS: Final = (
     *("mediaPath", "desc", "status", "statusLabel", "modelID", "createTime", "aspectRatio", "width", "height"),
     *("imageId", "videoId", "id"),
 )
 #: Width by height, between which a picture gets a frame of its own shape.
 _MIN_RATIO, _MAX_RATIO = 0.4, 2.6
+#: Characters that no ratio has.
+_MAX_SHAPE: Final = 20
 #: Pixels that no picture has.
 _PIXELS: Final = 10**6
 _ESCAPES: Final = (
@@ -46,6 +53,7 @@ _ESCAPES: Final = (
     ("\u2029".encode(), b"\\u2029"),
 )
 _BATCH: Final = 200
+_PLACEHOLDER: Final = re.compile(r"\{\{(\w+)\}\}")
 
 
 def check(storage: Storage) -> None:
@@ -67,7 +75,7 @@ def write(storage: Storage, plan: ExportPlan, manifest: Manifest, max_images: in
     rows = islice(read_rows(storage, plan.format, manifest.parts, _names(plan)), max_images)
     draft = storage.draft()
     try:
-        for piece in page(rows, manifest.contents.images, plan.kind):
+        for piece in page(rows, manifest.contents.images, plan.kind, storage.folder.name):
             draft.write(piece)
         draft.commit(NAME)
     finally:
@@ -80,14 +88,15 @@ def remove(storage: Storage) -> None:
         storage.remove(NAME)
 
 
-def page(rows: Iterable[Image], total: int, kind: MediaKind = IMAGES) -> Iterator[bytes]:
+def page(rows: Iterable[Image], total: int, kind: MediaKind = IMAGES, name: str = "") -> Iterator[bytes]:
     """Yield the page piece by piece.
 
     :param rows: newest first.
     :param total: images or videos of the export; the rows may be fewer.
     :param kind: what they are called on the page.
+    :param name: of the export, for the title.
     """
-    template, style, script = (_resource(f"contact_sheet.{kind}") for kind in ("html", "css", "js"))
+    style, script = resource("contact_sheet.css"), resource("contact_sheet.js")
     policy = "; ".join(
         (
             "default-src 'none'",
@@ -99,32 +108,70 @@ def page(rows: Iterable[Image], total: int, kind: MediaKind = IMAGES) -> Iterato
             "form-action 'none'",
         )
     )
-    template = template.replace("{{kind}}", kind.name).replace("{{Kind}}", kind.name.capitalize())
-    before, after = template.split("{{data}}")
-    yield before.replace("{{csp}}", policy).replace("{{style}}", style).encode()
+    before, after = frame(
+        title=f"{name}: contact sheet" if name else "Contact sheet",
+        kind=kind.name,
+        head=f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n<style>{style}</style>',
+        foot=f"<script>{script}</script>",
+        without_script=f"This page needs JavaScript to show its {kind.plural}; they lie in the folder media beside it.",
+    )
+    yield before
     yield b'{"kind":"%b","total":%d,"rows":[' % (kind.name.encode(), total)
-    cells, separator = map(_cells, rows), b""
-    while batch := list(islice(cells, _BATCH)):
-        yield separator + b",\n".join(map(_safe_json, batch))
+    lines, separator = (safe_json(cells(row, media_path(row))) for row in rows), b""
+    while batch := list(islice(lines, _BATCH)):
+        yield separator + b",\n".join(batch)
         separator = b",\n"
     yield b"]}"
-    yield after.replace("{{script}}", script).encode()
+    yield after
 
 
-def _cells(row: Image) -> list[object]:
+def frame(*, title: str, kind: str, head: str, foot: str, without_script: str) -> tuple[bytes, bytes]:
+    """Return what stands before and after the data of a page.
+
+    :param title: text.
+    :param kind: what one of the things shown is called.
+    :param head: the elements of its style.
+    :param foot: the element of its script.
+    :param without_script: text, for a browser that runs none.
+    """
+    values = {
+        "title": html.escape(title),
+        "kind": kind,
+        "Kind": kind.capitalize(),
+        "head": head,
+        "foot": foot,
+        "without_script": html.escape(without_script),
+    }
+    before, after = resource("contact_sheet.html").split("{{data}}")
+    # In one go: a title may hold what looks like a placeholder.
+    return (
+        _PLACEHOLDER.sub(lambda match: values[match[1]], before).encode(errors="replace"),
+        _PLACEHOLDER.sub(lambda match: values[match[1]], after).encode(),
+    )
+
+
+def cells(row: Image, address: str | None, facts: Mapping[str, str] | None = None) -> list[object]:
+    """Return a row as the script of the page reads it.
+
+    :param address: of its file, as the page links to it; checked by the caller. None without one.
+    :param facts: what else to show of it.
+    """
+    shape = str(row.get("aspectRatio") or "")
     return [
-        _file(row),
+        address,
         str(row.get("desc") or ""),
         status_label(row),
         str(row.get("modelID") or ""),
         created_at(row),
         _ratio(row),
         image_key(row),
+        shape if len(shape) < _MAX_SHAPE else "",
+        *([dict(facts)] if facts else []),
     ]
 
 
-def _file(row: Image) -> str | None:
-    """Return the file of a row if its name is one of ours: the service may send a field of that name, too."""
+def media_path(row: Image) -> str | None:
+    """Return the path of a row's file within the export if it is one of ours; the service may send any."""
     folder, _, name = str(row.get("mediaPath")).rpartition("/")
     return f"{folder}/{name}" if folder == MEDIA and stem_and_digits(name) else None
 
@@ -140,7 +187,8 @@ def _ratio(row: Image) -> float:
     return round(min(max(width / height, _MIN_RATIO), _MAX_RATIO), 3) if width and height else 1.0
 
 
-def _safe_json(value: object) -> bytes:
+def safe_json(value: object) -> bytes:
+    """Return JSON that cannot end the element around it."""
     text = dumps(value)
     for character, escape in _ESCAPES:
         text = text.replace(character, escape)
@@ -148,7 +196,7 @@ def _safe_json(value: object) -> bytes:
 
 
 def _names(plan: ExportPlan) -> tuple[str, ...]:
-    return tuple(name for name in _FIELDS if name in plan.columns)
+    return tuple(name for name in FIELDS if name in plan.columns)
 
 
 def _is_foreign(storage: Storage) -> bool:
@@ -163,5 +211,6 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _resource(name: str) -> str:
+def resource(name: str) -> str:
+    """Return a part of the page: its template, style or script."""
     return (files("airflow_provider_minimax.export") / name).read_text(encoding="utf-8")

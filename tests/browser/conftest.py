@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from airflow_provider_minimax.sandbox import Sandbox
+from scripts.running_airflow import RunningAirflow
+
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
@@ -65,6 +68,9 @@ class Tab:
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=is_phone
         )
 
+    def go(self, url: str) -> None:
+        self.call("Page.navigate", url=url)
+
     def dark(self) -> None:
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
 
@@ -93,6 +99,16 @@ class Tab:
     def picture(self, path: Path) -> None:
         """Save what is to be seen."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+
+
+@pytest.fixture(scope="session")
+def airflow(_server: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAirflow]:
+    """A running Airflow with the DAGs of these tests."""
+    connection = {"conn_type": "minimax", "host": _server.url, "password": _server.token}
+    variables = {"AIRFLOW_CONN_MINIMAX_DEFAULT": json.dumps(connection)}
+    folder = Path(__file__).parent / "dag_files"
+    with RunningAirflow(tmp_path_factory.mktemp("airflow"), dags=folder, variables=variables) as airflow:
+        yield airflow
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,6 @@ HOSTILE = (
 ).ljust(2_000, "x")
 #: The paragraphs of the page: their text, and how many elements are in each.
 PARAGRAPHS = "[...document.querySelectorAll('p')].map((one) => [one.innerText, one.childElementCount])"
-
-
-@pytest.fixture(scope="module")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAirflow]:
-    folder = Path(__file__).parent / "dag_files"
-    with RunningAirflow(tmp_path_factory.mktemp("airflow"), dags=folder, variables={}) as airflow:
-        yield airflow
 
 
 @pytest.fixture
@@ -73,10 +65,6 @@ def ask(airflow: RunningAirflow, dag_id: str, media: list[dict[str, Any]], subje
     return choice
 
 
-def go(tab: Any, url: str) -> None:
-    tab.call("Page.navigate", url=url)
-
-
 def until_shown(tab: Any, media: list[dict[str, Any]]) -> None:
     """Wait for the pictures, and for nothing but them."""
     tab.until(f"document.images.length === {len(media)} && [...document.images].every((one) => one.complete)")
@@ -114,7 +102,7 @@ def test_one_of_four_pictures_of_a_hostile_prompt_is_chosen(
     media = [{**item, "desc": HOSTILE} for item in media]
     choice = ask(airflow, "choose_one", media, HOSTILE)
     tab.size(1300, 1000)
-    go(tab, choice.page)
+    tab.go(choice.page)
     until_shown(tab, media)
     shown = choice_page.one_line(HOSTILE, choice_page.MAX_PROMPT)
     assert len(shown) == choice_page.MAX_PROMPT
@@ -148,7 +136,7 @@ def test_two_of_them_are_chosen_on_a_phone(
     media = [*media[:2], *({**item, "desc": hostile} for item in media[2:])]
     choice = ask(airflow, "choose_several", media, "Which ones?")
     tab.size(390, 844, is_phone=True)
-    go(tab, f"{airflow.url}/required_actions")
+    tab.go(f"{airflow.url}/required_actions")
     row = f"[...document.querySelectorAll('tr')].find((one) => one.textContent.includes({choice.run_id!r}))"
     tab.until(f"Boolean({row}?.querySelector('[aria-label=\"Open Review Drawer\"]'))")
     tab.run(f"{row}.querySelector('[aria-label=\"Open Review Drawer\"]').click()")
@@ -169,7 +157,7 @@ def test_generating_again_runs_its_branch(
 ) -> None:
     choice = ask(airflow, "choose_or_generate_again", media, "Which one?")
     tab.size(1300, 1000)
-    go(tab, choice.page)
+    tab.go(choice.page)
     until_shown(tab, media)
     pick(tab, AGAIN)
     tab.picture(tmp_path / "generate-again-1300.png")
@@ -187,7 +175,7 @@ def test_the_default_is_chosen_when_nobody_responds(
     assert choice.states() == {"choose": "success", "use": "success", "again": "skipped"}
     assert choice.xcoms()["return_value"] == media[1]
     tab.size(1300, 1000)
-    go(tab, choice.page)
+    tab.go(choice.page)
     until_shown(tab, media)
     tab.until("document.body.textContent.includes('Response received at')")
     tab.picture(tmp_path / "in-time-1300.png")

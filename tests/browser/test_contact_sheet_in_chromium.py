@@ -112,6 +112,63 @@ def test_prompts_and_models_are_searched(three: Any) -> None:
     three.until("!$('none').hidden")
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("user:1-minimax:2-image:2", ["a blue lamp"]),
+        ("image:3", ["a fox"]),
+        ("21:9", ["a fox"]),
+        ("2025-03-18", ["a blue lamp"]),
+        ("Mar 2025 lamp", ["a red lamp", "a blue lamp"]),
+        ("2024-03-17", []),
+    ],
+)
+def test_ids_dates_and_ratios_are_searched(tab: Any, tmp_path: Path, words: str, found: list[str]) -> None:
+    rows = [
+        image(1, "a red lamp"),
+        image(2, "a blue lamp", createTime=1_742_302_800_000),
+        image(3, "a fox", aspectRatio="21:9", createTime=None),
+    ]
+    tab.open(sheet(tmp_path, rows))
+    tab.run(f"$('find').value = {words!r}; choose()")
+    assert cards(tab) == found
+
+
+def test_an_id_in_the_address_opens_one_picture(tab: Any, tmp_path: Path) -> None:
+    rows = [image(number, f"lamp {number}") for number in range(2_000)]
+    page = sheet(tmp_path, rows)
+    # Far below what is drawn at first.
+    tab.go(f"{page.as_uri()}#{rows[1_500]['imageId']}")
+    tab.until("document.getElementById('prompt')?.textContent === 'lamp 1500' && $('view').open")
+    tab.press("ArrowRight")
+    tab.until("$('prompt').textContent === 'lamp 1501'")
+    # It names what is open, so that it can be sent to somebody.
+    assert tab.run("decodeURIComponent(location.hash)") == f"#{rows[1_501]['imageId']}"
+    tab.press("Escape")
+    tab.until("!$('view').open && location.hash === ''")
+    # Also where a search hides it.
+    tab.run("$('find').value = 'lamp 7'; choose()")
+    tab.run(f"location.hash = {rows[3]['imageId']!r}")
+    tab.until("$('view').open && $('prompt').textContent === 'lamp 3'")
+    assert tab.complaints == []
+
+
+@pytest.mark.parametrize("fragment", ["", "no-such-id", "%", "__proto__", "<script>"])
+def test_another_fragment_opens_nothing(tab: Any, tmp_path: Path, fragment: str) -> None:
+    tab.go(f"{sheet(tmp_path, [image(1, 'a lamp')]).as_uri()}#{fragment}")
+    tab.until("document.querySelectorAll('.card').length === 1")
+    assert tab.run("$('view').open") is False
+    assert tab.complaints == []
+
+
+def test_the_title_names_the_export(tab: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+    export_to(tmp_path / "2026-11-26 <b>&{{foot}}", contact_sheet=True, max_images=3)
+    tab.open(tmp_path / "2026-11-26 <b>&{{foot}}" / "index.html")
+    expected = "2026-11-26 <b>&{{foot}}: contact sheet"
+    assert tab.run("[document.title, document.querySelector('h1').textContent]") == [expected, expected]
+    assert len(cards(tab)) == 3
+
+
 def test_the_page_is_dark_where_the_system_is(three: Any) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     ink = "getComputedStyle(document.querySelector('.text')).color"
@@ -232,6 +289,31 @@ def test_the_keyboard_opens_walks_and_returns(three: Any) -> None:
     three.press("Escape")
     three.until("!$('view').open")
     three.until("document.activeElement.textContent.includes('a fox')")
+
+
+def test_an_enlarged_picture_is_described_by_its_prompt(tab: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+    export_to(tmp_path, download_media=True, contact_sheet=True, max_images=20)
+    tab.open(tmp_path / "index.html")
+    tab.run("document.querySelector('.card:has(img)').click()")
+    # On the card, the prompt stands below the picture.
+    assert tab.run("document.querySelector('.card img').alt") == ""
+    assert tab.run("document.querySelector('#stage img').alt === $('prompt').textContent")
+    assert len(tab.run("document.querySelector('#stage img').alt")) > 3
+
+
+def test_what_a_finger_touches_is_large_enough(tab: Any, tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
+    tab.call("Emulation.setTouchEmulationEnabled", enabled=True)
+    # A tablet has no small window, and a phone has.
+    for width in (390, 1024):
+        tab.size(width, 844, is_phone=True)
+        tab.open(sheet(tmp_path, [image(n, "a lamp", mediaPath=f"media/{n}-0123456789abcdef.png") for n in range(3)]))
+        tab.run("document.querySelector('.card').click()")
+        small = (
+            "[...document.querySelectorAll('button, a, input')].filter((one) => one.checkVisibility())"
+            ".filter((one) => Math.min(one.offsetHeight, one.offsetWidth) < 44).map((one) => one.outerHTML)"
+        )
+        assert tab.run(small) == []
 
 
 def test_everything_that_can_be_used_has_a_name(three: Any) -> None:

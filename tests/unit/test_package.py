@@ -9,11 +9,13 @@ import tomllib
 import zipfile
 from email import message_from_string
 from email.message import Message
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_minimax import __version__
+from airflow_provider_minimax.ui.plugin import MiniMaxPlugin
 from tests.support import ROOT
 
 pytest.importorskip("hatchling", reason="builds the package: the group dev")
@@ -50,6 +52,16 @@ def metadata(wheel: Path) -> Message:
 )
 def test_links_become_absolute(markdown: str, wanted: str) -> None:
     assert with_absolute_links(markdown, "https://r") == wanted
+
+
+def test_airflow_finds_the_plugin_and_its_page(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        text = archive.read(f"{PACKAGE}-{__version__}.dist-info/entry_points.txt").decode()
+    found = re.search(r"^\[airflow\.plugins\]\n(\S+) = (\S+)$", text, re.MULTILINE)
+    assert found
+    assert EntryPoint(found[1], found[2], "airflow.plugins").load() is MiniMaxPlugin
+    assert {f"{PACKAGE}/export/contact_sheet.{kind}" for kind in ("html", "css", "js")} <= set(names)
 
 
 def test_no_link_of_the_page_is_relative(metadata: Message) -> None:

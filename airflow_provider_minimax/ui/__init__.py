@@ -1,0 +1,1 @@
+"""The gallery in Airflow's UI: what tasks have generated, exported or downloaded."""

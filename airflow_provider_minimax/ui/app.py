@@ -1,0 +1,208 @@
+"""The app of the gallery, which Airflow's API server mounts.
+
+Who may read the XComs of a DAG in Airflow may see what its tasks have made; Airflow itself decides that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import IO, Annotated, Final
+from urllib.parse import quote
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from airflow.models.dag import DagModel
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
+from fastapi import Depends, FastAPI, Header, HTTPException, Request
+from fastapi.responses import Response, StreamingResponse
+from sqlalchemy import and_, select
+from sqlalchemy.orm import Session
+from sqlalchemy.sql import ColumnElement
+
+from airflow_provider_minimax.api.words import count
+from airflow_provider_minimax.export.contact_sheet import frame, resource, safe_json
+from airflow_provider_minimax.operators.costs import COST_KEY
+from airflow_provider_minimax.ui.exports import MediaFile, UnreadableError, open_media, read_export
+from airflow_provider_minimax.ui.gallery import XCom, gather
+from airflow_provider_minimax.ui.xcoms import TaskKey, read_value
+
+#: Values of tasks that a page reads: those of the latest.
+MAX_XCOMS: Final = 200
+#: DAG runs in which the page of all DAGs looks: the latest.
+MAX_RUNS: Final = 1_000
+_RESULT: Final = "return_value"
+_PIECE: Final = 2**18
+_RANGE: Final = re.compile(r"bytes=(\d{1,18})?-(\d{1,18})?")
+_ASSETS: Final = {"gallery.css": "text/css", "gallery.js": "text/javascript"}
+_ALWAYS: Final = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+_RUN: Final = "/gallery/dags/{dag_id}/runs/{run_id}"
+_TASK: Final = _RUN + "/tasks/{task_id}/{map_index}"
+_may_read = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
+
+
+def create_app() -> FastAPI:
+    """Return the app."""
+    app = FastAPI(title="MiniMax gallery", openapi_url=None)
+    app.get("/gallery")(show_latest)
+    app.get(_RUN, dependencies=[_may_read])(show_run)
+    app.get(_TASK, dependencies=[_may_read])(show_task)
+    app.get(_TASK + "/media/{name}", dependencies=[_may_read])(send_media)
+    app.get("/assets/{name}")(send_asset)
+    return app
+
+
+def show_latest(request: Request, session: SessionDep, user: GetUserDep) -> Response:
+    """Show what the latest tasks of all DAGs that the user may read have made."""
+    readable = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
+    # By their primary key, which XComs have as well: there may be millions.
+    runs = select(DagRun.id).where(DagRun.dag_id.in_(readable)).order_by(DagRun.id.desc()).limit(MAX_RUNS)
+    latest = session.scalars(runs).all()
+    found = _query(session, XComModel.dag_run_id.in_(latest), TaskInstance.operator.like("MiniMax%"))
+    may_read = {dag_id: _may_read_xcoms(user, dag_id) for dag_id in {xcom.task.dag_id for xcom in found}}
+    return _page(request, "MiniMax gallery", [xcom for xcom in found if may_read[xcom.task.dag_id]], name_dag=True)
+
+
+def show_run(request: Request, session: SessionDep, dag_id: str, run_id: str) -> Response:
+    """Show what the tasks of a DAG run have made."""
+    found = _query(session, XComModel.dag_id == dag_id, XComModel.run_id == run_id)
+    return _page(request, dag_id, found)
+
+
+def show_task(
+    request: Request, session: SessionDep, dag_id: str, run_id: str, task_id: str, map_index: str
+) -> Response:
+    """Show what a task has made."""
+    task = _task(dag_id, run_id, task_id, map_index)
+    return _page(request, str(task), _query(session, *_of_task(task)))
+
+
+def send_media(
+    session: SessionDep,
+    dag_id: str,
+    run_id: str,
+    task_id: str,
+    map_index: str,
+    name: str,
+    range_header: Annotated[str, Header(alias="range")] = "",
+) -> Response:
+    """Send a file of an export of a task."""
+    xcoms = _query(session, *_of_task(_task(dag_id, run_id, task_id, map_index)))
+    for path in (path for xcom in xcoms for path in read_value(xcom.value).exports):
+        try:
+            return _send(open_media(path, f"media/{name}"), range_header)
+        except UnreadableError:
+            continue
+    raise HTTPException(404, "No export of this task that can be read here has such a file.")
+
+
+def send_asset(name: str) -> Response:
+    """Send the style or the script of the page, which hold nothing of anybody."""
+    if name not in _ASSETS:
+        raise HTTPException(404)
+    body = resource(name.replace("gallery", "contact_sheet"))
+    return Response(body, media_type=_ASSETS[name], headers=_ALWAYS | {"Cache-Control": "no-cache"})
+
+
+def _task(dag_id: str, run_id: str, task_id: str, map_index: str) -> TaskKey:
+    # Of a task that is not mapped, Airflow's UI leaves the placeholder as it is.
+    return TaskKey(dag_id, run_id, task_id, int(map_index) if re.fullmatch(r"\d{1,9}", map_index) else -1)
+
+
+def _of_task(task: TaskKey) -> tuple[ColumnElement[bool], ...]:
+    return (
+        XComModel.dag_id == task.dag_id,
+        XComModel.run_id == task.run_id,
+        XComModel.task_id == task.task_id,
+        XComModel.map_index == task.map_index,
+    )
+
+
+def _may_read_xcoms(user: GetUserDep, dag_id: str) -> bool:
+    details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
+    return get_auth_manager().is_authorized_dag(
+        method="GET", access_entity=DagAccessEntity.XCOM, details=details, user=user
+    )
+
+
+def _query(session: Session, *conditions: ColumnElement[bool]) -> list[XCom]:
+    """Return the values of tasks, the latest first, each with what the task has cost."""
+    keys = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index)
+    same_task = and_(
+        TaskInstance.dag_id == XComModel.dag_id,
+        TaskInstance.run_id == XComModel.run_id,
+        TaskInstance.task_id == XComModel.task_id,
+        TaskInstance.map_index == XComModel.map_index,
+    )
+
+    def values(key: str) -> dict[TaskKey, object]:
+        query = select(*keys, XComModel.value).join(TaskInstance, same_task).where(XComModel.key == key, *conditions)
+        rows = session.execute(query.order_by(XComModel.timestamp.desc()).limit(MAX_XCOMS))
+        return {
+            TaskKey(dag_id, run_id, task_id, map_index): value for dag_id, run_id, task_id, map_index, value in rows
+        }
+
+    results, costs = values(_RESULT), values(COST_KEY)
+    # A task that has submitted jobs and has no result: it is waiting, or has failed.
+    return [XCom(task, results.get(task), costs.get(task)) for task in {**results, **costs}]
+
+
+def _page(request: Request, title: str, xcoms: Iterable[XCom], *, name_dag: bool = False) -> Response:
+    root = request.scope.get("root_path", "")
+
+    def folder(task: TaskKey) -> str:
+        steps = ("dags", task.dag_id, "runs", task.run_id, "tasks", task.task_id, str(task.map_index))
+        return f"{root}/gallery/{'/'.join(quote(step, safe='') for step in steps)}"
+
+    content = gather(xcoms, read_export, folder, name_dag=name_dag)
+    before, after = frame(
+        title=title,
+        kind=content.kind,
+        head=f'<link rel="stylesheet" href="{quote(root)}/assets/gallery.css">',
+        foot=f'<script src="{quote(root)}/assets/gallery.js"></script>',
+        without_script=f"This page needs JavaScript to show {count(content.total, content.kind)}.",
+    )
+    sources = " ".join(("'self'", *content.origins))
+    policy = (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src {sources}; media-src {sources}; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    )
+    headers = _ALWAYS | {"Content-Security-Policy": policy, "Cache-Control": "private, no-store"}
+    return Response(before + safe_json(content.data()) + after, media_type="text/html; charset=utf-8", headers=headers)
+
+
+def _send(media: MediaFile, range_header: str) -> Response:
+    """Stream a file, or the one range of it that is wanted: some browsers play no film otherwise."""
+    start, end, status = 0, media.size, 200
+    headers = _ALWAYS | {
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, max-age=3600",
+        # Said, so that Airflow 3.1 does not compress once more what is compressed, and a range no longer counts.
+        "Content-Encoding": "identity",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+    match = _RANGE.fullmatch(range_header)
+    if match and (match[1] or match[2]):
+        start = int(match[1]) if match[1] else max(media.size - int(match[2]), 0)
+        end = min(int(match[2]) + 1, media.size) if match[1] and match[2] else media.size
+        status = 206
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{media.size}"
+        if start >= end:
+            media.file.close()
+            raise HTTPException(416, headers={"Content-Range": f"bytes */{media.size}"})
+    headers["Content-Length"] = str(end - start)
+    return StreamingResponse(
+        _pieces(media.file, start, end), status_code=status, media_type=media.content_type, headers=headers
+    )
+
+
+def _pieces(file: IO[bytes], start: int, end: int) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        while start < end and (piece := file.read(min(_PIECE, end - start))):
+            start += len(piece)
+            yield piece

@@ -1,0 +1,159 @@
+"""What a page of the gallery shows: the rows of tasks, from their XComs and their exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote, urlsplit
+
+from airflow_provider_minimax.api.cursors import image_key
+from airflow_provider_minimax.api.jobs import media_url
+from airflow_provider_minimax.api.pagination import Image
+from airflow_provider_minimax.export.contact_sheet import cells, media_path
+from airflow_provider_minimax.ui.exports import Export, UnreadableError
+from airflow_provider_minimax.ui.xcoms import Found, TaskKey, merge, read_cost, read_value
+
+#: Pictures and videos on a page.
+MAX_SHOWN: Final = 1_000
+NOTHING: Final = "Nothing here yet: this shows what MiniMax tasks have created, listed, exported or downloaded."
+_WEB: Final = ("http", "https")
+
+
+class XCom(NamedTuple):
+    """A value of a task."""
+
+    task: TaskKey
+    value: object
+    cost: object = None
+
+
+class Content(NamedTuple):
+    """What a page shows.
+
+    :param rows: see ``contact_sheet.cells``.
+    :param credits: that the tasks have cost, as far as that is known.
+    :param origins: the other hosts that their addresses lead to.
+    """
+
+    rows: list[list[object]]
+    kind: str
+    total: int
+    notes: list[str]
+    credits: float
+    origins: list[str]
+
+    def data(self) -> dict[str, Any]:
+        """Return what the script of the page reads."""
+        found = {"kind": self.kind, "total": self.total, "rows": self.rows, "notes": self.notes}
+        if self.credits:
+            found["credits"] = self.credits
+        return found if self.rows or self.notes else {**found, "empty": NOTHING}
+
+
+class _Item(NamedTuple):
+    """An image or a video."""
+
+    job: Image
+    address: str | None
+    facts: dict[str, str]
+
+
+def gather(
+    xcoms: Iterable[XCom], read_export: Callable[[str], Export], folder: Callable[[TaskKey], str], *, name_dag: bool
+) -> Content:
+    """Return what tasks have made, each image and video once.
+
+    :param xcoms: those of the latest tasks first.
+    :param read_export: raises ``UnreadableError``.
+    :param folder: returns the address below which the files of a task's exports are.
+    :param name_dag: whether to say of which DAG a task is.
+    """
+    notes: list[str] = []
+    items: dict[str, _Item] = {}
+    total, spent = 0, 0.0
+    for xcom in xcoms:
+        found, cost = read_value(xcom.value), read_cost(xcom.cost)
+        facts = {"Task": f"{xcom.task.dag_id}, {xcom.task}" if name_dag else str(xcom.task)}
+        if cost is not None:
+            facts["Cost"] = str(cost)
+            spent += cost.credits or 0
+            found.jobs.extend(read_value(cost.jobs).jobs)
+        for job in found.jobs:
+            _add(items, _item(job, found, facts))
+        for path in found.exports:
+            try:
+                export = read_export(path)
+            except UnreadableError:
+                notes.append(f"The export in {path} cannot be read here: it is gone, or out of the API server's reach.")
+                continue
+            total += export.total - len(export.rows)
+            for item in _exported(export, folder(xcom.task), {"Export": path, **facts}):
+                _add(items, item)
+    shown = list(islice(items.values(), MAX_SHOWN))
+    rows = [cells(item.job, item.address, item.facts) for item in shown]
+    return Content(rows, _kind(items), total + len(items), notes, spent, _origins(item.address for item in shown))
+
+
+def _item(job: Image, found: Found, facts: Mapping[str, str]) -> _Item:
+    path = found.files.get(image_key(job) or "")
+    return _Item(job, _web_address(media_url(job) or job.get("url")), {**facts, **({"File": path} if path else {})})
+
+
+def _exported(export: Export, folder: str, facts: dict[str, str]) -> Iterator[_Item]:
+    for row in export.rows:
+        name = media_path(row)
+        yield _Item(row, f"{folder}/{quote(name)}" if name else _web_address(media_url(row)), facts)
+
+
+def _add(items: dict[str, _Item], item: _Item) -> None:
+    """Add an item, or what it says more of one that is there."""
+    key = image_key(item.job)
+    if key is None:
+        return
+    known = items.get(key)
+    if known is None:
+        items[key] = item
+        return
+    items[key] = _Item(
+        merge((known.job, item.job)),
+        # The file that we keep lives longer than the link of the service.
+        item.address if _is_ours(item.address) else known.address or item.address,
+        # The earlier task is the one that has created it.
+        {**known.facts, **item.facts},
+    )
+
+
+def _kind(items: Iterable[str]) -> str:
+    kinds = {"video" if "-video:" in key else "image" for key in items}
+    return kinds.pop() if len(kinds) == 1 else "item"
+
+
+def _is_ours(address: str | None) -> bool:
+    return address is not None and "://" not in address
+
+
+def _web_address(url: object) -> str | None:
+    """Return an address at the service; None for anything that is no plain web address."""
+    return url if isinstance(url, str) and _origin(url) else None
+
+
+def _origin(url: str) -> str | None:
+    """Return scheme, host and port as they may stand in a content security policy."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if (
+        parts.scheme not in _WEB
+        or not host
+        or not host.replace("-", "").replace(".", "").isalnum()
+        or not host.isascii()
+    ):
+        return None
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+
+
+def _origins(addresses: Iterable[str | None]) -> list[str]:
+    return sorted({origin for address in addresses if address and (origin := _origin(address))})
