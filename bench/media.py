@@ -164,9 +164,8 @@ def in_a_store(served: Site, urls: list[str]) -> list[Row]:
 def _connect(url: str) -> Any:
     """Define Airflow's connection to a store, and return a plain client of it: an extra may be missing."""
     login = {"region_name": "us-east-1", "endpoint_url": url}
+    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
     connection = {"conn_type": "aws", "login": "key", "password": "secret", "extra": login}
     os.environ[f"AIRFLOW_CONN_{_CONNECTION.upper()}"] = json.dumps(connection)
     config = import_module("botocore.config").Config(max_pool_connections=_THREADS)
-    return import_module("boto3").client(
-        "s3", aws_access_key_id="key", aws_secret_access_key="secret", config=config, **login
-    )
+    return import_module("boto3").client("s3", config=config, **keys, **login)

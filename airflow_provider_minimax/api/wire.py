@@ -38,6 +38,7 @@ class Wire(HTTPAdapter):
         self._clock = clock
         self._deadline = 0.0
         self._bytes_left = 0
+        self._pools: dict[str, Any] = {}
         super().__init__()
 
     @property
@@ -72,14 +73,27 @@ class Wire(HTTPAdapter):
         self._bytes_left = self._max_bytes
         return super().send(request, stream, timeout, verify, cert, proxies)
 
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the library's pool, whose connections are ours."""
+    def get_connection_with_tls_context(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        """Return the library's pool, whose connections are ours.
+
+        Proxies and certificates of a session stay the same, so its pool does: to find it for each page of a long walk
+        takes noticeable time.
+        """
         # Only from here on: a release of the library that does not call this method proves nothing.
         self.may_have_left = False
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        if "ConnectionCls" not in vars(pool):
-            pool.ConnectionCls = functools.partial(_connection, _watched(pool.ConnectionCls), self)
+        origin = "/".join((request.url or "").split("/", 3)[:3])
+        pool: Any = self._pools.get(origin)
+        if pool is None:
+            pool = super().get_connection_with_tls_context(request, *args, **kwargs)
+            if "ConnectionCls" not in vars(pool):
+                pool.ConnectionCls = functools.partial(_connection, _watched(pool.ConnectionCls), self)
+            self._pools[origin] = pool
         return pool
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pools.clear()
+        super().close()
 
 
 class _WatchedConnection(HTTPConnection):

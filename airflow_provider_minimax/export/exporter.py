@@ -240,27 +240,26 @@ class _Export:
 
     def _write(self, entries: list[Entry], writer: PartWriter) -> None:
         state, contents = self._state, self._state.contents
-        before, covers = state.scanned, self._plan.selection.covers
-        for image, row, saved, failure in entries:
-            state.scanned += 1
+        before, covers, oldest = state.scanned, self._plan.selection.covers, None
+        for count, (image, row, saved, failure) in enumerate(entries, 1):
             if failure is not None or (not is_final(image) and covers(image)):
                 contents.unfinished.append(Unfinished.of(image, None if row is None else writer.name))
             if row is None:
                 continue
             contents.images += 1
+            oldest = image
             if contents.newest_image_id is None:
                 contents.newest_image_id = image_key(image)
                 self._on_newest(image)
-            contents.oldest_image_id = image_key(image)
-            if saved is not None:
-                contents.media_files += 1
-                contents.media_bytes += saved.bytes
-            if failure is not None:
-                contents.media_failed.append(failure)
+            contents.count_file(None if saved is None else saved.bytes, failure)
             writer.add(row)
             if writer.rows == self._plan.part_rows:
                 state.parts.append(writer.finish())
-                self._save(entries, state.scanned - before)
+                state.scanned, contents.oldest_image_id = before + count, image_key(image)
+                self._save(entries, count)
+        state.scanned = before + len(entries)
+        if oldest is not None:
+            contents.oldest_image_id = image_key(oldest)
         writer.flush()
         if entries and not writer.rows and state.scanned - self._saved_at >= self._plan.part_rows:
             # A long way to the first selected image is not walked twice either.

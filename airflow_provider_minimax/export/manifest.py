@@ -82,6 +82,18 @@ class Contents(msgspec.Struct):
     media_failed: list[MediaFailure] = []
     unfinished: list[Unfinished] = []
 
+    def count_file(self, size: int | None, failure: MediaFailure | None) -> None:
+        """Count the file of a row.
+
+        :param size: in bytes; None without a file.
+        :param failure: why it could not be downloaded; None otherwise.
+        """
+        if size is not None:
+            self.media_files += 1
+            self.media_bytes += size
+        if failure is not None:
+            self.media_failed.append(failure)
+
 
 class Manifest(msgspec.Struct):
     """A complete export.

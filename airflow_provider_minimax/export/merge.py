@@ -172,8 +172,4 @@ class _Refresh:
         if entry.row is None:
             return
         writer.add(entry.row)
-        if entry.saved is not None:
-            contents.media_files += 1
-            contents.media_bytes += entry.saved.bytes
-        if entry.failure is not None:
-            contents.media_failed.append(entry.failure)
+        contents.count_file(None if entry.saved is None else entry.saved.bytes, entry.failure)
