@@ -26,6 +26,7 @@ from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.operators.cancellation import SubmittedJobs, is_killed_by_user, run_within_kill_timeout
 from airflow_provider_minimax.operators.costs import push_cost
+from airflow_provider_minimax.operators.job_errors import explain_timeout, explained_moderation
 from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.polling.events import has_ended_task, is_back_on_worker, jobs_of, timeout_error
 
@@ -164,8 +165,6 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
 
     def execute_complete(self, context: Context, event: object) -> Any:
         """Return the jobs that the trigger read, or raise its error."""
-        from airflow_provider_minimax.operators.job_wait import GRACE, explained_moderation
-
         if has_ended_task(event):
             # Only a test run of a DAG gets here: the trigger has pushed the result and ended the task.
             return None
@@ -173,6 +172,8 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
         with store.final_if_lost():
             if is_back_on_worker(event):
                 # The triggerer could not take over the wait.
+                from airflow_provider_minimax.operators.job_wait import GRACE
+
                 self._context = context
                 wait = self._wait_for_ids(tuple(event["ids"]), event["fresh_until"] - GRACE)
                 return self._finish(wait.wait_until(event["deadline"], self._stop_if_killed_by_user))
@@ -342,8 +343,6 @@ class MiniMaxCreateOperator(MiniMaxBaseOperator):
 
         :raises AirflowSensorTimeout: they are not.
         """
-        from airflow_provider_minimax.operators.job_wait import explain_timeout, explained_moderation
-
         try:
             record = store.record
         except errors.MiniMaxUpstreamError as unread:
