@@ -6,7 +6,7 @@ import logging
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, Unpack, get_args
 
 from airflow_provider_minimax.api import errors
@@ -16,7 +16,6 @@ from airflow_provider_minimax.api.validation import one_of
 from airflow_provider_minimax.arguments import OnUnknownOutcome
 from airflow_provider_minimax.compat import (
     AirflowFailException,
-    AirflowRescheduleException,
     AirflowSensorTimeout,
     TaskDeferralError,
     TaskDeferralTimeout,
@@ -29,8 +28,8 @@ from airflow_provider_minimax.links import MiniMaxMediaLink, first_url
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.operators.cancellation import SubmittedJobs, is_killed_by_user, run_within_kill_timeout
 from airflow_provider_minimax.operators.costs import push_cost
-from airflow_provider_minimax.polling import timing
-from airflow_provider_minimax.polling.events import has_ended_task, is_back_on_worker, jobs_of, timeout_error
+from airflow_provider_minimax.operators.job_errors import explain_timeout, explained_moderation
+from airflow_provider_minimax.polling import events, timing
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -183,40 +182,38 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
 
     def execute_complete(self, context: Context, event: object) -> Any:
         """Return the jobs that the trigger read, or raise its error."""
-        from airflow_provider_minimax.operators.job_wait import GRACE, explained_moderation
-
-        if has_ended_task(event):
+        if events.has_ended_task(event):
             # Only a test run of a DAG gets here: the trigger has pushed the result and ended the task.
             return None
         store = self._record_store(context)
         with store.final_if_lost():
-            if is_back_on_worker(event):
+            if events.is_back_on_worker(event):
                 # The triggerer could not take over the wait.
+                from airflow_provider_minimax.operators.job_wait import GRACE
+
                 self._context = context
                 wait = self._wait_for_ids(tuple(event["ids"]), event["fresh_until"] - GRACE)
                 return self._finish(wait.wait_until(event["deadline"], self._stop_if_killed_by_user))
             try:
                 with explained_moderation():
-                    jobs = jobs_of(event, self.timeout)
+                    jobs = events.jobs_of(event, self.timeout)
             except AirflowSensorTimeout as error:
                 jobs = self._poll_after_timeout(store, error)
             return self._finish(jobs)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral."""
-        store = self._record_store(context)
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout:
             # Of the wait: a deferral without capacity has no timeout.
-            error = timeout_error(self.timeout, "the trigger sent no event.")
+            event = events.timed_out("the trigger sent no event.")
         except TaskDeferralError as failure:
             # Airflow does not say which trigger failed; without a store, it may have waited for a job.
-            advice = " A retry resumes the jobs that were submitted." if store.is_persistent else ""
-            with store.final_if_lost():
-                raise errors.MiniMaxUpstreamError(f"The trigger failed: {failure}.{advice}") from None
-        with store.final_if_lost():
-            return self._finish(self._poll_after_timeout(store, error))
+            has_store = self._record_store(context).is_persistent
+            advice = " A retry resumes the jobs that were submitted." if has_store else ""
+            event = events.failure_event(errors.MiniMaxUpstreamError(f"The trigger failed: {failure}.{advice}"))
+        return self.execute_complete(context, event)
 
     def on_kill(self) -> None:
         """Cancel the job if a user ended the task; see the class."""
@@ -244,7 +241,9 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
                 # With jobs, it was not a create that found no capacity.
                 if self._jobs or not submitter.may_come_back:
                     raise
-                self._submit_later(context, store, since or started, error)
+                from airflow_provider_minimax.operators.capacity import submit_later
+
+                submit_later(self, context["ti"].try_number, store, since or started, error)
             finally:
                 # Each attempt, since Airflow removes the XComs of the one before.
                 push_cost(context, store)
@@ -288,30 +287,6 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
             log.warning("Job %s from attempt %d failed; submitting a new one. %s", record.label, record.attempt, error)
         self._jobs = None
         return self._wait_for(submitter.submit_job()), None
-
-    def _submit_later(self, context: Context, store: RecordStore, since: float, error: errors.MiniMaxError) -> NoReturn:
-        """Release the worker until there may be capacity.
-
-        Without a triggerer the task is rescheduled. Before Airflow 3.3 only sensors are rescheduled to a time, so
-        there the error is left to the task's own retries.
-        """
-        from airflow_provider_minimax.submission.capacity import next_submit_at
-
-        moment = next_submit_at(time.time(), since, self.timeout, error.retry_after)
-        if moment is None or not (self.deferrable or store.is_persistent):
-            raise error
-        at = datetime.fromtimestamp(moment, UTC)
-        log.info("%s Submitting again at %s, without a worker until then.", error, at.isoformat(timespec="seconds"))
-        if self.deferrable:
-            from airflow_provider_minimax.triggers.timer import MiniMaxTimerTrigger
-
-            self.defer(trigger=MiniMaxTimerTrigger(moment, {"since": since}), method_name="submit_again")
-        try:
-            store.save_waiting_since(context["ti"].try_number, since)
-        except Exception as unstored:  # noqa: BLE001 - a state_store_backend may raise anything
-            log.error("The start of the wait for capacity could not be stored, so this attempt ends: %r", unstored)
-            raise error from None
-        raise AirflowRescheduleException(at)
 
     def _request(self) -> CreateRequest:
         from airflow_provider_minimax.submission.request import CreateRequest
@@ -362,8 +337,6 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
 
         :raises AirflowSensorTimeout: they are not.
         """
-        from airflow_provider_minimax.operators.job_wait import explain_timeout, explained_moderation
-
         try:
             record = store.record
         except errors.MiniMaxUpstreamError as unread:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import DAG, task
@@ -19,4 +19,7 @@ for dag_id, options in {
         def prompts(dag_run: Any) -> list[str]:
             return [f"Boat {number}" for number in range(dag_run.conf["creates"])]
 
-        MiniMaxCreateImageOperator.partial(task_id="create", poke_interval=1, **options).expand(prompt=prompts())
+        # A scheduler that is late counts a task that resumes as lost; a retry resumes its job.
+        MiniMaxCreateImageOperator.partial(
+            task_id="create", poke_interval=5, retries=3, retry_delay=timedelta(seconds=1), **options
+        ).expand(prompt=prompts())
