@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import tomllib
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ EXTRAS = {
     "parquet": [PACKAGE / "export" / "parquet.py"],
     "sandbox": sorted((PACKAGE / "sandbox").glob("*.py")),
 }
+#: What runs in Airflow's API server only, which brings these; see the test of the plugin.
+API_SERVER = PACKAGE / "ui" / "app.py"
 
 
 def declared(requirements: list[str]) -> set[str]:
@@ -52,7 +55,7 @@ def imported(files: list[Path]) -> set[str]:
 
 
 def test_what_is_imported_everywhere_is_a_dependency_and_each_of_those_is_imported() -> None:
-    special = {file for files in EXTRAS.values() for file in files}
+    special = {API_SERVER, *(file for files in EXTRAS.values() for file in files)}
     plain = imported([file for file in PACKAGE.rglob("*.py") if file not in special])
     needed = declared(PROJECT["dependencies"])
     assert plain - needed == set()
@@ -63,6 +66,12 @@ def test_what_is_imported_everywhere_is_a_dependency_and_each_of_those_is_import
 def test_what_a_part_needs_beyond_that_comes_with_an_extra_of_its_own(extra: str) -> None:
     beyond = imported(EXTRAS[extra]) - declared(PROJECT["dependencies"])
     assert beyond == declared(PROJECT["optional-dependencies"][extra])
+
+
+def test_the_gallery_needs_only_what_airflow_itself_is_made_of() -> None:
+    needed = {name.lower() for name in requires("apache-airflow-core") or ()}
+    for library in imported([API_SERVER]) - declared(PROJECT["dependencies"]):
+        assert any(re.match(rf"{library}\b", requirement) and "extra ==" not in requirement for requirement in needed)
 
 
 def test_the_scripts_need_nothing_that_is_not_declared() -> None:
