@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import tomllib
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ EXTRAS = {
     "sandbox": sorted((PACKAGE / "sandbox").glob("*.py")),
     "testing": sorted((PACKAGE / "testing").glob("*.py")),
 }
+#: What runs in Airflow's API server only, which brings these; see the test of the plugin.
+API_SERVER = PACKAGE / "ui" / "app.py"
 
 
 def declared(requirements: list[str]) -> set[str]:
@@ -58,7 +61,7 @@ def imported(files: list[Path]) -> set[str]:
 
 
 def test_what_is_imported_everywhere_is_a_dependency_and_each_of_those_is_imported() -> None:
-    special = {file for files in EXTRAS.values() for file in files}
+    special = {API_SERVER, *(file for files in EXTRAS.values() for file in files)}
     plain = imported([file for file in PACKAGE.rglob("*.py") if file not in special])
     needed = declared(PROJECT["dependencies"])
     assert plain - needed == set()
@@ -77,6 +80,12 @@ def group(name: str) -> list[str]:
     for one in PYPROJECT["dependency-groups"][name]:
         found += group(one["include-group"]) if isinstance(one, dict) else [one]
     return found
+
+
+def test_the_gallery_needs_only_what_airflow_itself_is_made_of() -> None:
+    needed = {name.lower() for name in requires("apache-airflow-core") or ()}
+    for library in imported([API_SERVER]) - declared(PROJECT["dependencies"]):
+        assert any(re.match(rf"{library}\b", requirement) and "extra ==" not in requirement for requirement in needed)
 
 
 def test_the_scripts_need_nothing_that_is_not_declared() -> None:
