@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, Asset, AssetWatcher, BaseOperator, Context, ObjectStoragePath, task
+from airflow.sdk import DAG, Asset, AssetWatcher, ObjectStoragePath, task
 
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.links import MiniMaxMediaLink
@@ -29,7 +29,6 @@ from airflow_provider_minimax.retry_policy import MiniMaxRetryPolicy
 from airflow_provider_minimax.sensors.credits import MiniMaxCreditsSensor
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
-from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 from airflow_provider_minimax.triggers.new_media import MiniMaxNewImagesTrigger, MiniMaxNewVideosTrigger
 
 
@@ -56,10 +55,10 @@ def cost(**context: Any) -> dict[str, Any]:
     return sum_costs(context, task_ids=["create"])
 
 
-class WaitElsewhere(BaseOperator):
-    def execute(self, context: Context) -> None:
-        trigger = MiniMaxJobTrigger(["user:1-minimax:2-video:3"], time.time() + 600, kind="video", require="any")
-        self.defer(trigger=trigger, method_name="execute_complete")
+def trigger_of_my_own() -> object:
+    from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
+
+    return MiniMaxJobTrigger(["user:1-minimax:2-video:3"], time.time() + 600, kind="video", require="any")
 
 
 class WithLink(MiniMaxListImagesOperator):

@@ -74,17 +74,25 @@ def test_each_test_has_the_sandbox_as_new_and_a_healthy_account(
     assert MiniMaxHook().list_images()["images"]
 
 
-def test_while_a_dag_runs_airflow_has_a_database_of_its_own(request: pytest.FixtureRequest) -> None:
+def test_while_a_dag_runs_airflow_has_a_database_of_its_own(
+    _minimax_airflow: PrivateAirflow,  # noqa: F811, PT019 - its value is what is tested
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     from airflow import settings
 
     def database() -> Path:
-        assert settings.engine is not None
-        return Path(str(settings.engine.url.database))
+        return Path(settings.engine.url.database)
+
+    def run() -> None:
+        with _minimax_airflow.active():
+            assert database().parent == Path(os.environ["AIRFLOW_HOME"])
+            assert database().is_relative_to(tmp_path_factory.getbasetemp())
+            assert database() != before
+            raise ZeroDivisionError
 
     before = database()
-    private: PrivateAirflow = request.getfixturevalue("_minimax_airflow")
-    with private.active():
-        assert database().parent == Path(os.environ["AIRFLOW_HOME"]) != before.parent
+    with pytest.raises(ZeroDivisionError):
+        run()
     assert database() == before
 
 
