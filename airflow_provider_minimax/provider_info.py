@@ -10,8 +10,8 @@ _PACKAGE: Final = "airflow_provider_minimax"
 
 #: Pages of the docs that show how a thing is done.
 _GUIDES: Final = (
-    *("quickstart", "connection", "images", "videos", "creating", "waiting", "choosing", "files", "cost", "errors"),
-    *("production", "sandbox"),
+    *("quickstart", "connection", "images", "videos", "creating", "waiting", "choosing", "files", "cost", "events"),
+    *("lineage", "gallery", "testing", "errors", "production", "sandbox"),
 )
 
 #: The section of Airflow's configuration.
