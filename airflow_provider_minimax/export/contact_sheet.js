@@ -71,7 +71,8 @@ function film(row, isPoster) {
 }
 
 function picture(row, isLazy) {
-  if (!row[FILE]) return hole(row, row[STATUS] === "completed" ? "not downloaded" : row[STATUS]);
+  const isMissing = row[STATUS] === "completed";
+  if (!row[FILE]) return hole(row, isMissing ? (row[FACTS] ? "no preview" : "not downloaded") : row[STATUS]);
   if (isFilm(row)) return film(row, isLazy);
   const image = make("img");
   if (isLazy) image.loading = "lazy";

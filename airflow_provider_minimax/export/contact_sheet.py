@@ -41,6 +41,9 @@ FIELDS: Final = (
 )
 #: Width by height, between which a picture gets a frame of its own shape.
 _MIN_RATIO, _MAX_RATIO = 0.4, 2.6
+_ADDRESSES: Final = ("downloadURL", "videoURL", "url")
+#: Characters of a text that is shown; the service takes prompts of 2,000.
+_MAX_TEXT: Final = 5_000
 #: Characters that no ratio has.
 _MAX_SHAPE: Final = 20
 #: Pixels that no picture has.
@@ -168,6 +171,16 @@ def cells(row: Image, address: str | None, facts: Mapping[str, str] | None = Non
         shape if len(shape) < _MAX_SHAPE else "",
         *([dict(facts)] if facts else []),
     ]
+
+
+def shown_fields(row: Mapping[str, object]) -> Image:
+    """Return what the page shows of a row that may hold anything: plain values only, and texts cut."""
+    found = {name: row.get(name) for name in (*FIELDS, *_ADDRESSES)}
+    return {
+        name: value[:_MAX_TEXT] if isinstance(value, str) else value
+        for name, value in found.items()
+        if isinstance(value, str | int | float)
+    }
 
 
 def media_path(row: Image) -> str | None:

@@ -78,7 +78,8 @@ def show_task(
 ) -> Response:
     """Show what a task has made."""
     task = _task(dag_id, run_id, task_id, map_index)
-    return _page(request, str(task), _query(session, *_of_task(task)))
+    context = _query(session, XComModel.dag_id == dag_id, XComModel.run_id == run_id)
+    return _page(request, str(task), _query(session, *_of_task(task)), context)
 
 
 def send_media(
@@ -94,9 +95,12 @@ def send_media(
     xcoms = _query(session, *_of_task(_task(dag_id, run_id, task_id, map_index)))
     for path in (path for xcom in xcoms for path in read_value(xcom.value).exports):
         try:
-            return _send(open_media(path, f"media/{name}"), range_header)
+            media = open_media(path, f"media/{name}")
         except UnreadableError:
             continue
+        # The file may be long on its way, and needs no database.
+        session.close()
+        return _send(media, range_header)
     raise HTTPException(404, "No export of this task that can be read here has such a file.")
 
 
@@ -151,14 +155,16 @@ def _query(session: Session, *conditions: ColumnElement[bool]) -> list[XCom]:
     return [XCom(task, results.get(task), costs.get(task)) for task in {**results, **costs}]
 
 
-def _page(request: Request, title: str, xcoms: Iterable[XCom], *, name_dag: bool = False) -> Response:
+def _page(
+    request: Request, title: str, xcoms: Iterable[XCom], context: Iterable[XCom] = (), *, name_dag: bool = False
+) -> Response:
     root = request.scope.get("root_path", "")
 
     def folder(task: TaskKey) -> str:
         steps = ("dags", task.dag_id, "runs", task.run_id, "tasks", task.task_id, str(task.map_index))
         return f"{root}/gallery/{'/'.join(quote(step, safe='') for step in steps)}"
 
-    content = gather(xcoms, read_export, folder, name_dag=name_dag)
+    content = gather(xcoms, read_export, folder, context=context, name_dag=name_dag)
     before, after = frame(
         title=title,
         kind=content.kind,

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import io
 import logging
 import os
 import stat
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
@@ -23,7 +23,7 @@ from typing import IO, Any, Final, NamedTuple
 from airflow_provider_minimax.api.media_types import MAGIC_BYTES, content_type
 from airflow_provider_minimax.api.pagination import Image
 from airflow_provider_minimax.compat import conf
-from airflow_provider_minimax.export.contact_sheet import FIELDS, media_path
+from airflow_provider_minimax.export.contact_sheet import media_path, shown_fields
 from airflow_provider_minimax.export.formats import SAFE_CSV, format_named
 from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, kind_of, load_manifest
 from airflow_provider_minimax.export.parts import part_number
@@ -39,7 +39,8 @@ MAX_ROWS: Final = 500
 MAX_TEXT_BYTES: Final = 64 * 2**20
 #: Bytes of a picture or a video that is handed out.
 MAX_MEDIA_BYTES: Final = 2 * 2**30
-_SHOWN: Final = frozenset((*FIELDS, "downloadURL", "videoURL"))
+#: Exports that are kept, as each picture of a page asks for its own.
+_MAX_KEPT: Final = 8
 
 
 class UnreadableError(Exception):
@@ -165,9 +166,21 @@ def _read(file: IO[bytes]) -> bytes:
     return body
 
 
-@lru_cache(maxsize=8)
+#: The latest exports, by folder and checksum of the manifest.
+_kept: dict[tuple[str, str], Export] = {}
+
+
 def _parse(path: str, body: bytes) -> Export:
-    """Return the export of a manifest. Each picture on a page asks for it, so the last ones are kept."""
+    """Return the export of a manifest."""
+    key = (path, hashlib.sha256(body).hexdigest())
+    export = _kept.get(key) or _read_rows(path, body)
+    _kept[key] = export
+    for oldest in list(_kept)[:-_MAX_KEPT]:
+        _kept.pop(oldest, None)
+    return export
+
+
+def _read_rows(path: str, body: bytes) -> Export:
     storage, kind = _storage(path), kind_of(body)
     stored = load_manifest(storage, body, kind) if kind else None
     if stored is None or stored.manifest is None:
@@ -186,7 +199,7 @@ def _rows(storage: Storage, manifest: Manifest) -> Iterator[dict[str, Any]]:
             raise UnreadableError(part.name)
         with _open(storage, part.name) as file:
             for row in file_format.read(_bounded(file, name), None):
-                yield {field: value for field, value in row.items() if field in _SHOWN}
+                yield shown_fields(row)
 
 
 def _bounded(file: IO[bytes], file_format: str) -> IO[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -17,7 +18,8 @@ from airflow_provider_minimax.ui.xcoms import Found, TaskKey, merge, read_cost, 
 #: Pictures and videos on a page.
 MAX_SHOWN: Final = 1_000
 NOTHING: Final = "Nothing here yet: this shows what MiniMax tasks have created, listed, exported or downloaded."
-_WEB: Final = ("http", "https")
+#: What cannot end a source in a content security policy.
+_HOST: Final = re.compile(r"[a-z0-9.-]+")
 
 
 class XCom(NamedTuple):
@@ -60,13 +62,19 @@ class _Item(NamedTuple):
 
 
 def gather(
-    xcoms: Iterable[XCom], read_export: Callable[[str], Export], folder: Callable[[TaskKey], str], *, name_dag: bool
+    xcoms: Iterable[XCom],
+    read_export: Callable[[str], Export],
+    folder: Callable[[TaskKey], str],
+    *,
+    context: Iterable[XCom] = (),
+    name_dag: bool = False,
 ) -> Content:
     """Return what tasks have made, each image and video once.
 
     :param xcoms: those of the latest tasks first.
     :param read_export: raises ``UnreadableError``.
     :param folder: returns the address below which the files of a task's exports are.
+    :param context: of other tasks, which may know more of an image than its id.
     :param name_dag: whether to say of which DAG a task is.
     """
     notes: list[str] = []
@@ -90,6 +98,11 @@ def gather(
             total += export.total - len(export.rows)
             for item in _exported(export, folder(xcom.task), {"Export": path, **facts}):
                 _add(items, item)
+    for xcom in context:
+        found = read_value(xcom.value)
+        for job in found.jobs:
+            if image_key(job) in items:
+                _add(items, _item(job, found, {}))
     shown = list(islice(items.values(), MAX_SHOWN))
     rows = [cells(item.job, item.address, item.facts) for item in shown]
     return Content(rows, _kind(items), total + len(items), notes, spent, _origins(item.address for item in shown))
@@ -145,12 +158,7 @@ def _origin(url: str) -> str | None:
         host, port = parts.hostname, parts.port
     except ValueError:
         return None
-    if (
-        parts.scheme not in _WEB
-        or not host
-        or not host.replace("-", "").replace(".", "").isalnum()
-        or not host.isascii()
-    ):
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host or ""):
         return None
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
 

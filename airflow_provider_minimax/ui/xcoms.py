@@ -14,9 +14,11 @@ from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import parse_media_id
 from airflow_provider_minimax.api.jobs import COMPLETED
 from airflow_provider_minimax.api.pagination import Image
+from airflow_provider_minimax.export.contact_sheet import shown_fields
 
-#: Characters of a text that is shown; the service takes prompts of 2,000.
-_MAX_TEXT: Final = 5_000
+#: Exports of one value: each is read.
+_MAX_EXPORTS: Final = 10
+_MAX_PATH: Final = 1_000
 #: Credits that nothing costs.
 _MAX_CREDITS: Final = 10**9
 #: Lists within lists: mapped tasks give lists of lists.
@@ -61,7 +63,7 @@ def read_value(value: object) -> Found:
         elif isinstance(path := one.get("path"), str):
             _read_path(one, path, found)
         elif _is_id(image_key(dict(one))):
-            found.jobs.append({name: _clip(field) for name, field in one.items()})
+            found.jobs.append(shown_fields(one))
     return found
 
 
@@ -69,10 +71,11 @@ def _read_path(one: Mapping[str, Any], path: str, found: Found) -> None:
     """Read the summary of an export, or a row of a download."""
     key = one.get("id")
     if isinstance(one.get("manifest"), str):
-        found.exports.append(path)
+        if len(found.exports) < _MAX_EXPORTS and len(path) <= _MAX_PATH:
+            found.exports.append(path)
     elif isinstance(key, str) and _is_id(key):
         found.jobs.append(_bare_job(key, COMPLETED))
-        found.files[key] = path[:_MAX_TEXT]
+        found.files[key] = path[:_MAX_PATH]
 
 
 def merge(jobs: Iterable[Image]) -> Image:
@@ -141,7 +144,3 @@ def _is_id(value: object) -> bool:
 
 def _bare_job(key: str, label: str) -> Image:
     return {f"{parse_media_id(key).kind}Id": key, "statusLabel": label}
-
-
-def _clip(value: object) -> object:
-    return value[:_MAX_TEXT] if isinstance(value, str) else value

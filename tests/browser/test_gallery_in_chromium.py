@@ -105,6 +105,12 @@ def test_the_file_opens_within_the_frame(run: Run, tab: Any, tmp_path: Path) -> 
     assert complaints(tab) == []
 
 
+def test_a_download_shows_the_pictures_that_its_run_knows(run: Run, tab: Any, tmp_path: Path) -> None:
+    show(tab, run.of_task("download"), cards=2, seen=2)
+    tab.picture(tmp_path / "download-1400.png")
+    assert complaints(tab) == []
+
+
 def test_a_film_plays(run: Run, tab: Any, tmp_path: Path) -> None:
     show(tab, run.of_task("film"), cards=1, seen=0)
     tab.until(f"{PAGE}.querySelector('.card video')?.readyState >= 2")

@@ -112,6 +112,9 @@ def test_a_task_shows_what_it_made(reader: TestClient, made: Made) -> None:
     assert sorted(ids(reader, f"{made.page}/tasks/download/-1")) == sorted(made.image_ids)
     assert len(ids(reader, f"{made.page}/tasks/export/-1")) == 9
     assert ids(reader, f"{made.page}/tasks/create/7") == []
+    (row, _) = data(reader.get(f"{made.page}/tasks/download/-1").text)["rows"]
+    assert row[0].startswith(made.service)
+    assert row[1] == PROMPT
 
 
 def test_a_run_shows_each_image_once_with_all_that_is_known(reader: TestClient, made: Made) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_minimax.export.contact_sheet import safe_json
 from airflow_provider_minimax.ui.exports import Export, UnreadableError
 from airflow_provider_minimax.ui.gallery import MAX_SHOWN, NOTHING, Content, XCom, gather
 from airflow_provider_minimax.ui.xcoms import TaskKey, read_cost, read_value
@@ -58,6 +59,8 @@ def test_only_results_of_ours_are_shown(value: object, ids: list[str]) -> None:
         ({"path": "/exports"}, []),
         ({"path": ["/exports"], "manifest": "x"}, []),
         ({"path": "/exports", "manifest": 7}, []),
+        ([{"path": "/exports", "manifest": "x"}] * 1_000, ["/exports"] * 10),
+        ({"path": "x" * 10**6, "manifest": "x"}, []),
     ],
 )
 def test_the_summary_of_an_export_names_its_folder(value: object, folders: list[str]) -> None:
@@ -83,13 +86,13 @@ def test_the_cost_of_a_task_is_said(value: object, text: str) -> None:
     assert str(read_cost(value)) == text
 
 
-def shown(*xcoms: XCom, export: Export | None = None) -> Content:
+def shown(*xcoms: XCom, export: Export | None = None, context: tuple[XCom, ...] = ()) -> Content:
     def read(path: str) -> Export:
         if export is None:
             raise UnreadableError(path)
         return export
 
-    return gather(xcoms, read, lambda task: f"/gallery/{task.task_id}", name_dag=False)
+    return gather(xcoms, read, lambda task: f"/gallery/{task.task_id}", context=context)
 
 
 def test_a_file_of_an_export_is_preferred_to_the_link_of_the_service() -> None:
@@ -107,6 +110,14 @@ def test_a_file_of_an_export_is_preferred_to_the_link_of_the_service() -> None:
     assert second[ADDRESS] == "https://cdn.test/8.png"
     assert (content.total, content.kind, content.origins) == (40, "image", ["https://cdn.test"])
     assert content.data()["credits"] == 2
+
+
+def test_a_task_that_knows_ids_only_shows_what_others_of_its_run_know() -> None:
+    download = XCom(TASK, [{"id": image_id(7), "path": "/files/7.png"}])
+    others = (XCom(TASK._replace(task_id="create"), [COMPACT, {**COMPACT, "imageId": image_id(8)}]),)
+    ((address, prompt, *_, facts),) = shown(download, context=others).rows
+    assert (address, prompt) == (COMPACT["url"], "a lamp")
+    assert facts == {"Task": "task", "File": "/files/7.png"}
 
 
 def test_a_task_that_waits_or_has_failed_shows_what_it_submitted() -> None:
@@ -166,6 +177,9 @@ def test_a_page_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("field", ["desc", "status", "statusLabel", "modelID", "createTime", "aspectRatio", "width"])
-@pytest.mark.parametrize("value", [None, [], {}, 10**400, "\ud83d", -1.5, True, {"x": ["y"]}], ids=repr)
+@pytest.mark.parametrize(
+    "value", [None, [], {}, 10**400, "\ud83d", -1.5, True, {"x": ["y"]}, float("nan"), float("inf")], ids=repr
+)
 def test_a_field_may_hold_anything(field: str, value: Any) -> None:
-    assert shown(XCom(TASK, {**COMPACT, field: value})).rows[0][ID] == image_id(7)
+    data = shown(XCom(TASK, {**COMPACT, field: value})).data()
+    assert json.loads(safe_json(data))["rows"][0][ID] == image_id(7)
