@@ -57,8 +57,9 @@ wheel: $(STAMP) ## use the wheel in an empty Airflow of each supported release (
 	@$(INSTALL) --group matrix
 	@ROWS='$(ROWS)' $(PY) -m scripts wheel
 
-kit: $(STAMP) ## follow the guide about testing in an empty environment, with nothing but the wheel
-	@$(PYTEST) tests/wheel
+kit: $(STAMP) ## follow the guide about testing with nothing but the wheel, and check a user's DAG with mypy and pyright
+	@$(INSTALL) --group types
+	@$(PYTEST) tests/wheel tests/unit/test_arguments.py
 
 browser: $(STAMP) ## look at the pages through Chromium or Chrome (CHROMIUM=/path/to/it)
 	@$(PYTEST) tests/browser

@@ -111,7 +111,7 @@ def mypy() -> list[str]:
 def pyright() -> list[str]:
     program = shutil.which("pyright", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     if program is None:
-        pytest.skip("needs pyright: pip install 'pyright[nodejs]'")
+        pytest.skip("needs pyright: make kit brings it")
     return [program, "--pythonpath", sys.executable]
 
 
