@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.ui.gallery import NOTHING
+from scripts.airflow_api import LIMIT
 from scripts.running_airflow import ENDED, RunningAirflow, until
 from tests.conftest import CONFIG
 
@@ -54,7 +55,7 @@ def show(tab: Any, url: str, *, cards: int, seen: int) -> None:
     :param seen: pictures that are to be loaded.
     """
     tab.go(url)
-    tab.until(f"Boolean(document.querySelector('iframe') && {PAGE}?.getElementById('grid'))")
+    tab.until(f"Boolean(document.querySelector('iframe') && {PAGE}?.getElementById('grid'))", seconds=LIMIT)
     tab.until(f"{PAGE}.querySelectorAll('.card').length === {cards}")
     tab.until(f"[...{PAGE}.images].filter((one) => one.complete && one.naturalWidth > 0).length >= {seen}")
 
@@ -89,7 +90,7 @@ def test_a_created_image_is_shown_and_nothing_of_its_prompt_runs(run: Run, tab: 
     tab.picture(tmp_path / "create-1400-one.png")
     assert tab.run(f"{PAGE}.querySelector('#stage img').alt") == PROMPT
     facts = tab.run(f"[...{PAGE}.querySelectorAll('#facts dt')].map((one) => one.textContent)")
-    assert facts == ["Status", "Model", "Ratio", "Created", "Id", "Task", "Cost"]
+    assert facts == ["Status", "Model", "Ratio", "Created", "Id", "Task", "Cost", "File"]
     assert tab.run(f"{PAGE}.title") == "create"
     assert complaints(tab) == []
 
