@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_minimax.api.ids import parse_media_id
 from airflow_provider_minimax.api.kinds import MEDIA_KINDS, MediaKind
 from airflow_provider_minimax.assets import Made, account_uri, add_to_events, dataset_name
-from airflow_provider_minimax.export.rows import type_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset, DatasetFacet, RunFacet
@@ -17,8 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-@dataclass(frozen=True)
-class Data:
+class Data(NamedTuple):
     """The images or videos of an account, or a folder of files.
 
     :param uri: ``minimax://<account>/images``, or the URL of the folder.
@@ -112,6 +109,8 @@ class LineageMixin:
 
 def _schema(data: Data) -> dict[str, DatasetFacet]:
     from airflow.providers.common.compat.openlineage.facet import SchemaDatasetFacet, SchemaDatasetFacetFields
+
+    from airflow_provider_minimax.export.rows import type_of
 
     fields = [SchemaDatasetFacetFields(name=name, type=type_of(name)) for name in data.columns]
     return {"schema": SchemaDatasetFacet(fields=fields)} if fields else {}
