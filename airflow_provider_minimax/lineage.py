@@ -1,24 +1,25 @@
-"""What a task has read and written, for the events of its outlets and for OpenLineage, whose provider is optional."""
+"""What a task has read and written, for the events of its outlets and for OpenLineage, whose provider is optional.
+
+Imports that only a finished task needs stand in the functions: to parse a DAG file must cost little.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_minimax.api.ids import parse_media_id
 from airflow_provider_minimax.api.kinds import MEDIA_KINDS, MediaKind
-from airflow_provider_minimax.assets import Made, account_uri, add_to_events, dataset_name
-from airflow_provider_minimax.export.rows import type_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset, DatasetFacet, RunFacet
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
+    from airflow_provider_minimax.assets import Made
 
-@dataclass(frozen=True)
-class Data:
+
+class Data(NamedTuple):
     """The images or videos of an account, or a folder of files.
 
     :param uri: ``minimax://<account>/images``, or the URL of the folder.
@@ -50,6 +51,8 @@ def data_of(ids: Iterable[str], rows: int | None = None) -> list[Data]:
 
 def media_of(account: str, kind: MediaKind, rows: int | None = None) -> Data:
     """Return all images or videos of an account."""
+    from airflow_provider_minimax.assets import account_uri
+
     return Data(account_uri(account, kind.plural), kind.fields, rows)
 
 
@@ -83,7 +86,10 @@ class LineageMixin:
 
     def post_execute(self, context: Context, result: object = None) -> None:  # noqa: ARG002 - Airflow passes it
         """Fill the events of the outlets. Airflow calls this when the task has succeeded, after a deferral as well."""
-        add_to_events(context, self.outlets, lambda: self._made(context))
+        if self.outlets:
+            from airflow_provider_minimax.assets import add_to_events
+
+            add_to_events(context, self.outlets, lambda: self._made(context))
 
     def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Dataset, RunFacet]:  # noqa: ARG002 - its face
         """Return the lineage of the task."""
@@ -93,6 +99,8 @@ class LineageMixin:
             OutputStatisticsOutputDatasetFacet,
         )
         from airflow.providers.openlineage.extractors import OperatorLineage
+
+        from airflow_provider_minimax.assets import dataset_name
 
         lineage = self._lineage()
         return OperatorLineage(
@@ -112,6 +120,8 @@ class LineageMixin:
 
 def _schema(data: Data) -> dict[str, DatasetFacet]:
     from airflow.providers.common.compat.openlineage.facet import SchemaDatasetFacet, SchemaDatasetFacetFields
+
+    from airflow_provider_minimax.export.rows import type_of
 
     fields = [SchemaDatasetFacetFields(name=name, type=type_of(name)) for name in data.columns]
     return {"schema": SchemaDatasetFacet(fields=fields)} if fields else {}

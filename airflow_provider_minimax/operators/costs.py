@@ -10,11 +10,11 @@ from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.api.kinds import MEDIA_KINDS
 from airflow_provider_minimax.api.words import count
-from airflow_provider_minimax.assets import Made, account_uri, event_ids
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_minimax.assets import Made
     from airflow_provider_minimax.submission.record_store import RecordStore
 
 log = logging.getLogger(__name__)
@@ -88,6 +88,7 @@ def describe_created(context: Context, kind: Kind, ids: Sequence[str]) -> Made:
 
     :param ids: full ids, one at least.
     """
+    from airflow_provider_minimax.assets import Made, account_uri, event_ids
     from airflow_provider_minimax.submission.record_store import RecordStore
 
     account, ti = parse_id(ids[0], kind).account, context["ti"]

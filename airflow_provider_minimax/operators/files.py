@@ -16,7 +16,6 @@ from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, media_u
 from airflow_provider_minimax.api.validation import ON_EMPTY, one_of, optional_text, required_text
 from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.arguments import rendered
-from airflow_provider_minimax.assets import Made, event_ids
 from airflow_provider_minimax.compat import AirflowSkipException
 from airflow_provider_minimax.lineage import Data, Lineage, LineageMixin, data_of
 from airflow_provider_minimax.links import MiniMaxMediaLink, browser_url, first_url
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.settings import Settings
     from airflow_provider_minimax.api.validation import OnEmpty
     from airflow_provider_minimax.arguments import Ids, Location, MiniMaxArguments, Templated
+    from airflow_provider_minimax.assets import Made
 
 log = logging.getLogger(__name__)
 
@@ -255,6 +255,8 @@ class MiniMaxDownloadOperator(LineageMixin, MiniMaxBaseOperator):
         return sum(row["bytes"] for row in self._downloaded)
 
     def _made(self, context: Context) -> Made | None:  # noqa: ARG002 - others need it
+        from airflow_provider_minimax.assets import Made, event_ids
+
         if not self._downloaded:
             return None
         ids = event_ids((row["id"] for row in self._downloaded), len(self._downloaded))

@@ -21,7 +21,6 @@ from airflow_provider_minimax.api.validation import (
 )
 from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.arguments import ExportMode, OnMediaError, rendered
-from airflow_provider_minimax.assets import MAX_IDS, Made, event_ids
 from airflow_provider_minimax.compat import AirflowSkipException
 from airflow_provider_minimax.lineage import Data, Lineage, LineageMixin, media_of
 from airflow_provider_minimax.links import MiniMaxMediaLink, browser_url, first_url
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.api.pagination import Image, Page
     from airflow_provider_minimax.api.validation import OnEmpty
     from airflow_provider_minimax.arguments import Location, MiniMaxArguments, Templated
+    from airflow_provider_minimax.assets import Made
     from airflow_provider_minimax.export.formats import FileFormat
     from airflow_provider_minimax.export.options import ExportPlan
 
@@ -248,6 +248,7 @@ class ExportMediaOperator(LineageMixin, MiniMaxBaseOperator):
     def _keep(self, folder: ObjectStoragePath, plan: ExportPlan, summary: dict[str, Any]) -> None:
         """Keep what the link, the outlets and lineage need of the export."""
         from airflow_provider_minimax.api.pagination import image_key
+        from airflow_provider_minimax.assets import MAX_IDS
         from airflow_provider_minimax.export import contact_sheet
         from airflow_provider_minimax.export.publish import read_newest
 
@@ -263,6 +264,8 @@ class ExportMediaOperator(LineageMixin, MiniMaxBaseOperator):
         self._newest_ids = [key for row in rows if (key := image_key(row)) is not None]
 
     def _made(self, context: Context) -> Made | None:  # noqa: ARG002 - others need it
+        from airflow_provider_minimax.assets import Made, event_ids
+
         if (summary := self._summary) is None:
             return None
         where = {"path": summary["path"], "manifest": summary["manifest"]}
