@@ -140,8 +140,9 @@ def test_of_two_exports_in_a_folder_the_later_one_takes_over_and_the_earlier_one
     with pytest.raises(TakenOverError, match="a retry takes it over"):
         early.result()
     assert files(tmp_path / "x") == after
-    export(sandbox, tmp_path / "alone", "three", **plan)
-    assert after == files(tmp_path / "alone")
+    # A contact sheet names its folder.
+    export(sandbox, tmp_path / "alone" / "x", "three", **plan)
+    assert after == files(tmp_path / "alone" / "x")
 
 
 def test_an_export_that_has_lost_the_folder_does_not_disturb_its_rival(
