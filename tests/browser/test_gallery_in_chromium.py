@@ -190,3 +190,15 @@ def test_everything_that_can_be_used_has_a_name(run: Run, tab: Any) -> None:
     assert tab.run(unnamed) == 0
     assert tab.run(f"{PAGE}.documentElement.lang") == "en"
     assert tab.run("document.querySelector('iframe').title") == "Gallery"
+
+
+@pytest.mark.parametrize("task_id", ["create", "film", "export"])
+def test_the_button_of_a_task_opens_its_media(
+    airflow: RunningAirflow, tab: Any, run: Run, tmp_path: Path, task_id: str
+) -> None:
+    tab.go(f"{run.page}/tasks/{task_id}/details")
+    button = "[...document.querySelectorAll('a')].find((one) => one.textContent === 'Open media')"
+    tab.until(f"Boolean({button})", seconds=LIMIT)
+    tab.picture(tmp_path / "links.png")
+    links = airflow.links("gallery", run.page.rpartition("/")[2], task_id)
+    assert tab.run(f"[{button}.href, {button}.target]") == [links["Open media"], "_blank"]
