@@ -86,7 +86,8 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
     :param deferrable: wait in the triggerer, holding no worker.
     :param end_from_trigger: wait in the triggerer, and end a successful task there, with the same XCom and no second
         start of a worker (Airflow 3.3 and newer). Any other end resumes on a worker, and so does a task with
-        ``outlets`` or whatever else only a worker processes, and each task where a plugin listens to tasks.
+        ``outlets``, ``on_success_callback`` or whatever else only a worker processes, and each task where a plugin
+        listens to tasks.
     :param poke_interval: seconds between two polls, by default 10 for images and 30 for a video; at least 1, and a
         little jitter comes on top.
     :param timeout: seconds of the wait, and likewise of the time for which each attempt without capacity (429) submits
@@ -349,10 +350,11 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
         return jobs
 
     def _defer(self, wait: JobWait, deadline: float) -> NoReturn:
-        from airflow_provider_minimax.triggers.endings import may_end_in_triggerer
+        from airflow_provider_minimax.triggers.endings import has_own_end, may_end_in_triggerer
 
         is_whole = self.require == "any" or len(wait.ids) >= self._request().quantity
-        ends = self.end_from_trigger and is_whole and may_end_in_triggerer(vars(self))
+        is_ours = not has_own_end(type(self), MiniMaxCreateOperator)
+        ends = self.end_from_trigger and is_whole and is_ours and may_end_in_triggerer(vars(self))
         self.defer(
             trigger=wait.trigger(deadline, cancel_on_kill=self.cancel_on_kill, end_in_triggerer=ends),
             method_name="execute_complete",
