@@ -14,9 +14,9 @@ from airflow_provider_minimax.links import MiniMaxMediaLink, first_url
 log = logging.getLogger(__name__)
 
 
-#: Parameters by which a worker does more with a result than push it. For a task that ends in the triggerer, Airflow drops
-#: the ``on_success_callback``: its DAG processor calls only those of failures and retries (seen in 3.3.2). The name with
-#: ``has_`` is the one of a mapped task in the triggerer.
+#: Parameters by which a worker does more with a result than push it. Airflow drops the ``on_success_callback`` of a
+#: task that ends in the triggerer: its DAG processor calls only those of failures and retries (seen in 3.3.2). The name
+#: with ``has_`` is that of a mapped task in the triggerer.
 _NEED_A_WORKER: Final = (
     *("multiple_outputs", "outlets", "returns_dag_result", "post_execute", "_post_execute_hook"),
     *("on_success_callback", "has_on_success_callback"),
