@@ -53,6 +53,12 @@ def push_cost(context: Context, store: RecordStore) -> None:
         log.error("The XCom %s could not be pushed: %r", COST_KEY, error)
 
 
+def pulled_cost(context: Context) -> Mapping[str, Any]:
+    """Return what the process that submitted has pushed: all that is left of it after a deferral without a store."""
+    ti = context["ti"]
+    return ti.xcom_pull(ti.task_id, key=COST_KEY, map_indexes=ti.map_index) or {}
+
+
 def sum_costs(context: Context | Mapping[str, Any], task_ids: Iterable[str] | None = None) -> dict[str, Any]:
     """Return what tasks of this DAG run have submitted, and log it.
 
@@ -91,10 +97,7 @@ def describe_created(context: Context, kind: Kind, ids: Sequence[str]) -> Made:
     from airflow_provider_minimax.assets import Made, account_uri, event_ids
     from airflow_provider_minimax.submission.record_store import RecordStore
 
-    account, ti = parse_id(ids[0], kind).account, context["ti"]
-    cost = cost_of(RecordStore.of(context))
-    if cost is None:
-        # After a deferral without a store, the XCom of the process that submitted is what is left.
-        cost = ti.xcom_pull(ti.task_id, key=COST_KEY, map_indexes=ti.map_index) or {}
+    account = parse_id(ids[0], kind).account
+    cost = cost_of(RecordStore.of(context)) or pulled_cost(context)
     details = {"account": account, "model": cost.get("model"), "credits": cost.get("credits")}
     return Made(account_uri(account, MEDIA_KINDS[kind].plural), event_ids(ids, len(ids)) | details)

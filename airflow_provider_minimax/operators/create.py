@@ -27,7 +27,7 @@ from airflow_provider_minimax.lineage import Lineage, LineageMixin, data_of, ima
 from airflow_provider_minimax.links import MiniMaxMediaLink, first_url
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.operators.cancellation import SubmittedJobs, is_killed_by_user, run_within_kill_timeout
-from airflow_provider_minimax.operators.costs import push_cost
+from airflow_provider_minimax.operators.costs import pulled_cost, push_cost
 from airflow_provider_minimax.operators.job_errors import explain_timeout, explained_moderation
 from airflow_provider_minimax.polling import events, timing
 
@@ -86,7 +86,8 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
     :param deferrable: wait in the triggerer, holding no worker.
     :param end_from_trigger: wait in the triggerer, and end a successful task there, with the same XCom and no second
         start of a worker (Airflow 3.3 and newer). Any other end resumes on a worker, and so does a task with
-        ``outlets`` or whatever else only a worker processes, and each task where a plugin listens to tasks.
+        ``outlets``, ``on_success_callback`` or whatever else only a worker processes, and each task where a plugin
+        listens to tasks.
     :param poke_interval: seconds between two polls, by default 10 for images and 30 for a video; at least 1, and a
         little jitter comes on top.
     :param timeout: seconds of the wait, and likewise of the time for which each attempt without capacity (429) submits
@@ -198,7 +199,7 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
                 with explained_moderation():
                     jobs = events.jobs_of(event, self.timeout)
             except AirflowSensorTimeout as error:
-                jobs = self._poll_after_timeout(store, error)
+                jobs = self._poll_after_timeout(context, store, error)
             return self._finish(jobs)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -332,27 +333,32 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
         self._jobs = SubmittedJobs(self.kind, ids, self.minimax_conn_id)
         return JobWait(self.kind, ids, self.require, self._jobs.hook, created=created, interval=self.poke_interval)
 
-    def _poll_after_timeout(self, store: RecordStore, error: AirflowSensorTimeout) -> list[dict[str, Any]]:
+    def _poll_after_timeout(
+        self, context: Context, store: RecordStore, error: AirflowSensorTimeout
+    ) -> list[dict[str, Any]]:
         """Return the jobs if they are completed after all: the triggerer may have been down.
 
         :raises AirflowSensorTimeout: they are not.
         """
         try:
             record = store.record
-        except errors.MiniMaxUpstreamError as unread:
+            ids = record.ids if record else tuple(pulled_cost(context).get("jobs", ()))
+        except Exception as unread:  # noqa: BLE001 - whatever Airflow raises, it stays a timeout
             log.warning("The jobs are not polled once more. %s", unread)
-            record = None
+            record, ids = None, ()
+        created = record.sent_before / 1000 if record else 0.0
         with explained_moderation():
-            jobs = self._wait_for(record).poll(is_last=True) if record and record.ids else None
+            jobs = self._wait_for_ids(ids, created).poll(is_last=True) if ids else None
         if jobs is None:
             raise explain_timeout(error) from None
         return jobs
 
     def _defer(self, wait: JobWait, deadline: float) -> NoReturn:
-        from airflow_provider_minimax.triggers.endings import may_end_in_triggerer
+        from airflow_provider_minimax.triggers.endings import has_own_end, may_end_in_triggerer
 
         is_whole = self.require == "any" or len(wait.ids) >= self._request().quantity
-        ends = self.end_from_trigger and is_whole and may_end_in_triggerer(vars(self))
+        is_ours = not has_own_end(type(self), MiniMaxCreateOperator)
+        ends = self.end_from_trigger and is_whole and is_ours and may_end_in_triggerer(vars(self))
         self.defer(
             trigger=wait.trigger(deadline, cancel_on_kill=self.cancel_on_kill, end_in_triggerer=ends),
             method_name="execute_complete",

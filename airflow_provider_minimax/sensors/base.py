@@ -308,8 +308,12 @@ class MiniMaxJobSensor(MiniMaxWaitSensor):
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
         """Return the sensor with some parameters, to be mapped over others with ``expand``."""
+        from airflow_provider_minimax.triggers.endings import has_own_end
         from airflow_provider_minimax.triggers.start_from_trigger import MiniMaxPartial
 
+        if has_own_end(cls, MiniMaxJobSensor):
+            # A mapped wait that starts in the triggerer knows its parameters only, and not its class.
+            kwargs["end_from_trigger"] = False
         return MiniMaxPartial.of(super().partial(**kwargs))
 
     def execute(self, context: Context) -> Any:
@@ -336,9 +340,10 @@ class MiniMaxJobSensor(MiniMaxWaitSensor):
 
     @property
     def _ends_in_triggerer(self) -> bool:
-        from airflow_provider_minimax.triggers.endings import may_end_in_triggerer
+        from airflow_provider_minimax.triggers.endings import has_own_end, may_end_in_triggerer
 
-        return self.end_from_trigger and may_end_in_triggerer(vars(self))
+        is_ours = not has_own_end(type(self), MiniMaxJobSensor)
+        return self.end_from_trigger and is_ours and may_end_in_triggerer(vars(self))
 
     def _deferral_timeout(self) -> AirflowSensorTimeout | AirflowTaskTimeout:
         limit = self.execution_timeout.total_seconds() if self.execution_timeout else self.timeout

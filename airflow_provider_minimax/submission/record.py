@@ -27,6 +27,8 @@ Phase = Literal["intent", "refused", "created"]
 #: Milliseconds since the epoch, and between two clocks: their sum is a time that can be written as a date.
 _Time = Annotated[int, msgspec.Meta(ge=0, le=10**14)]
 _Offset = Annotated[int, msgspec.Meta(ge=-(10**13), le=10**13)]
+#: A whole number stays one when it is loaded: the XCom of a retry is that of the first attempt.
+_Credits = int | float | None
 
 
 class Submission(NamedTuple):
@@ -37,7 +39,7 @@ class Submission(NamedTuple):
     :param jobs: their ids.
     """
 
-    credits: float | None
+    credits: _Credits
     source: str | None
     jobs: tuple[str, ...]
     model: str | None
@@ -104,7 +106,7 @@ class Record:
     is_mapped: bool = False
     closed: bool = False
     model: str | None = None
-    credits: float | None = None
+    credits: _Credits = None
     price_source: str | None = None
     spent: tuple[Submission, ...] = ()
 

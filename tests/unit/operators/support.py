@@ -80,6 +80,7 @@ class Task:
             max_tries=self.max_tries, try_number=self.try_number,
             get_task_states=lambda *_, **__: {"run": {"task": self.state}},
             xcom_push=lambda key, value: self.xcoms.update({key: JSON.validate_python(value)}),
+            xcom_pull=lambda _, key, **__: self.xcoms.get(key),
         )  # fmt: skip
         return {"ti": ti} | ({"task_state_store": self.store} if self.store is not None else {})
 

@@ -12,6 +12,7 @@ from airflow_provider_minimax.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
 )
+from airflow_provider_minimax.operators.costs import COST_KEY
 from airflow_provider_minimax.polling import events
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.submission.record_store import KEY
@@ -201,10 +202,13 @@ def timed_out(operator: Any, task: Task, how: str) -> Any:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", ["by the trigger", "by Airflow"])
-def test_a_job_that_is_completed_after_all_is_not_thrown_away(sandbox: Sandbox, kind: str, how: str) -> None:
-    task = Task()
+@pytest.mark.parametrize("has_store", [True, False])
+def test_a_job_that_is_completed_after_all_is_not_thrown_away(
+    sandbox: Sandbox, kind: str, how: str, has_store: bool
+) -> None:
+    task = Task() if has_store else Task(store=None)
     task.deferral(make(kind, prompt="a boat [hold]", deferrable=True))
-    (job_id,) = task.store.get(KEY)["ids"]
+    (job_id,) = task.xcoms[COST_KEY]["jobs"]
     with pytest.raises(AirflowSensorTimeout, match="continues at the service and is billed"):
         timed_out(make(kind, prompt="a boat [hold]"), task, how)
     sandbox.finish(job_id)
@@ -217,9 +221,13 @@ def test_a_job_that_is_completed_after_all_is_not_thrown_away(sandbox: Sandbox, 
 def test_without_a_store_a_time_out_still_says_what_goes_on(sandbox: Sandbox) -> None:
     task = Task(store=None)
     task.deferral(video(prompt="a boat [hold]", deferrable=True))
-    for how in ("by the trigger", "by Airflow"):
-        with pytest.raises(AirflowSensorTimeout, match="continues at the service and is billed"):
-            timed_out(video(), task, how)
+    # Not even the XCom of the process that submitted is left, or can be read.
+    nothing: tuple[Any, ...] = ({}, None)
+    for xcoms in nothing:
+        task.xcoms = xcoms
+        for how in ("by the trigger", "by Airflow"):
+            with pytest.raises(AirflowSensorTimeout, match="continues at the service and is billed"):
+                timed_out(video(), task, how)
 
 
 def test_an_execution_timeout_leaves_the_video_to_the_retry(

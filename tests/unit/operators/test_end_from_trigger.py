@@ -12,6 +12,8 @@ from airflow.sdk import Asset
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.compat import AirflowSensorTimeout, TaskDeferred
+from airflow_provider_minimax.links import MiniMaxMediaLink
+from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
 from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.polling.events import success_event
 from airflow_provider_minimax.sandbox import Sandbox
@@ -61,7 +63,7 @@ def test_a_good_end_leaves_what_a_worker_would_have_left(
     jobs = result if isinstance(result, list) else [result]
     assert (link_key, key) == ("_link_MiniMaxMediaLink", "return_value")
     assert of_link["map_index"] == of_result["map_index"] == 3
-    assert of_result["_mapped_length"] == (len(result) if isinstance(result, list) else None)
+    assert of_result["_mapped_length"] == len(result)
     # A worker that gets the same jobs returns the same, links to the same, and leaves the record as it is.
     assert operator.execute_complete(task.context(), success_event(jobs)) == result
     assert operator.media_url == link
@@ -130,6 +132,8 @@ def test_fewer_images_than_requested_are_left_to_a_worker(sandbox: Sandbox, monk
         ({"end_from_trigger": True, "do_xcom_push": False}, False),
         ({"end_from_trigger": True, "multiple_outputs": True}, False),
         ({"end_from_trigger": True, "post_execute": lambda *_: None}, False),
+        ({"end_from_trigger": True, "on_success_callback": print}, False),
+        ({"end_from_trigger": True, "on_failure_callback": print}, True),
     ],
     ids=str,
 )
@@ -137,6 +141,34 @@ def test_it_ends_there_if_told_to_and_if_a_worker_would_only_push_the_result(
     sandbox: Sandbox, kind: str, options: dict[str, Any], ends: bool
 ) -> None:
     deferral = Task().deferral(make(kind, **{"deferrable": False, **options}))
+    assert deferral.trigger.spec.end_in_triggerer is ends
+
+
+class OwnResult(MiniMaxCreateImageOperator):
+    def execute_complete(self, context: Any, event: object) -> Any:
+        return [job["imageId"] for job in super().execute_complete(context, event)]
+
+
+class OwnHook(MiniMaxCreateImageOperator):
+    def post_execute(self, context: Any, result: object = None) -> None:
+        """Tell somebody."""
+
+
+class OwnLink(MiniMaxCreateImageOperator):
+    operator_extra_links = (*MiniMaxCreateImageOperator.operator_extra_links, MiniMaxMediaLink())
+
+
+class OwnDefaults(MiniMaxCreateImageOperator):
+    ui_color = "#ffffff"
+
+
+@pytest.mark.parametrize(
+    ("operator", "ends"), [(OwnResult, False), (OwnHook, False), (OwnLink, False), (OwnDefaults, True)]
+)
+def test_a_class_with_an_end_of_its_own_ends_on_a_worker(
+    sandbox: Sandbox, operator: type[MiniMaxCreateImageOperator], ends: bool
+) -> None:
+    deferral = Task().deferral(operator(task_id="create", prompt="a lamp", end_from_trigger=True))
     assert deferral.trigger.spec.end_in_triggerer is ends
 
 

@@ -354,6 +354,7 @@ WORKERS_OWN: list[dict[str, Any]] = [
     {"outlets": [Asset("x://pictures")]},
     {"do_xcom_push": False},
     {"multiple_outputs": True},
+    {"on_success_callback": print},
 ]
 
 
@@ -383,6 +384,24 @@ def test_a_task_whose_result_needs_a_worker_does_not_end_in_the_triggerer(
             MiniMaxImageSensor(task_id="wait", image_id=FIRST, **flags)
 
     assert started(build, map_index=0 if is_mapped else -1).spec.end_in_triggerer is (options == {})
+
+
+class OwnEnd(MiniMaxImageSensor):
+    def post_execute(self, context: Any, result: object = None) -> None:
+        """Tell somebody."""
+
+
+@pytest.mark.parametrize("is_mapped", [False, True])
+def test_a_class_with_an_end_of_its_own_does_not_end_in_the_triggerer(is_mapped: bool) -> None:
+    flags: dict[str, Any] = {"start_from_trigger": True, "end_from_trigger": True}
+
+    def build() -> None:
+        if is_mapped:
+            OwnEnd.partial(task_id="wait", **flags).expand(image_id=[FIRST])
+        else:
+            OwnEnd(task_id="wait", image_id=FIRST, **flags)
+
+    assert not started(build, map_index=0 if is_mapped else -1).spec.end_in_triggerer
 
 
 @pytest.fixture
