@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,17 +14,24 @@ import pytest
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
+    from airflow_provider_minimax.testing.choices import Choice
+
 
 class DagRun:
     """A DAG that has run to its end: the states and the XComs of its tasks."""
 
-    def __init__(self, dag: DAG, **options: Any) -> None:
+    def __init__(self, dag: DAG, choices: Mapping[str, Choice], **options: Any) -> None:
         """Run a DAG with ``dag.test()``.
 
+        :param choices: what is chosen, by the id of the task that asks.
         :param options: of ``dag.test()``.
         """
+        from airflow_provider_minimax.testing.choices import chosen
+
+        for task_id in choices:
+            dag.get_task(task_id)
         store(dag)
-        with _kept_params(dag):
+        with _kept_params(dag), chosen(choices):
             self._run: Any = dag.test(**options)
 
     @property
@@ -95,12 +102,14 @@ class PrivateAirflow:
             initdb()
             self._is_migrated = True
 
-    def run(self, dag: DAG, **options: Any) -> DagRun:
+    def run(self, dag: DAG, *, choices: Mapping[str, Choice] | None = None, **options: Any) -> DagRun:
         """Run a DAG to its end in this process, with ``dag.test()``. The DAG may come from any file.
 
+        :param choices: what a person would choose, by the id of the ``MiniMaxChooseOperator``: the number of an image
+            or video, from 1, a list of numbers, or ``"Generate again"``. Without it, its ``defaults`` are taken at once.
         :param options: of ``dag.test()``, such as ``run_conf`` and ``logical_date``.
         """
-        return DagRun(dag, **options)
+        return DagRun(dag, choices or {}, **options)
 
 
 def store(dag: DAG) -> None:

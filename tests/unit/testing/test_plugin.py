@@ -100,3 +100,24 @@ def test_after_the_test_the_connections_are_those_from_before() -> None:
     read_settings, sleep = minimax.read_settings, MiniMaxHook.sleep
     assert read_settings.__module__ == minimax.__name__
     assert sleep.__module__ == "time"
+
+
+def test_a_choice_takes_what_the_test_names_or_its_defaults_and_fails_without_both(
+    minimax_sandbox: Sandbox,  # noqa: F811
+    minimax_airflow: PrivateAirflow,  # noqa: F811
+) -> None:
+    from airflow.exceptions import TaskNotFound
+    from airflow.sdk import DAG
+
+    from airflow_provider_minimax.operators.choose import MiniMaxChooseOperator
+
+    with DAG("choice") as dag:
+        choose = MiniMaxChooseOperator(task_id="choose", media=[{"imageId": "1"}, {"imageId": "2"}], defaults=2)
+    assert minimax_airflow.run(dag).xcom("choose") == {"imageId": "2"}
+    assert minimax_airflow.run(dag, choices={"choose": 1}).xcom("choose") == {"imageId": "1"}
+    # The choice of one run is not that of the next.
+    assert minimax_airflow.run(dag).xcom("choose") == {"imageId": "2"}
+    choose.default_choice = None
+    assert minimax_airflow.run(dag).states == {"choose": "failed"}
+    with pytest.raises(TaskNotFound, match="chose"):
+        minimax_airflow.run(dag, choices={"chose": 1})
