@@ -15,11 +15,14 @@ GUIDE = ROOT / "docs" / "testing.md"
 
 def write(folder: Path) -> int:
     """Write the project into an empty folder; return how many tests it has."""
-    dag, *tests = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    lamp, pick = (block for block in blocks if "with DAG(" in block)
+    tests = [block for block in blocks if "def test_" in block]
     (settings,) = re.findall(r"```toml\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
     for name, text in {
         "pyproject.toml": settings,
-        "dags/lamp.py": dag,
+        "dags/lamp.py": lamp,
+        "dags/pick.py": pick,
         "tests/test_lamp.py": "\n\n".join(tests),
     }.items():
         path = folder / name

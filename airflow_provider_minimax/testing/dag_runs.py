@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
+    from airflow_provider_minimax.testing.choices import Choice
+
+#: The one DAG bundle, which is the one of an Airflow that nobody has configured.
+_BUNDLE: Final = {
+    "name": "dags-folder",
+    "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+    "kwargs": {},
+}
+
 
 class DagRun:
     """A DAG that has run to its end: the states and the XComs of its tasks."""
 
-    def __init__(self, dag: DAG, **options: Any) -> None:
+    def __init__(self, dag: DAG, choices: Mapping[str, Choice], **options: Any) -> None:
         """Run a DAG with ``dag.test()``.
 
+        :param choices: what is chosen, by the id of the task that asks.
         :param options: of ``dag.test()``.
         """
+        from airflow_provider_minimax.testing.choices import chosen
+
+        for task_id in choices:
+            dag.get_task(task_id)
         store(dag)
-        with _kept_params(dag):
+        with _kept_params(dag), chosen(choices):
             self._run: Any = dag.test(**options)
 
     @property
@@ -68,9 +83,13 @@ class PrivateAirflow:
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([_BUNDLE]),
             "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(home / "bundles"),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": f"sqlite+aiosqlite:///{home}/airflow.db",
+            # Those of the environment are for a database of another kind.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_ENGINE_ARGS": "{}",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_SCHEMA": "",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         }
 
@@ -81,6 +100,8 @@ class PrivateAirflow:
             with pytest.MonkeyPatch.context() as patch:
                 for name, value in self._variables.items():
                     patch.setenv(name, value)
+                # Airflow has no value that stands for none.
+                patch.delenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS", raising=False)
                 _reconnect()
                 self._migrate()
                 yield
@@ -95,12 +116,14 @@ class PrivateAirflow:
             initdb()
             self._is_migrated = True
 
-    def run(self, dag: DAG, **options: Any) -> DagRun:
+    def run(self, dag: DAG, *, choices: Mapping[str, Choice] | None = None, **options: Any) -> DagRun:
         """Run a DAG to its end in this process, with ``dag.test()``. The DAG may come from any file.
 
+        :param choices: what a person would choose, by the id of the ``MiniMaxChooseOperator``: the number of an image
+            or video, from 1, a list of numbers, or ``"Generate again"``. Others take their ``defaults`` at once.
         :param options: of ``dag.test()``, such as ``run_conf`` and ``logical_date``.
         """
-        return DagRun(dag, **options)
+        return DagRun(dag, choices or {}, **options)
 
 
 def store(dag: DAG) -> None:
@@ -116,7 +139,7 @@ def store(dag: DAG) -> None:
     DagBundlesManager().sync_bundles_to_db()
     bag = DagBag(dag_folder=os.devnull)
     bag.bag_dag(dag)
-    sync_bag_to_db(bag, "dags-folder", None)
+    sync_bag_to_db(bag, str(_BUNDLE["name"]), None)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -36,6 +37,22 @@ def test_the_tests_of_the_guide_pass_where_there_is_no_airflow(tmp_path: Path) -
     )
     assert count > 4
     assert f"{count} passed" in lines[-1]
+
+
+def test_settings_for_the_database_and_the_dags_of_the_user_are_not_those_of_a_test(tmp_path: Path) -> None:
+    user_project.write(tmp_path)
+    bundle = {"name": "mine", "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {}}
+    (tmp_path / "dags" / "database.py").write_text('args = {"keepalives": 1}\n')
+    lines = user_project.run(
+        *(Path(sys.executable), tmp_path, "-p", PLUGIN, "-k", "test_a_prompt_becomes_a_video"),
+        PYTHONPATH=str(ROOT),
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+        AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST=json.dumps([bundle]),
+        AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS="database.args",
+        AIRFLOW__DATABASE__SQL_ALCHEMY_ENGINE_ARGS='{"isolation_level": "READ COMMITTED"}',
+        AIRFLOW__DATABASE__SQL_ALCHEMY_SCHEMA="airflow",
+    )
+    assert "1 passed" in lines[-1]
 
 
 def test_the_test_of_the_guide_has_five_lines() -> None:
@@ -100,3 +117,24 @@ def test_after_the_test_the_connections_are_those_from_before() -> None:
     read_settings, sleep = minimax.read_settings, MiniMaxHook.sleep
     assert read_settings.__module__ == minimax.__name__
     assert sleep.__module__ == "time"
+
+
+def test_a_choice_takes_what_the_test_names_or_its_defaults_and_fails_without_both(
+    minimax_sandbox: Sandbox,  # noqa: F811
+    minimax_airflow: PrivateAirflow,  # noqa: F811
+) -> None:
+    from airflow.exceptions import TaskNotFound
+    from airflow.sdk import DAG
+
+    from airflow_provider_minimax.operators.choose import MiniMaxChooseOperator
+
+    with DAG("choice") as dag:
+        choose = MiniMaxChooseOperator(task_id="choose", media=[{"imageId": "1"}, {"imageId": "2"}], defaults=2)
+    assert minimax_airflow.run(dag).xcom("choose") == {"imageId": "2"}
+    assert minimax_airflow.run(dag, choices={"choose": 1}).xcom("choose") == {"imageId": "1"}
+    # The choice of one run is not that of the next.
+    assert minimax_airflow.run(dag).xcom("choose") == {"imageId": "2"}
+    choose.default_choice = None
+    assert minimax_airflow.run(dag).states == {"choose": "failed"}
+    with pytest.raises(TaskNotFound, match="chose"):
+        minimax_airflow.run(dag, choices={"chose": 1})
