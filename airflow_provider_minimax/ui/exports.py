@@ -109,7 +109,7 @@ def _unreadable(path: str) -> Iterator[None]:
     except UnreadableError:
         raise
     except Exception as error:  # noqa: BLE001 - rows, manifests and paths may hold anything, and libraries read them
-        log.info("The gallery cannot read the export in %s: %r", path, error)
+        log.info("The gallery cannot read the export in %r: %r", path, error)
         raise UnreadableError(path) from None
 
 
@@ -194,7 +194,8 @@ def _read_rows(path: str, body: bytes) -> Export:
 def _rows(storage: Storage, manifest: Manifest) -> Iterator[dict[str, Any]]:
     name = manifest.plan["format"]
     file_format = SAFE_CSV if manifest.plan.get("csv_safe") else format_named(name.removesuffix(".gz"))
-    for part in manifest.parts:
+    # Each has a row at least.
+    for part in manifest.parts[:MAX_ROWS]:
         if part_number(part.name) is None:
             raise UnreadableError(part.name)
         with _open(storage, part.name) as file:

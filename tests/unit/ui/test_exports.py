@@ -256,3 +256,11 @@ def test_no_handle_is_left_open(export: Path) -> None:
         with pytest.raises((FileNotFoundError, IsADirectoryError, OSError), match=r"Errno|fifo|media"):
             open_beneath(str(export), name)
     assert handles() == before
+
+
+def test_of_parts_without_rows_only_so_many_are_opened(export: Path) -> None:
+    part = manifest(export)["parts"][0]
+    (export / part["name"]).write_bytes(b"")
+    # The last one would make the export unreadable.
+    edit_manifest(export, parts=[*[part] * exports.MAX_ROWS, {**part, "name": "../airflow.cfg"}])
+    assert read_export(str(export)).rows == ()
