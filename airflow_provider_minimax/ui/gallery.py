@@ -82,9 +82,10 @@ def gather(
     :param context: of other tasks, which may know more of an image than its id.
     :param name_dag: whether to say of which DAG a task is.
     """
-    lost: list[str] = []
+    # Each is read once: every run of a sync names the same folder.
+    exports: dict[str, Export | None] = {}
     items: dict[str, _Item] = {}
-    total, spent = 0, 0.0
+    spent = 0.0
     for xcom in xcoms:
         found, cost = read_value(xcom.value), read_cost(xcom.cost)
         facts = {"Task": f"{xcom.task.dag_id}, {xcom.task}" if name_dag else str(xcom.task)}
@@ -95,13 +96,9 @@ def gather(
         for job in found.jobs:
             _add(items, _item(job, found, facts))
         for path in found.exports:
-            try:
-                export = read_export(path)
-            except UnreadableError:
-                lost.append(path)
-                continue
-            total += export.total - len(export.rows)
-            for item in _exported(export, folder(xcom.task), {"Export": path, **facts}):
+            if path not in exports:
+                exports[path] = _readable(read_export, path)
+            for item in _exported(exports[path], folder(xcom.task), {"Export": path, **facts}):
                 _add(items, item)
     for xcom in context:
         found = read_value(xcom.value)
@@ -110,8 +107,16 @@ def gather(
                 _add(items, _item(job, found, {}))
     shown = list(islice(items.values(), MAX_SHOWN))
     rows = [cells(item.job, item.address, item.facts) for item in shown]
-    notes = _lost_notes(list(dict.fromkeys(lost)))
-    return Content(rows, _kind(items), total + len(items), notes, spent, _origins(item.address for item in shown))
+    notes = _lost_notes([path for path, export in exports.items() if export is None])
+    total = len(items) + sum(export.total - len(export.rows) for export in exports.values() if export is not None)
+    return Content(rows, _kind(items), total, notes, spent, _origins(item.address for item in shown))
+
+
+def _readable(read_export: Callable[[str], Export], path: str) -> Export | None:
+    try:
+        return read_export(path)
+    except UnreadableError:
+        return None
 
 
 def _lost_notes(lost: list[str]) -> list[str]:
@@ -126,8 +131,8 @@ def _item(job: Image, found: Found, facts: Mapping[str, str]) -> _Item:
     return _Item(job, _web_address(media_url(job) or job.get("url")), {**facts, **({"File": path} if path else {})})
 
 
-def _exported(export: Export, folder: str, facts: dict[str, str]) -> Iterator[_Item]:
-    for row in export.rows:
+def _exported(export: Export | None, folder: str, facts: dict[str, str]) -> Iterator[_Item]:
+    for row in export.rows if export is not None else ():
         name = media_path(row)
         yield _Item(row, f"{folder}/{quote(name)}" if name else _web_address(media_url(row)), facts)
 

@@ -156,6 +156,13 @@ def test_an_address_is_a_plain_web_address_or_none(url: object, origin: str | No
     assert content.origins == ([origin] if origin else [])
 
 
+def test_the_folder_of_many_runs_counts_once() -> None:
+    summary = {"path": "/sync", "manifest": "x"}
+    runs = [XCom(TASK._replace(run_id=f"run {number}"), summary) for number in range(30)]
+    export = Export(({**COMPACT, "downloadURL": COMPACT["url"]},), 40, frozenset())
+    assert shown(*runs, export=export).total == 40
+
+
 def test_a_page_of_many_hosts_has_short_headers() -> None:
     hosts = [f"https://cdn-{number}.test" for number in range(30)]
     jobs = [{**COMPACT, "imageId": image_id(number), "url": f"{host}/x.png"} for number, host in enumerate(hosts)]
