@@ -206,8 +206,13 @@ def _rows(storage: Storage, manifest: Manifest) -> Iterator[dict[str, Any]]:
 def _bounded(file: IO[bytes], file_format: str) -> IO[bytes]:
     """Return a part, without its compression, as a file of bounded size."""
     if file_format == "parquet":
+        from airflow_provider_minimax.export.parquet import largest_group
+
         # Its reader begins at the end.
-        return io.BytesIO(_read(file))
+        body = io.BytesIO(_read(file))
+        if largest_group(body) > MAX_TEXT_BYTES:
+            raise UnreadableError("too large")
+        return body
     if file_format.endswith(".gz"):
         # What it expands to is bounded, too.
         file = gzip.GzipFile(fileobj=file)  # type: ignore[assignment]
