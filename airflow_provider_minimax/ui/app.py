@@ -6,8 +6,9 @@ Who may read the XComs of a DAG in Airflow may see what its tasks have made; Air
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import IO, Annotated, Final
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from functools import partial, wraps
+from typing import IO, Annotated, Any, Final
 from urllib.parse import quote
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -18,9 +19,10 @@ from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
+from anyio import CapacityLimiter, fail_after, to_thread
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import Response, StreamingResponse
-from sqlalchemy import and_, select
+from sqlalchemy import Text, and_, cast, func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import ColumnElement
 
@@ -35,6 +37,13 @@ from airflow_provider_minimax.ui.xcoms import TaskKey, read_value
 MAX_XCOMS: Final = 200
 #: DAG runs in which the page of all DAGs looks: the latest.
 MAX_RUNS: Final = 1_000
+#: Bytes of these values, as JSON: those of other tasks may be of any size.
+MAX_VALUE_BYTES: Final = 8 * 2**20
+#: Requests that read at a time. All others of the API server share 40 threads and 15 connections to the database, and
+#: a storage that hangs must not take those.
+MAX_READERS: Final = 8
+#: Seconds that a request waits to be one of them.
+MAX_WAIT: Final = 30
 _RESULT: Final = "return_value"
 _PIECE: Final = 2**18
 _RANGE: Final = re.compile(r"bytes=(\d{1,18})?-(\d{1,18})?")
@@ -48,12 +57,30 @@ _may_read = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
 def create_app() -> FastAPI:
     """Return the app."""
     app = FastAPI(title="MiniMax gallery", openapi_url=None)
-    app.get("/gallery")(show_latest)
-    app.get(_RUN, dependencies=[_may_read])(show_run)
-    app.get(_TASK, dependencies=[_may_read])(show_task)
-    app.get(_TASK + "/media/{name}", dependencies=[_may_read])(send_media)
+    app.get("/gallery")(_apart(show_latest))
+    app.get(_RUN, dependencies=[_may_read])(_apart(show_run))
+    app.get(_TASK, dependencies=[_may_read])(_apart(show_task))
+    app.get(_TASK + "/media/{name}", dependencies=[_may_read])(_apart(send_media))
     app.get("/assets/{name}")(send_asset)
     return app
+
+
+_readers: Final = CapacityLimiter(MAX_READERS)
+
+
+def _apart(endpoint: Callable[..., Response]) -> Callable[..., Coroutine[Any, Any, Response]]:
+    """Return an endpoint that waits for one of the gallery's own threads, and holds no other one meanwhile."""
+
+    @wraps(endpoint)
+    async def run(**arguments: Any) -> Response:
+        try:
+            # A request that has begun to read ends, however long it takes.
+            with fail_after(MAX_WAIT):
+                return await to_thread.run_sync(partial(endpoint, **arguments), limiter=_readers)
+        except TimeoutError:
+            raise HTTPException(503, "The gallery is busy reading: its storage is slow. Try again later.") from None
+
+    return run
 
 
 def show_latest(request: Request, session: SessionDep, user: GetUserDep) -> Response:
@@ -98,8 +125,6 @@ def send_media(
             media = open_media(path, f"media/{name}")
         except UnreadableError:
             continue
-        # The file may be long on its way, and needs no database.
-        session.close()
         return _send(media, range_header)
     raise HTTPException(404, "No export of this task that can be read here has such a file.")
 
@@ -143,14 +168,24 @@ def _query(session: Session, *conditions: ColumnElement[bool]) -> list[XCom]:
         TaskInstance.map_index == XComModel.map_index,
     )
 
+    size = func.length(cast(XComModel.value, Text))
+
     def values(key: str) -> dict[TaskKey, object]:
-        query = select(*keys, XComModel.value).join(TaskInstance, same_task).where(XComModel.key == key, *conditions)
-        rows = session.execute(query.order_by(XComModel.timestamp.desc()).limit(MAX_XCOMS))
-        return {
-            TaskKey(dag_id, run_id, task_id, map_index): value for dag_id, run_id, task_id, map_index, value in rows
-        }
+        query = select(*keys, size, XComModel.value).join(TaskInstance, same_task)
+        query = query.where(XComModel.key == key, size <= MAX_VALUE_BYTES, *conditions)
+        query = query.order_by(XComModel.timestamp.desc()).limit(MAX_XCOMS)
+        found: dict[TaskKey, object] = {}
+        left = MAX_VALUE_BYTES
+        for *task, length, value in session.execute(query, execution_options={"yield_per": 10}):
+            left -= length
+            if left < 0:
+                break
+            found[TaskKey(*task)] = value
+        return found
 
     results, costs = values(_RESULT), values(COST_KEY)
+    # What follows may take long, and needs no database.
+    session.close()
     # A task that has submitted jobs and has no result: it is waiting, or has failed.
     return [XCom(task, results.get(task), costs.get(task)) for task in {**results, **costs}]
 
@@ -206,9 +241,12 @@ def _send(media: MediaFile, range_header: str) -> Response:
     )
 
 
-def _pieces(file: IO[bytes], start: int, end: int) -> Iterator[bytes]:
+async def _pieces(file: IO[bytes], start: int, end: int) -> AsyncIterator[bytes]:
     with file:
         file.seek(start)
-        while start < end and (piece := file.read(min(_PIECE, end - start))):
+        while start < end:
+            piece = await to_thread.run_sync(file.read, min(_PIECE, end - start), limiter=_readers)
+            if not piece:
+                break
             start += len(piece)
             yield piece

@@ -109,7 +109,7 @@ def _unreadable(path: str) -> Iterator[None]:
     except UnreadableError:
         raise
     except Exception as error:  # noqa: BLE001 - rows, manifests and paths may hold anything, and libraries read them
-        log.info("The gallery cannot read the export in %s: %r", path, error)
+        log.info("The gallery cannot read the export in %r: %r", path, error)
         raise UnreadableError(path) from None
 
 
@@ -194,7 +194,8 @@ def _read_rows(path: str, body: bytes) -> Export:
 def _rows(storage: Storage, manifest: Manifest) -> Iterator[dict[str, Any]]:
     name = manifest.plan["format"]
     file_format = SAFE_CSV if manifest.plan.get("csv_safe") else format_named(name.removesuffix(".gz"))
-    for part in manifest.parts:
+    # Each has a row at least.
+    for part in manifest.parts[:MAX_ROWS]:
         if part_number(part.name) is None:
             raise UnreadableError(part.name)
         with _open(storage, part.name) as file:
@@ -205,8 +206,13 @@ def _rows(storage: Storage, manifest: Manifest) -> Iterator[dict[str, Any]]:
 def _bounded(file: IO[bytes], file_format: str) -> IO[bytes]:
     """Return a part, without its compression, as a file of bounded size."""
     if file_format == "parquet":
+        from airflow_provider_minimax.export.parquet import largest_group
+
         # Its reader begins at the end.
-        return io.BytesIO(_read(file))
+        body = io.BytesIO(_read(file))
+        if largest_group(body) > MAX_TEXT_BYTES:
+            raise UnreadableError("too large")
+        return body
     if file_format.endswith(".gz"):
         # What it expands to is bounded, too.
         file = gzip.GzipFile(fileobj=file)  # type: ignore[assignment]

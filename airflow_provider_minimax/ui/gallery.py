@@ -11,15 +11,20 @@ from urllib.parse import quote, urlsplit
 from airflow_provider_minimax.api.cursors import image_key
 from airflow_provider_minimax.api.jobs import media_url
 from airflow_provider_minimax.api.pagination import Image
+from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.export.contact_sheet import cells, media_path
 from airflow_provider_minimax.ui.exports import Export, UnreadableError
 from airflow_provider_minimax.ui.xcoms import Found, TaskKey, merge, read_cost, read_value
 
 #: Pictures and videos on a page.
 MAX_SHOWN: Final = 1_000
+#: Exports out of reach that are named.
+_MAX_NAMED: Final = 5
 NOTHING: Final = "Nothing here yet: this shows what MiniMax tasks have created, listed, exported or downloaded."
+#: Hosts that a page takes pictures from: those of its first rows. A proxy drops a page with long headers.
+_MAX_ORIGINS: Final = 10
 #: What cannot end a source in a content security policy.
-_HOST: Final = re.compile(r"[a-z0-9.-]+")
+_HOST: Final = re.compile(r"[a-z0-9.-]{1,100}")
 
 
 class XCom(NamedTuple):
@@ -77,9 +82,10 @@ def gather(
     :param context: of other tasks, which may know more of an image than its id.
     :param name_dag: whether to say of which DAG a task is.
     """
-    notes: list[str] = []
+    # Each is read once: every run of a sync names the same folder.
+    exports: dict[str, Export | None] = {}
     items: dict[str, _Item] = {}
-    total, spent = 0, 0.0
+    spent = 0.0
     for xcom in xcoms:
         found, cost = read_value(xcom.value), read_cost(xcom.cost)
         facts = {"Task": f"{xcom.task.dag_id}, {xcom.task}" if name_dag else str(xcom.task)}
@@ -90,13 +96,9 @@ def gather(
         for job in found.jobs:
             _add(items, _item(job, found, facts))
         for path in found.exports:
-            try:
-                export = read_export(path)
-            except UnreadableError:
-                notes.append(f"The export in {path} cannot be read here: it is gone, or out of the API server's reach.")
-                continue
-            total += export.total - len(export.rows)
-            for item in _exported(export, folder(xcom.task), {"Export": path, **facts}):
+            if path not in exports:
+                exports[path] = _readable(read_export, path)
+            for item in _exported(exports[path], folder(xcom.task), {"Export": path, **facts}):
                 _add(items, item)
     for xcom in context:
         found = read_value(xcom.value)
@@ -105,7 +107,23 @@ def gather(
                 _add(items, _item(job, found, {}))
     shown = list(islice(items.values(), MAX_SHOWN))
     rows = [cells(item.job, item.address, item.facts) for item in shown]
-    return Content(rows, _kind(items), total + len(items), notes, spent, _origins(item.address for item in shown))
+    notes = _lost_notes([path for path, export in exports.items() if export is None])
+    total = len(items) + sum(export.total - len(export.rows) for export in exports.values() if export is not None)
+    return Content(rows, _kind(items), total, notes, spent, _origins(item.address for item in shown))
+
+
+def _readable(read_export: Callable[[str], Export], path: str) -> Export | None:
+    try:
+        return read_export(path)
+    except UnreadableError:
+        return None
+
+
+def _lost_notes(lost: list[str]) -> list[str]:
+    why = "cannot be read here: gone, or out of the API server's reach."
+    notes = [f"The export in {path} {why}" for path in lost[:_MAX_NAMED]]
+    rest = len(lost) - len(notes)
+    return [*notes, f"{count(rest, 'more export')} {why}"] if rest else notes
 
 
 def _item(job: Image, found: Found, facts: Mapping[str, str]) -> _Item:
@@ -113,8 +131,8 @@ def _item(job: Image, found: Found, facts: Mapping[str, str]) -> _Item:
     return _Item(job, _web_address(media_url(job) or job.get("url")), {**facts, **({"File": path} if path else {})})
 
 
-def _exported(export: Export, folder: str, facts: dict[str, str]) -> Iterator[_Item]:
-    for row in export.rows:
+def _exported(export: Export | None, folder: str, facts: dict[str, str]) -> Iterator[_Item]:
+    for row in export.rows if export is not None else ():
         name = media_path(row)
         yield _Item(row, f"{folder}/{quote(name)}" if name else _web_address(media_url(row)), facts)
 
@@ -164,4 +182,5 @@ def _origin(url: str) -> str | None:
 
 
 def _origins(addresses: Iterable[str | None]) -> list[str]:
-    return sorted({origin for address in addresses if address and (origin := _origin(address))})
+    origins = dict.fromkeys(origin for address in addresses if address and (origin := _origin(address)))
+    return sorted(islice(origins, _MAX_ORIGINS))

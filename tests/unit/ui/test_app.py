@@ -6,18 +6,26 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pytest
+from airflow.models.xcom import XComModel
+from airflow.utils.session import create_session
 from fastapi.testclient import TestClient
+from sqlalchemy import select, update
 from starlette.routing import Mount
 
 from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator, MiniMaxExportImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
+from airflow_provider_minimax.ui import app as ours
+from airflow_provider_minimax.ui.app import MAX_READERS, MAX_VALUE_BYTES
+from airflow_provider_minimax.ui.exports import Export, UnreadableError
 from airflow_provider_minimax.ui.gallery import NOTHING
 from airflow_provider_minimax.ui.plugin import URL_PREFIX, MiniMaxPlugin
 from tests.conftest import CONFIG
@@ -74,9 +82,9 @@ def app(airflow_db: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE", str(passwords))
         purge_cached_app()
         app = create_app(apps="core")
-        (ours,) = MiniMaxPlugin().fastapi_apps or pytest.skip("This Airflow knows its users by no cookie.")
+        (found,) = MiniMaxPlugin().fastapi_apps or pytest.skip("This Airflow knows its users by no cookie.")
         # Airflow's last route takes all that is left.
-        app.router.routes.insert(0, Mount(ours["url_prefix"], ours["app"]))
+        app.router.routes.insert(0, Mount(found["url_prefix"], found["app"]))
         yield app
         purge_cached_app()
 
@@ -219,6 +227,45 @@ def test_the_app_has_no_other_addresses(reader: TestClient) -> None:
         response = reader.get(f"{URL_PREFIX}/{path}")
         assert response.status_code == 404 or "swagger" not in response.text.lower()
         assert "def " not in response.text
+
+
+def test_a_value_too_large_to_be_ours_is_not_read(reader: TestClient, made: Made) -> None:
+    page = f"{made.page}/tasks/download/-1"
+    of_download = (XComModel.dag_id == "gallery_app", XComModel.task_id == "download", XComModel.key == "return_value")
+    with create_session() as session:
+        (before,) = session.scalars(select(XComModel.value).where(*of_download))
+        files = json.loads(before) if isinstance(before, str) else before
+        session.execute(update(XComModel).where(*of_download).values(value=[*files, "x" * MAX_VALUE_BYTES]))
+    try:
+        bare = data(reader.get(page).text)["rows"]
+        assert [row for row in bare if "File" in row[8]] == []
+    finally:
+        with create_session() as session:
+            session.execute(update(XComModel).where(*of_download).values(value=before))
+    assert sorted(ids(reader, page)) == sorted(made.image_ids)
+
+
+def test_a_storage_that_hangs_leaves_the_api_server_its_threads(
+    app: Any, reader: TestClient, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, freed = threading.Semaphore(0), threading.Event()
+    begun: list[str] = []
+
+    def hang(path: str) -> Export:
+        begun.append(path)
+        reading.release()
+        freed.wait(30)
+        raise UnreadableError(path)
+
+    monkeypatch.setattr(ours, "read_export", hang)
+    # Twice as many as there are threads; all on one event loop.
+    with TestClient(app, cookies=dict(reader.cookies)) as client, ThreadPoolExecutor(80) as browsers:
+        pages = [browsers.submit(client.get, f"{made.page}/tasks/export/-1") for _ in range(80)]
+        assert all(reading.acquire(timeout=60) for _ in range(MAX_READERS))
+        assert client.get("/api/v2/dags").status_code == 200
+        assert len(begun) == MAX_READERS
+        freed.set()
+        assert {page.result().status_code for page in pages} == {200}
 
 
 # The plugin

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from airflow.sdk.io import fs
 from fsspec.implementations.memory import MemoryFileSystem
@@ -256,3 +258,24 @@ def test_no_handle_is_left_open(export: Path) -> None:
         with pytest.raises((FileNotFoundError, IsADirectoryError, OSError), match=r"Errno|fifo|media"):
             open_beneath(str(export), name)
     assert handles() == before
+
+
+def test_of_parts_without_rows_only_so_many_are_opened(export: Path) -> None:
+    part = manifest(export)["parts"][0]
+    (export / part["name"]).write_bytes(b"")
+    # The last one would make the export unreadable.
+    edit_manifest(export, parts=[*[part] * exports.MAX_ROWS, {**part, "name": "../airflow.cfg"}])
+    assert read_export(str(export)).rows == ()
+
+
+def test_a_table_that_expands_without_bounds_is_not_read(sandbox: Sandbox, tmp_path: Path) -> None:
+    export_to(tmp_path, file_format="parquet", max_images=3)
+    (part,) = tmp_path.glob("*.parquet")
+    table = pq.read_table(part)
+    columns = table.schema.names
+    prompts = pa.array(["x" * (exports.MAX_TEXT_BYTES // 2)] * table.num_rows)
+    table = table.set_column(columns.index("desc"), "desc", prompts)
+    pq.write_table(table, part, compression="zstd", use_dictionary=False)
+    assert part.stat().st_size < 2**20
+    with pytest.raises(UnreadableError):
+        read_export(str(tmp_path))

@@ -156,6 +156,28 @@ def test_an_address_is_a_plain_web_address_or_none(url: object, origin: str | No
     assert content.origins == ([origin] if origin else [])
 
 
+def test_the_folder_of_many_runs_counts_once() -> None:
+    summary = {"path": "/sync", "manifest": "x"}
+    runs = [XCom(TASK._replace(run_id=f"run {number}"), summary) for number in range(30)]
+    export = Export(({**COMPACT, "downloadURL": COMPACT["url"]},), 40, frozenset())
+    assert shown(*runs, export=export).total == 40
+
+
+def test_a_page_of_many_hosts_has_short_headers() -> None:
+    hosts = [f"https://cdn-{number}.test" for number in range(30)]
+    jobs = [{**COMPACT, "imageId": image_id(number), "url": f"{host}/x.png"} for number, host in enumerate(hosts)]
+    content = shown(XCom(TASK, [*jobs, {**COMPACT, "url": f"https://{'x' * 5_000}.test/x.png"}]))
+    assert sorted(content.origins) == sorted(hosts[:10])
+    assert [row[ADDRESS] for row in content.rows][:30] == [job["url"] for job in jobs]
+
+
+def test_of_many_exports_out_of_reach_a_few_are_named() -> None:
+    lost = [XCom(TASK, {"path": f"/{number // 2}", "manifest": "x"}) for number in range(60)]
+    *named, rest = shown(*lost).notes
+    assert [note.split()[3] for note in named] == ["/0", "/1", "/2", "/3", "/4"]
+    assert rest.startswith("25 more exports cannot be read here")
+
+
 def test_an_export_out_of_reach_is_named() -> None:
     content = shown(XCom(TASK, {"path": "/etc", "manifest": "/etc/manifest.json"}))
     assert content.rows == []
