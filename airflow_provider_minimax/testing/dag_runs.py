@@ -28,7 +28,7 @@ _BUNDLE: Final = {
 class DagRun:
     """A DAG that has run to its end: the states and the XComs of its tasks."""
 
-    def __init__(self, dag: DAG, choices: Mapping[str, Choice], **options: Any) -> None:
+    def __init__(self, dag: DAG, choices: Mapping[str, Choice] | None = None, **options: Any) -> None:
         """Run a DAG with ``dag.test()``.
 
         :param choices: what is chosen, by the id of the task that asks.
@@ -36,10 +36,10 @@ class DagRun:
         """
         from airflow_provider_minimax.testing.choices import chosen
 
-        for task_id in choices:
+        for task_id in choices or {}:
             dag.get_task(task_id)
         store(dag)
-        with _kept_params(dag), chosen(choices):
+        with _kept_params(dag), chosen(choices or {}):
             self._run: Any = dag.test(**options)
 
     @property
@@ -123,7 +123,7 @@ class PrivateAirflow:
             or video, from 1, a list of numbers, or ``"Generate again"``. Others take their ``defaults`` at once.
         :param options: of ``dag.test()``, such as ``run_conf`` and ``logical_date``.
         """
-        return DagRun(dag, choices or {}, **options)
+        return DagRun(dag, choices, **options)
 
 
 def store(dag: DAG) -> None:

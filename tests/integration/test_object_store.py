@@ -22,7 +22,7 @@ from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.storage import object_store
 from airflow_provider_minimax.storage.base import DraftGoneError, Storage
 from airflow_provider_minimax.storage.folders import folder_at, storage_at
-from tests.support import ROOT, connect, export_to
+from tests.support import ROOT, connect, export_to, files, without_name
 
 moto_server = pytest.importorskip("moto.server", reason="needs moto[server]: make integration installs it")
 pytest.importorskip("s3fs", reason="needs s3fs: make integration installs it")
@@ -48,7 +48,7 @@ class Bucket:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{prefix}/")
         keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
         return {
-            key.removeprefix(f"{prefix}/"): self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+            key.removeprefix(f"{prefix}/"): without_name(self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read())
             for key in keys
         }
 
@@ -77,20 +77,16 @@ def export(prefix: str, **options: Any) -> dict[str, Any]:
 EVERYTHING = {"part_rows": 25, "download_media": True, "contact_sheet": True}
 
 
-def local(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def test_a_bucket_holds_what_a_folder_would(sandbox: Sandbox, bucket: Bucket, tmp_path: Path) -> None:
     summary = export("night", **EVERYTHING)
     export_to(str(tmp_path), **EVERYTHING)
-    assert bucket.files("night") == local(tmp_path)
+    assert bucket.files("night") == files(tmp_path)
     # Airflow's way to write it: an ``ObjectStoragePath`` made of this finds its connection again.
     assert summary["path"] == f"s3://s3_test@{BUCKET}/night"
     assert summary["manifest"] == f"s3://s3_test@{BUCKET}/night/manifest.json"
     fetched = sandbox.stats.count("GET /media/{name}")
     export("night", **EVERYTHING)
-    assert bucket.files("night") == local(tmp_path)
+    assert bucket.files("night") == files(tmp_path)
     assert sandbox.stats.count("GET /media/{name}") == fetched
 
 
@@ -106,7 +102,7 @@ def test_a_part_larger_than_a_block_is_uploaded_in_several(
     assert len(body) > 10 * 2**20
     # The store itself knows how it was uploaded.
     assert bucket.client.head_object(Bucket=BUCKET, Key=f"large/{name}")["ETag"].strip('"').endswith("-3")
-    assert bucket.files("large") == local(tmp_path)
+    assert bucket.files("large") == files(tmp_path)
     assert bucket.uploads() == []
 
 
@@ -120,10 +116,10 @@ def test_a_failed_attempt_leaves_no_half_part_and_the_next_resumes(
         export("broken", part_rows=70)
     there = bucket.files("broken")
     assert set(there) == {"checkpoint.json", "images-00000.jsonl", "images-00001.jsonl"}
-    assert there["images-00001.jsonl"] == local(tmp_path)["images-00001.jsonl"]
+    assert there["images-00001.jsonl"] == files(tmp_path)["images-00001.jsonl"]
     before = sandbox.stats.requests[LIST]
     export("broken", part_rows=70)
-    assert bucket.files("broken") == local(tmp_path)
+    assert bucket.files("broken") == files(tmp_path)
     assert sandbox.stats.requests[LIST] - before <= 15 - 7 + 1
 
 
@@ -296,7 +292,7 @@ def test_killed_before_each_change_of_a_bucket(sandbox: Sandbox, bucket: Bucket,
     prefixes = kill(sandbox, "killed", plan=plan, requests=None)
     assert len(prefixes) > 6
     for prefix in prefixes:
-        assert bucket.files(f"killed/{prefix}") == local(tmp_path)
+        assert bucket.files(f"killed/{prefix}") == files(tmp_path)
 
 
 def test_half_an_upload_does_not_stay_after_a_kill(sandbox: Sandbox, bucket: Bucket, tmp_path: Path) -> None:
@@ -305,7 +301,7 @@ def test_half_an_upload_does_not_stay_after_a_kill(sandbox: Sandbox, bucket: Buc
     export_to(str(tmp_path))
     # Before the first block, after it, and before the file is put together.
     for prefix in kill(sandbox, "large", plan={}, requests=[5, 6, 7], block=5 * 2**20):
-        assert bucket.files(f"large/{prefix}") == local(tmp_path)
+        assert bucket.files(f"large/{prefix}") == files(tmp_path)
     assert bucket.uploads() == []
 
 

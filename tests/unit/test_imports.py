@@ -52,7 +52,8 @@ def probe() -> dict[str, object]:
 
     def run() -> dict[str, object]:
         done = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
-        return dict(json.loads(done.stdout))
+        # Airflow 3.2 may log to it.
+        return dict(json.loads(done.stdout.splitlines()[-1]))
 
     return min((run() for _ in range(3)), key=lambda run: float(str(run["ratio"])))
 
