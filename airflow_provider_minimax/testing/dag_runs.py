@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,7 +31,7 @@ class DagRun:
     def __init__(self, dag: DAG, choices: Mapping[str, Choice] | None = None, **options: Any) -> None:
         """Run a DAG with ``dag.test()``.
 
-        :param choices: what is chosen, by the id of the task that asks.
+        :param choices: what is chosen, by the id of the task that asks; None lets each one ask.
         :param options: of ``dag.test()``.
         """
         from airflow_provider_minimax.testing.choices import chosen
@@ -39,7 +39,7 @@ class DagRun:
         for task_id in choices or {}:
             dag.get_task(task_id)
         store(dag)
-        with _kept_params(dag), chosen(choices or {}):
+        with _kept_params(dag), chosen(choices) if choices is not None else nullcontext():
             self._run: Any = dag.test(**options)
 
     @property
@@ -123,7 +123,7 @@ class PrivateAirflow:
             or video, from 1, a list of numbers, or ``"Generate again"``. Others take their ``defaults`` at once.
         :param options: of ``dag.test()``, such as ``run_conf`` and ``logical_date``.
         """
-        return DagRun(dag, choices, **options)
+        return DagRun(dag, choices or {}, **options)
 
 
 def store(dag: DAG) -> None:
