@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from datetime import datetime
-from types import EllipsisType
+from types import EllipsisType, ModuleType
 
 import pendulum
 from airflow.sdk import DAG
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from airflow_provider_minimax.testing.dag_runs import DagRun
 
@@ -33,3 +35,16 @@ def run(dag_id: str, build: Callable[[], object], **conf: object) -> Run:
     with DAG(dag_id=dag_id, schedule=None, start_date=datetime(2026, 1, 1)) as dag:
         build()
     return Run(dag, **conf)
+
+
+def example(name: str) -> ModuleType:
+    """Return the module of an example DAG, read again and at the pace of a test."""
+    module = importlib.reload(importlib.import_module(f"example_dags.{name}"))
+    for one in module.dag.tasks:
+        # A test shall neither ask at the pace that suits the service nor fail with its delays.
+        one.retries = 0
+        if isinstance(one, MappedOperator):
+            one.partial_kwargs["poke_interval"] = 1.0
+        elif hasattr(one, "poke_interval"):
+            one.poke_interval = 1.0
+    return module

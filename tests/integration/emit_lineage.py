@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
-from tests.integration.dags import Run
-from tests.integration.test_example_dags import example
+from tests.integration.dags import Run, example
 
 
 def main() -> None:

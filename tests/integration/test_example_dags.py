@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pendulum
 import pytest
-from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.sdk.execution_time import macros
 
 from airflow_provider_minimax.sandbox import Sandbox
 from scripts.local_airflow import EXAMPLE_DAGS
 from tests.integration.conftest import Person
-from tests.integration.dags import Run
+from tests.integration.dags import Run, example
 
 NAMES = sorted(path.stem for path in EXAMPLE_DAGS.glob("example_*.py"))
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
-
-
-def example(name: str) -> ModuleType:
-    module = importlib.reload(importlib.import_module(f"example_dags.{name}"))
-    for one in module.dag.tasks:
-        # A test shall neither ask at the pace that suits the service nor fail with its delays.
-        one.retries = 0
-        if isinstance(one, MappedOperator):
-            one.partial_kwargs["poke_interval"] = 1.0
-        elif hasattr(one, "poke_interval"):
-            one.poke_interval = 1.0
-    return module
 
 
 DAY = pendulum.datetime(2026, 2, 2)

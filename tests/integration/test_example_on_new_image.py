@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.integration.dags import Run
-from tests.integration.test_example_dags import example
+from tests.integration.dags import Run, example
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
 

@@ -14,8 +14,7 @@ import pytest
 from airflow_provider_minimax import metrics
 from airflow_provider_minimax.compat import get_stats
 from airflow_provider_minimax.sandbox import Sandbox
-from tests.integration.dags import Run
-from tests.integration.test_example_dags import example
+from tests.integration.dags import Run, example
 
 pytest.importorskip("statsd", reason="the client of StatsD, which comes with Airflow's extra statsd")
 stats_utils = pytest.importorskip(
