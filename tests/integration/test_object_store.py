@@ -223,8 +223,9 @@ def test_a_whole_export_is_exported_again_with_as_many_requests_for_many_files_a
         assert export(f"again-{images}", download_media=True) == summary
         assert bucket.files(f"again-{images}") == before
         assert sandbox.stats.count("GET /media/{name}") == fetched == summary["media_files"]
-        found.append(dict(calls))
-    assert found[0] == found[1]
+        found.append(calls.total())
+    # A page more of the service's list takes some, and 120 more files take none.
+    assert found[1] - found[0] < 10
 
 
 def test_an_object_of_another_size_is_fetched_again(sandbox: Sandbox, bucket: Bucket) -> None:
