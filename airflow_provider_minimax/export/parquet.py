@@ -173,7 +173,7 @@ def read_parquet(file: IO[bytes], names: tuple[str, ...] | None) -> Iterator[Ima
             yield image | (loads(others.encode()) if others else {})
 
 
-def largest_group(file: IO[bytes]) -> int:
+def max_group_bytes(file: IO[bytes]) -> int:
     """Return the bytes that the largest row group of a file takes without its compression; a group is read at once."""
     metadata = pq.ParquetFile(file).metadata
     return max((metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)), default=0)

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -24,6 +24,7 @@ from airflow_provider_minimax.polling.events import Payload, failure_event
 from airflow_provider_minimax.polling.reader import Reader
 from airflow_provider_minimax.polling.results import RoundResult
 from airflow_provider_minimax.polling.shared_wait import SharedWait, decided_waits
+from airflow_provider_minimax.polling.streams import Streams
 from airflow_provider_minimax.polling.threads import start_in_own_thread
 
 if TYPE_CHECKING:
@@ -334,18 +335,5 @@ class _AbandonedError(Exception):
     """The driver was cancelled: nobody needs the result any more."""
 
 
-#: The streams of this triggerer, by key.
-_shared: dict[Hashable, Stream] = {}
-
-
-def shared_stream(key: Hashable, make: Callable[[], Stream]) -> Stream:
-    """Return the stream of a key, made on the first call: a wait and its driver may come in either order."""
-    if key not in _shared:
-        _shared[key] = make()
-    return _shared[key]
-
-
-def forget_if_idle(key: Hashable, stream: Stream) -> None:
-    """Forget a stream without waits and drivers; the next wait starts a new one."""
-    if stream.is_idle and _shared.get(key) is stream:
-        del _shared[key]
+#: Of this triggerer, by key.
+streams: Final = Streams[Stream]()

@@ -7,7 +7,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,7 @@ from airflow_provider_minimax.api.validation import PAGE_SIZE
 from airflow_provider_minimax.compat import AirflowFailException, AirflowNotFoundException
 from airflow_provider_minimax.polling import failures, poll_plan, timing
 from airflow_provider_minimax.polling.new_media import MAX_SCANNED, Item, View, WatchState, wants_next_page
+from airflow_provider_minimax.polling.streams import Streams
 from airflow_provider_minimax.polling.threads import run_in_own_thread
 
 if TYPE_CHECKING:
@@ -262,18 +263,5 @@ class WatchReader:
         return found
 
 
-#: The streams of this triggerer, by key.
-_streams: dict[Hashable, WatchStream] = {}
-
-
-def watch_stream(key: Hashable, make: Callable[[], WatchStream]) -> WatchStream:
-    """Return the stream of a key, made on the first call."""
-    if key not in _streams:
-        _streams[key] = make()
-    return _streams[key]
-
-
-def forget_if_idle(key: Hashable, stream: WatchStream) -> None:
-    """Forget a stream without watches; the next one starts a new stream."""
-    if stream.is_idle and _streams.get(key) is stream:
-        del _streams[key]
+#: Of this triggerer, by key.
+streams: Final = Streams[WatchStream]()

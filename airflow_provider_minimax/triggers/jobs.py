@@ -82,11 +82,11 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         """Drive the poll of a group. It yields nothing: the poll wakes only the waits that have ended."""
         trigger = cls(**kwargs)
         key = trigger.shared_stream_key()
-        stream = shared_poll.shared_stream(key, trigger._make_stream)
+        stream = shared_poll.streams.get_or_make(key, trigger._make_stream)
         try:
             await stream.drive()
         finally:
-            shared_poll.forget_if_idle(key, stream)
+            shared_poll.streams.forget_if_idle(key, stream)
         yield
 
     async def filter_shared_stream(
@@ -102,22 +102,22 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         deadline = datetime.fromtimestamp(self.spec.deadline, UTC).isoformat(timespec="seconds")
         log.info("Waiting for %s until %s.", self.spec.label, deadline)
         key = self._key
-        stream = shared_poll.shared_stream(key, self._make_stream)
+        stream = shared_poll.streams.get_or_make(key, self._make_stream)
         wait = stream.join(poller, self.spec.deadline, self._not_before())
         # Awaited here and not in a method: thousands wait, and the garbage collector visits each frame.
         try:
             payload = await wait.end
         finally:
             stream.leave(wait)
-            shared_poll.forget_if_idle(key, stream)
+            shared_poll.streams.forget_if_idle(key, stream)
         yield await self._to_event(payload)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait on the same poll, driven from here: for an Airflow that does not know shared streams."""
         key = self._key
-        stream = shared_poll.shared_stream(key, self._make_stream)
+        stream = shared_poll.streams.get_or_make(key, self._make_stream)
         driver = asyncio.create_task(stream.drive())
-        driver.add_done_callback(lambda _: shared_poll.forget_if_idle(key, stream))
+        driver.add_done_callback(lambda _: shared_poll.streams.forget_if_idle(key, stream))
         try:
             async for event in self.filter_shared_stream():
                 yield event

@@ -95,7 +95,7 @@ class _NewMediaTrigger(BaseEventTrigger):
                     async for found in stream.rounds():
                         yield found, found
                 finally:
-                    watch_stream.forget_if_idle(trigger._key, stream)
+                    watch_stream.streams.forget_if_idle(trigger._key, stream)
 
             async def advance(self, batch: Sequence[AdvanceItem]) -> None:
                 for item in batch:
@@ -135,11 +135,11 @@ class _NewMediaTrigger(BaseEventTrigger):
                 watch.state = progress.state
         finally:
             stream.leave(watch)
-            watch_stream.forget_if_idle(self._key, stream)
+            watch_stream.streams.forget_if_idle(self._key, stream)
 
     def _stream(self) -> WatchStream:
         spec = self.spec
-        return watch_stream.watch_stream(
+        return watch_stream.streams.get_or_make(
             self._key, lambda: WatchStream(spec.kind, spec.poke_interval, self._get_settings, spec.label)
         )
 

@@ -206,11 +206,11 @@ def _rows(storage: Storage, manifest: Manifest) -> Iterator[dict[str, Any]]:
 def _bounded(file: IO[bytes], file_format: str) -> IO[bytes]:
     """Return a part, without its compression, as a file of bounded size."""
     if file_format == "parquet":
-        from airflow_provider_minimax.export.parquet import largest_group
+        from airflow_provider_minimax.export.parquet import max_group_bytes
 
         # Its reader begins at the end.
         body = io.BytesIO(_read(file))
-        if largest_group(body) > MAX_TEXT_BYTES:
+        if max_group_bytes(body) > MAX_TEXT_BYTES:
             raise UnreadableError("too large")
         return body
     if file_format.endswith(".gz"):

@@ -160,7 +160,7 @@ def test_waits_for_one_account_share_a_poll(sandbox: Sandbox) -> None:
     events = asyncio.run(wait())
     assert {event["end"] for event in events} == {"completed"}
     assert sandbox.stats.count(FEATURES) < 10, "one a round, not one for each of fifty waits"
-    assert shared_poll._shared == {}
+    assert shared_poll.streams == {}
 
 
 def test_the_default_interval_is_five_minutes() -> None:

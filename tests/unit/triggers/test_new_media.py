@@ -134,7 +134,7 @@ def test_a_new_image_is_an_event_and_an_older_one_is_none(sandbox: Sandbox, trig
         assert triggerer.ids() == arrived + newer + late
 
     run(watch())
-    assert watch_stream._streams == {}
+    assert watch_stream.streams == {}
 
 
 def test_a_new_video_is_an_event(sandbox: Sandbox, triggerer: WatchingTriggerer) -> None:
@@ -154,7 +154,7 @@ def test_ten_watches_cost_as_much_as_one(sandbox: Sandbox, triggerer: WatchingTr
     async def watch() -> None:
         async with triggerer.watching(*watches):
             await rounds(sandbox)
-            stream = watch_stream._streams[watches[0].shared_stream_key()]
+            stream = watch_stream.streams[watches[0].shared_stream_key()]
             read, begun = 0, sandbox.stats.count(LIST)
             real = stream._poll
 
@@ -329,13 +329,13 @@ def test_an_airflow_without_shared_streams_shares_a_poll_as_well(
         tasks.pop(0).cancel()
         arrived += sandbox.arrive(2)
         await until(lambda: found[1] == found[2] == arrived)
-        assert len(watch_stream._streams) == 1
+        assert len(watch_stream.streams) == 1
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     run(watch())
-    assert watch_stream._streams == {}
+    assert watch_stream.streams == {}
 
 
 def test_a_trigger_survives_its_serialization_and_carries_no_secret(sandbox: Sandbox) -> None:

@@ -81,7 +81,7 @@ def test_a_bug_ends_the_waits_with_its_name_and_logs_its_traceback_once(
     assert [(event["end"], event["error"]) for event in events] == [("failed", "MiniMaxUpstreamError")] * 3
     assert "LookupError: a bug" in events[0]["message"]
     assert len([record for record in caplog.records if record.exc_info]) == 1
-    assert shared_poll._shared == {}
+    assert shared_poll.streams == {}
 
 
 def test_an_error_that_is_no_exception_leaves_no_wait_hanging(
@@ -264,7 +264,7 @@ def test_a_reader_forgets_the_ids_of_waits_that_have_left(sandbox: Sandbox, trig
         stuck = asyncio.create_task(triggerer.run(trigger(sandbox.create_image("a lamp [stuck]")[0])))
         for _ in range(3):
             await triggerer.run(trigger(sandbox.create_image("a lamp")[0]))
-        (stream,) = shared_poll._shared.values()
+        (stream,) = shared_poll.streams.values()
         before = len(sandbox.calls)
         await until(lambda: len(sandbox.calls) >= before + 2)
         await end(stuck)

@@ -133,7 +133,7 @@ def test_ten_healthy_waits_end_while_others_hang(service: Service, triggerer: Tr
 
     run(wait())
     assert service.max_held == held
-    assert shared_poll._shared == {}
+    assert shared_poll.streams == {}
 
 
 def test_no_more_than_a_few_requests_hang_at_the_same_time(

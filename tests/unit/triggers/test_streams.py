@@ -52,7 +52,7 @@ def test_fifty_waits_cost_as_much_as_one_page_a_round(sandbox: Sandbox, triggere
     events = run(wait())
     assert [event["jobs"][0]["imageId"] for event in events] == ids
     assert sandbox.stats.count(READ) <= 2
-    assert shared_poll._shared == {}
+    assert shared_poll.streams == {}
 
 
 def test_each_wait_ends_in_its_own_way(sandbox: Sandbox, triggerer: Triggerer) -> None:
@@ -78,14 +78,14 @@ def test_a_wait_may_join_a_stream_that_runs_and_begin_one_that_has_ended(
         stuck = asyncio.create_task(triggerer.run(trigger(sandbox.create_image("a lamp [stuck]")[0])))
         await asyncio.sleep(0)
         assert (await triggerer.run(trigger(sandbox.create_image("a lamp")[0])))[0]["end"] == "completed"
-        assert len(shared_poll._shared) == 1
+        assert len(shared_poll.streams) == 1
         stuck.cancel()
         await asyncio.gather(stuck, return_exceptions=True)
         for _ in range(5):
             assert (await triggerer.run(trigger(sandbox.create_image("a lamp")[0])))[0]["end"] == "completed"
 
     run(wait())
-    assert shared_poll._shared == {}
+    assert shared_poll.streams == {}
 
 
 @pytest.mark.parametrize(("fault", "error"), [("401", "MiniMaxAuthError"), ("596", "MiniMaxAccountOnHoldError")])
