@@ -122,6 +122,9 @@ class Transport:
         self._mask = Mask(settings.token)
         #: The address of the proxy, with its password; empty if none is used.
         self._proxy = settings.proxy or ""
+        #: The last request without a body and without its query, and its method and path.
+        self._prepared = requests.PreparedRequest()
+        self._prepared_for: tuple[str, str] | None = None
 
     def send(self, call: Call) -> Any:
         """Send a call and return the decoded response, with the token masked in it.
@@ -216,18 +219,7 @@ class Transport:
         wire = self._wire
         wire.may_have_left = False
         session = self._session
-        # Not prepared by the session: merging its settings into each request takes noticeable time, too.
-        request = requests.Request(
-            call.method,
-            self._settings.base_url + call.path,
-            # As text: the library takes several times as long to encode a mapping.
-            params=urlencode(call.params or {}),
-            json=call.json,
-            data=call.upload,
-            headers={**session.headers, **({"Content-Type": call.content_type} if call.content_type else {})},
-            auth=session.auth,
-            cookies=session.cookies,
-        ).prepare()
+        request = self._prepare(call)
         # From here on, the wire decides whether it may have left.
         wire.may_have_left = None
         sent = time.time()
@@ -240,6 +232,29 @@ class Transport:
         offset = clock.offset_of(response.headers.get("Date"), sent, time.time())
         self.clock_offset = self.clock_offset if offset is None else offset
         return self._read(response)
+
+    def _prepare(self, call: Call) -> requests.PreparedRequest:
+        """Return the request of a call.
+
+        Pages of a list differ in their query alone: to prepare each of them anew takes noticeable time, and so does
+        merging the settings of the session.
+        """
+        has_body = call.json is not None or call.upload is not None
+        if has_body or (call.method, call.path) != self._prepared_for:
+            session = self._session
+            self._prepared = requests.Request(
+                call.method,
+                self._settings.base_url + call.path,
+                json=call.json,
+                data=call.upload,
+                headers={**session.headers, **({"Content-Type": call.content_type} if call.content_type else {})},
+                auth=session.auth,
+            ).prepare()
+            self._prepared_for = None if has_body else (call.method, call.path)
+        request = self._prepared.copy()
+        if call.params:
+            request.url = f"{request.url}?{urlencode(call.params)}"
+        return request
 
     def _read(self, response: requests.Response) -> _Response:
         """Read the body of a response within bounds."""
