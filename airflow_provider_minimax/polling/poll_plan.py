@@ -27,6 +27,8 @@ _JOBS_PER_CHECK: Final = 50
 MAX_BY_ID_AT_DEADLINE: Final = 30
 #: Jobs that a round requests by id while the response to their list is still pending.
 MAX_BY_ID_WITHOUT_LIST: Final = 20
+#: An id that was refused once is requested in every second round, after that in every fourth.
+_ROUNDS_BETWEEN: Final = (1, 2, 4)
 #: The position of a job in the list, newest first, from 0; ``NOT_LISTED``; None before the first search.
 Rank = int | None
 
@@ -81,6 +83,15 @@ def searches_again(round_number: int) -> bool:
     :param round_number: counted from 1.
     """
     return round_number in _EARLY_SEARCHES or round_number % _SEARCH_EVERY == 0
+
+
+def is_due(round_number: int, refusals: int) -> bool:
+    """Return whether a round requests something that earlier rounds were refused.
+
+    :param round_number: counted from 1.
+    :param refusals: in a row, of this id or list.
+    """
+    return round_number % _ROUNDS_BETWEEN[min(refusals, len(_ROUNDS_BETWEEN) - 1)] == 0
 
 
 class ListedUnfinished(NamedTuple):

@@ -17,11 +17,8 @@ from airflow_provider_minimax.api.errors import MiniMaxAccountOnHoldError, MiniM
 from airflow_provider_minimax.api.jobs import COMPLETED, KNOWN_LABELS, Job, compact, is_final, outcome, status_label
 from airflow_provider_minimax.compat import AirflowException, AirflowFailException
 from airflow_provider_minimax.polling import failures, timing
-from airflow_provider_minimax.polling.descriptions import describe_state, failure_error, name_some
-from airflow_provider_minimax.polling.results import JobResult, RoundResult
-from airflow_provider_minimax.polling.wait_spec import WaitSpec, check_require
-
-__all__ = ["Poller", "WaitSpec", "check_require"]
+from airflow_provider_minimax.polling.results import JobResult, RoundResult, describe_state, failure_error, name_some
+from airflow_provider_minimax.polling.wait_spec import WaitSpec
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +151,7 @@ class Poller:
     def _record(self, job_id: str, result: JobResult) -> None:
         if not isinstance(result, MiniMaxError):
             self._log_job(job_id, result)
-            if outcome(result) is not None:
+            if self._is_success(result) is not None:
                 self._final[job_id] = result
         elif isinstance(result, MiniMaxNotFoundError) and self.spec.is_fresh():
             self._states[job_id] = "not found yet"
@@ -182,22 +179,22 @@ class Poller:
 
     def _verdict(self) -> list[dict[str, Any]] | None:
         """Return the compact jobs when the wait has succeeded, None while it continues."""
-        succeeded = [job_id for job_id in self.spec.ids if self._has_succeeded(job_id)]
-        failed = {job_id: result for job_id, result in self._final.items() if not self._has_succeeded(job_id)}
-        if failed and (self.spec.require == "all" or not (succeeded or self.pending)):
-            raise failure_error(failed, list(dict.fromkeys(succeeded)), self.pending)
-        is_decided = bool(succeeded) if self.spec.require == "any" else not self.pending
-        return self._compact(succeeded) if is_decided else None
+        final, pending = self._final, self.pending
+        jobs = {id_: job for id_, job in final.items() if not isinstance(job, MiniMaxError) and self._is_success(job)}
+        succeeded = [job_id for job_id in self.spec.ids if job_id in jobs]
+        failed = {job_id: result for job_id, result in final.items() if job_id not in jobs}
+        if failed and (self.spec.require == "all" or not (succeeded or pending)):
+            raise failure_error(failed, list(dict.fromkeys(succeeded)), pending)
+        is_decided = bool(succeeded) if self.spec.require == "any" else not pending
+        return [self._compact(jobs[job_id]) for job_id in succeeded] if is_decided else None
 
-    def _has_succeeded(self, job_id: str) -> bool:
-        result = self._final.get(job_id)
-        if result is None or isinstance(result, MiniMaxError):
-            return False
-        return outcome(result) in (COMPLETED, *self.spec.accept_statuses)
+    def _is_success(self, job: Job) -> bool | None:
+        """Return whether a job has ended as awaited; None while it continues."""
+        end = outcome(job)
+        return None if end is None else end in (COMPLETED, *self.spec.accept_statuses)
 
-    def _compact(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        results = (self._final[job_id] for job_id in ids)
-        return [compact(job, self.spec.kind) for job in results if not isinstance(job, MiniMaxError)]
+    def _compact(self, job: Job) -> dict[str, Any]:
+        return compact(job, self.spec.kind)
 
 
 def _may_pass(result: JobResult | None) -> TypeGuard[MiniMaxError]:

@@ -15,19 +15,11 @@ from airflow_provider_minimax.api.jobs import Job, is_final
 from airflow_provider_minimax.api.validation import PAGE_SIZE
 from airflow_provider_minimax.compat import AirflowFailException
 from airflow_provider_minimax.polling import poll_plan
-from airflow_provider_minimax.polling.known_jobs import KnownJobs
-from airflow_provider_minimax.polling.list_walk import ListWalk
+from airflow_provider_minimax.polling.failures import errors_to_carry, round_failure
+from airflow_provider_minimax.polling.known_jobs import KnownJobs, ListWalk
 from airflow_provider_minimax.polling.poll_plan import ListedUnfinished
-from airflow_provider_minimax.polling.refusals import errors_to_carry, round_failure
 from airflow_provider_minimax.polling.results import JobResult, RoundResult
-from airflow_provider_minimax.polling.senders import (
-    ClientPool,
-    DirectSender,
-    Sender,
-    SenderFullError,
-    SlowResponseError,
-    ThreadedSender,
-)
+from airflow_provider_minimax.polling.senders import ClientPool, Sender, SenderFullError, SlowResponseError
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.client import MiniMaxClient
@@ -110,7 +102,7 @@ class Reader:
         self._get_job = get_job
         self._iter_pages = iter_pages
         self._before_request = before_request
-        self._sender = sender or DirectSender()
+        self._sender = sender or Sender()
         self._max_seconds, self._max_last_seconds = max_seconds
         self._clock = clock
         self._age = age
@@ -126,38 +118,28 @@ class Reader:
 
     @classmethod
     def for_client(
-        cls, client: MiniMaxClient, kind: Kind, before_request: BeforeRequest = lambda: None, *, age: float = 0.0
-    ) -> Self:
-        """Return a reader for one wait. Its client retries nothing, since a wait has its own interval.
-
-        Each id names its own account; the account of the connection does not restrict them.
-        """
-        client = _polling_client(client)
-        return cls(kind, partial(client.get_job, kind), partial(client.iter_job_pages, kind), before_request, age=age)
-
-    @classmethod
-    def shared(
         cls,
         client: MiniMaxClient,
         kind: Kind,
-        before_request: BeforeRequest,
+        before_request: BeforeRequest = lambda: None,
         *,
-        max_wait: float,
-        on_late_response: Callable[[], None],
+        sender: Sender | None = None,
+        age: float = 0.0,
     ) -> Self:
-        """Return a reader for many waits, in which a slow response delays no other.
+        """Return a reader for one wait; with a sender, for many, of which a slow response delays no other.
 
-        :param max_wait: seconds to wait for a response before it is left to the background.
-        :param on_late_response: called, in another thread, when a slow response arrives; ``read`` then returns it.
+        Its client retries nothing, since a wait has its own interval. Each id names its own account; the account of
+        the connection does not restrict them.
         """
-        clients = ClientPool(_polling_client(client))
+        clients = ClientPool(type(client)(replace(client.settings, account=None)).without_retries())
         return cls(
             kind,
             partial(clients.get_job, kind),
             partial(clients.iter_job_pages, kind),
             before_request,
-            sender=ThreadedSender(max_wait, on_late_response),
-            max_seconds=(_MAX_SECONDS, _MAX_LAST_SECONDS),
+            sender=sender,
+            max_seconds=(_MAX_SECONDS, _MAX_LAST_SECONDS) if sender else (math.inf, math.inf),
+            age=age,
         )
 
     @property
@@ -391,7 +373,3 @@ class Reader:
                 call.unfinished.add(job_id)
                 known.listed = known.listed or ListedUnfinished(self._clock() - self._age)
         return found
-
-
-def _polling_client(client: MiniMaxClient) -> MiniMaxClient:
-    return type(client)(replace(client.settings, account=None)).without_retries()

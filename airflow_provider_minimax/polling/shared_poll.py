@@ -12,17 +12,19 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.compat import AirflowException, AirflowNotFoundException
 from airflow_provider_minimax.polling import failures, timing
+from airflow_provider_minimax.polling.credits import CreditsReader
 from airflow_provider_minimax.polling.events import Payload, failure_event
 from airflow_provider_minimax.polling.reader import Reader
 from airflow_provider_minimax.polling.results import RoundResult
+from airflow_provider_minimax.polling.senders import Sender
 from airflow_provider_minimax.polling.shared_wait import SharedWait, decided_waits
 from airflow_provider_minimax.polling.streams import Streams
 from airflow_provider_minimax.polling.threads import start_in_own_thread
@@ -47,34 +49,12 @@ _SETTINGS_WITHIN: Final = 30.0
 _TOKEN_REFUSED: Final = frozenset({401, 402, 403})
 
 
-class SharedReader(Protocol):
-    """Requests what waits are for, in a thread; see ``Reader``."""
-
-    @property
-    def is_round_complete(self) -> bool:
-        """Whether the current round has sent all the requests that it could."""
-
-    def read(self, ids: Collection[str]) -> RoundResult:
-        """Start a round, or continue the current one."""
-
-    def read_for_last_time(self, ids: Collection[str]) -> RoundResult:
-        """Read what waits are for whose deadline has passed."""
-
-    def forget(self, job_id: str) -> None:
-        """Forget an id that nobody awaits any more."""
-
-
-#: Makes a reader from a client and what to call before each request.
-MakeReader = Callable[["MiniMaxClient", Callable[[], None]], SharedReader]
-
-
 class Stream:
     """A poll loop and the waits that it serves.
 
     :param kind: of the awaited jobs.
     :param interval: seconds between two rounds.
     :param get_settings: reads the connection, on the event loop.
-    :param make_reader: makes the reader, in a thread; None for one of jobs.
     :param account: of the waits, for metrics; None for several.
     :param first_delay: returns the seconds before the first round, for an interval; None for a random part of it.
     :param last_round_within: seconds after its deadline in which a wait is polled a last time; None for the default.
@@ -86,7 +66,6 @@ class Stream:
         interval: float,
         get_settings: Callable[[], Awaitable[Settings]],
         *,
-        make_reader: MakeReader | None = None,
         account: str | None = None,
         first_delay: Callable[[float], float] | None = None,
         last_round_within: float | None = None,
@@ -94,12 +73,11 @@ class Stream:
         self._kind = kind
         self._interval = timing.at_least_minimum(interval)
         self._get_settings = get_settings
-        self._make_reader = make_reader or self._make_job_reader
         self._account = account
         self._first_delay = first_delay or timing.first_delay
         self._last_round_within = timing.LAST_ROUND_WITHIN if last_round_within is None else last_round_within
         self._settings: Settings | None = None
-        self._reader: SharedReader | None = None
+        self._reader: Reader | CreditsReader | None = None
         self._waits: set[SharedWait] = set()
         #: Ids of waits that have left, for the reader's thread to forget.
         self._to_forget: deque[str] = deque()
@@ -299,21 +277,18 @@ class Stream:
             # Imported here, in a thread: the HTTP stack takes its time.
             from airflow_provider_minimax.api.client import MiniMaxClient
 
-            self._reader = self._make_reader(MiniMaxClient(settings), self._stop_if_abandoned)
+            self._reader = self._make_reader(MiniMaxClient(settings))
         while self._to_forget:
             self._reader.forget(self._to_forget.popleft())
         ids = dict.fromkeys(job_id for wait in waits for job_id in wait.poller.pending)
         is_last_round = any(wait.is_in_last_round for wait in waits)
         return self._reader.read_for_last_time(ids) if is_last_round else self._reader.read(ids)
 
-    def _make_job_reader(self, client: MiniMaxClient, before_request: Callable[[], None]) -> SharedReader:
-        return Reader.shared(
-            client,
-            self._kind,
-            before_request,
-            max_wait=timing.response_wait(self._interval),
-            on_late_response=self._wake_driver,
-        )
+    def _make_reader(self, client: MiniMaxClient) -> Reader | CreditsReader:
+        if self._kind == "credits":
+            return CreditsReader(client, self._stop_if_abandoned)
+        sender = Sender(timing.response_wait(self._interval), self._wake_driver)
+        return Reader.for_client(client, self._kind, self._stop_if_abandoned, sender=sender)
 
     def _report_waits(self) -> None:
         metrics.gauge(metrics.WAITS, len(self._waits), kind=self._kind, account=self._account)

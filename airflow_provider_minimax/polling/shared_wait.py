@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_minimax import metrics
@@ -101,10 +101,7 @@ def decided_waits(
     :param others: waits that take the late responses for them.
     """
     late = RoundResult(result.jobs)
-    concerned = [wait for wait in others if not result.jobs.keys().isdisjoint(wait.poller.pending)]
-
-    def payloads() -> Iterator[tuple[SharedWait, Payload | None]]:
-        for waits, share in ((polled, result), (concerned, late)):
-            yield from ((wait, wait.process_round(share)) for wait in waits if not wait.is_decided)
-
-    return [(wait, payload) for wait, payload in payloads() if payload is not None]
+    shares = [(wait, result) for wait in polled]
+    shares += [(wait, late) for wait in others if not result.jobs.keys().isdisjoint(wait.poller.pending)]
+    payloads = ((wait, wait.process_round(share)) for wait, share in shares if not wait.is_decided)
+    return [(wait, payload) for wait, payload in payloads if payload is not None]

@@ -81,6 +81,13 @@ class WaitSpec:
         """What is awaited, for a log."""
         return count(len(self.ids), self.kind)
 
+    def owners(self) -> tuple[str, ...]:
+        """Return the users and accounts of the ids; the waits on the same ones may share a poll.
+
+        :raises MiniMaxBadRequestError: an id is not full, or of another kind.
+        """
+        return tuple(sorted({parse_id(job_id, self.kind).owner for job_id in self.ids}))
+
     def is_fresh(self) -> bool:
         """Return whether the jobs are so new that the service may not know them yet."""
         return time.time() < self.fresh_until
