@@ -82,10 +82,7 @@ class CreditsPoller(Poller):
 
 
 class CreditsReader:
-    """Reads the credits of accounts: one request for each, and for ``"auto"`` one for each usable account.
-
-    :param before_request: called before each request; may raise.
-    """
+    """Reads the credits of accounts: one request for each, and for ``"auto"`` one for each usable account."""
 
     is_round_complete = True
 

@@ -44,7 +44,8 @@ def round_failure(errors: Sequence[MiniMaxError]) -> MiniMaxError | None:
     :param errors: of the requests that were refused in a row, the last one last.
     """
     last = errors[-1]
-    if last.status in _CONCERN_ALL or _has_no_response(last):
+    has_no_response = isinstance(last, MiniMaxUpstreamError) and last.status is None
+    if last.status in _CONCERN_ALL or has_no_response:
         return last
     if len(errors) < MAX_REFUSED_IN_A_ROW:
         return None
@@ -56,10 +57,7 @@ def round_failure(errors: Sequence[MiniMaxError]) -> MiniMaxError | None:
 
 
 def errors_to_carry(errors: Sequence[MiniMaxError], failure: MiniMaxError | None) -> list[MiniMaxError]:
-    """Return the errors that count in the next round as well: after many in a row, one more ends it.
-
-    :param failure: what ended the round.
-    """
+    """Return the errors that count in the round after a failed one as well: after many in a row, one more ends it."""
     return list(errors[1 - MAX_REFUSED_IN_A_ROW :]) if failure is not None and failure not in errors else []
 
 
@@ -89,7 +87,3 @@ def _location(error: BaseException) -> str:
     """Return the line that raised an error: the log with the traceback may be another task's."""
     frames = traceback.extract_tb(error.__traceback__)
     return f" ({PurePath(frames[-1].filename).name}, line {frames[-1].lineno}, in {frames[-1].name})" if frames else ""
-
-
-def _has_no_response(error: MiniMaxError) -> bool:
-    return isinstance(error, MiniMaxUpstreamError) and error.status is None

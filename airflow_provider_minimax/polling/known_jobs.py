@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,12 +15,7 @@ from airflow_provider_minimax.polling.senders import Sender
 
 @dataclass(slots=True)
 class KnownJob:
-    """An awaited job.
-
-    :param account: that owns it.
-    :param rank: its place in the list.
-    :param listed: since when the list shows it as unfinished, if it does.
-    """
+    """An awaited job: its account, its place in the list, and since when the list shows it as unfinished."""
 
     account: str
     rank: Rank = None
@@ -28,10 +23,7 @@ class KnownJob:
 
 
 class KnownJobs:
-    """The awaited jobs, and the refusals of their ids and lists.
-
-    :param kind: the kind of the ids.
-    """
+    """The awaited jobs, and the refusals of their ids and lists."""
 
     def __init__(self, kind: Kind) -> None:
         self._kind: Final = kind
@@ -51,10 +43,7 @@ class KnownJobs:
         self.refusals.pop(job_id, None)
 
     def add_refusal(self, name: str, *, counts: bool = True) -> None:
-        """Record a refusal of an id or a list.
-
-        :param counts: whether it skips rounds for it; it comes last in the next round in any case.
-        """
+        """Record a refusal of an id or a list: it comes last in the next round, and skips rounds if this counts."""
         self.refusals[name] = self.refusals.pop(name, 0) + counts
 
     def add_response(self, job_id: str) -> None:
@@ -113,16 +102,13 @@ class KnownJobs:
 class ListWalk:
     """Reads the list of an account page by page, and knows which awaited jobs it still has to find.
 
-    :param open_pages: opens the list at its newest job.
+    :param pages: from the newest job on.
     :param planned: pages that are worth reading.
     :param ranks: the known place of each awaited job.
     """
 
-    def __init__(
-        self, open_pages: Callable[[], Iterable[Sequence[Job]]], planned: int, ranks: Mapping[str, Rank]
-    ) -> None:
-        self._open_pages = open_pages
-        self._pages: Iterator[Sequence[Job]] | None = None
+    def __init__(self, pages: Iterable[Sequence[Job]], planned: int, ranks: Mapping[str, Rank]) -> None:
+        self._pages = iter(pages)
         self._planned = planned
         self._never_searched = sum(rank is None for rank in ranks.values())
         #: Awaited jobs that the list may show and that are not found yet.
@@ -132,8 +118,6 @@ class ListWalk:
 
     def next_page(self) -> Sequence[Job] | None:
         """Request the next page; None at the end of the list."""
-        if self._pages is None:
-            self._pages = iter(self._open_pages())
         return next(self._pages, None)
 
     def add_page(self, page: Sequence[Job], found: set[str]) -> bool:

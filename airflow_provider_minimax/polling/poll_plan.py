@@ -37,9 +37,6 @@ def pages_to_read(ranks: Iterable[Rank], page_size: int) -> int:
     """Return how many pages to read so that pages and requests by id are fewest together.
 
     Jobs that were never searched are taken for the newest ones, as those just created are.
-
-    :param ranks: one for each awaited job.
-    :param page_size: jobs on a page.
     """
     known = list(ranks)
     never_searched = known.count(None)
@@ -86,11 +83,7 @@ def searches_again(round_number: int) -> bool:
 
 
 def is_due(round_number: int, refusals: int) -> bool:
-    """Return whether a round requests something that earlier rounds were refused.
-
-    :param round_number: counted from 1.
-    :param refusals: in a row, of this id or list.
-    """
+    """Return whether a round requests an id or a list that was refused so often in a row."""
     return round_number % _ROUNDS_BETWEEN[min(refusals, len(_ROUNDS_BETWEEN) - 1)] == 0
 
 
@@ -108,7 +101,6 @@ class ListedUnfinished(NamedTuple):
 def due_checks(listed: Mapping[str, ListedUnfinished], now: float, seed: int) -> list[str]:
     """Return the jobs to request by id although the list shows them as unfinished: few in each round.
 
-    :param listed: the jobs that the list has shown as unfinished in this round.
     :param now: seconds by the clock of ``since``.
     :param seed: differs from round to round.
     """
@@ -117,9 +109,6 @@ def due_checks(listed: Mapping[str, ListedUnfinished], now: float, seed: int) ->
 
 
 def sample_ids(ids: Sequence[str], seed: int, count: int) -> list[str]:
-    """Return at most so many ids, others in each round.
-
-    :param seed: differs from round to round.
-    """
+    """Return at most so many ids, others for each seed."""
     # Sampled and not in rotation, which would need state: the ids change, and so do the processes.
     return list(ids) if len(ids) <= count else random.Random(seed).sample(ids, count)

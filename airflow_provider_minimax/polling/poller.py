@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.errors import MiniMaxAccountOnHoldError, MiniMaxError, MiniMaxNotFoundError
@@ -22,8 +22,6 @@ from airflow_provider_minimax.polling.wait_spec import WaitSpec
 
 log = logging.getLogger(__name__)
 
-#: Requests jobs by their ids.
-Read = Callable[[Collection[str]], RoundResult]
 #: Seconds after which a status that this version does not know is logged again.
 _REPEAT_AFTER: Final = 300.0
 #: Follows such a status in the log, and in the error of a time-out.
@@ -55,7 +53,7 @@ class Poller:
         """The ids without a final result, each once, in the order of the task."""
         return [job_id for job_id in dict.fromkeys(self.spec.ids) if job_id not in self._final]
 
-    def poll(self, read: Read) -> list[dict[str, Any]] | None:
+    def poll(self, read: Callable[[Collection[str]], RoundResult]) -> list[dict[str, Any]] | None:
         """Request the jobs without a final result once; see ``process_round``.
 
         :raises Exception: a bug of the provider, or a connection that is not defined.
@@ -64,8 +62,10 @@ class Poller:
         try:
             result = read(self.pending)
         except Exception as error:
-            # No response, nor the lack of one: the connection cannot be read, say.
-            if not self._may_pass(error):
+            # No response, nor the lack of one: the connection cannot be read, say. An error of the service is judged
+            # with the round.
+            is_tolerated = self.spec.silent_fail or not isinstance(error, AirflowException)
+            if not isinstance(error, MiniMaxError) and (failures.is_bug(error) or not is_tolerated):
                 raise
             return self.process_round({}, error)
         return self.process_round(result.jobs, result.failure)
@@ -113,7 +113,8 @@ class Poller:
         """
         is_complete = None not in results
         has_job = any(not isinstance(result, MiniMaxError | None) for result in results)
-        passing = [result for result in results if _may_pass(result)]
+        errors = [result for result in results if isinstance(result, MiniMaxError)]
+        passing = [error for error in errors if not isinstance(error, AirflowFailException)]
         if failure is not None and not is_complete:
             self._count_failure(failure)
         elif passing and not has_job:
@@ -139,12 +140,6 @@ class Poller:
 
     def _reset_failures(self) -> None:
         self.failures, self.retry_after, self.last_failure = 0, None, None
-
-    def _may_pass(self, error: Exception) -> bool:
-        """Return whether an error outside a response counts as a failed round; ``process_round`` judges the others."""
-        if isinstance(error, MiniMaxError):
-            return True
-        return not failures.is_bug(error) and (self.spec.silent_fail or not isinstance(error, AirflowException))
 
     # Results
 
@@ -195,7 +190,3 @@ class Poller:
 
     def _compact(self, job: Job) -> dict[str, Any]:
         return compact(job, self.spec.kind)
-
-
-def _may_pass(result: JobResult | None) -> TypeGuard[MiniMaxError]:
-    return isinstance(result, MiniMaxError) and not isinstance(result, AirflowFailException)

@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Requests one job by its id.
-GetJob = Callable[[str], Job]
-#: Walks through the jobs of an account, newest first, page by page.
-IterPages = Callable[[str], Iterable[Sequence[Job]]]
-#: Called before each request; may raise, to stop a round whose result nobody needs any more.
-BeforeRequest = Callable[[], None]
-
 #: Seconds after which a shared reader returns with what it has; the next call continues the round.
 _MAX_SECONDS: Final = 2.5
 #: The same in the last round before a deadline.
@@ -45,17 +38,14 @@ class _OutOfTimeError(Exception):
 
 @dataclass(slots=True)
 class _Call:
-    """One call of the reader.
+    """One call of the reader."""
 
-    :param ends_at: by the reader's clock.
-    :param refused_in_a_row: errors of the requests that were refused in a row, beginning with the round before.
-    :param results: by id, so far.
-    :param unfinished: ids that the list has shown as unfinished.
-    """
-
+    #: By the reader's clock.
     ends_at: float
+    #: Errors of the requests that were refused in a row, beginning with the round before.
     refused_in_a_row: list[MiniMaxError]
     results: dict[str, JobResult] = field(default_factory=dict)
+    #: Ids that the list has shown as unfinished.
     unfinished: set[str] = field(default_factory=set)
     #: Of this round, whether or not other responses followed.
     last_error: MiniMaxError | None = None
@@ -76,12 +66,10 @@ class Reader:
     response comes last as well and arrives in the background. A job that the list shows as unfinished for long is
     requested by id now and then: a list may be stale.
 
-    :param kind: the kind of the ids.
-    :param get_job: requests one job.
-    :param iter_pages: walks through the list of an account.
-    :param before_request: called before each request; may raise.
-    :param sender: sends the requests.
-    :param max_seconds: after which a read returns, even in the middle of a round.
+    :param get_job: requests one job by its id.
+    :param iter_pages: walks through the jobs of an account, newest first, page by page.
+    :param before_request: called before each request; may raise, to stop a round whose result nobody needs any more.
+    :param max_seconds: after which a read, or one for the last time, returns, even in the middle of a round.
     :param age: seconds for which other processes have polled these jobs before.
     :param clock: returns seconds.
     """
@@ -89,9 +77,9 @@ class Reader:
     def __init__(
         self,
         kind: Kind,
-        get_job: GetJob,
-        iter_pages: IterPages,
-        before_request: BeforeRequest = lambda: None,
+        get_job: Callable[[str], Job],
+        iter_pages: Callable[[str], Iterable[Sequence[Job]]],
+        before_request: Callable[[], None] = lambda: None,
         *,
         sender: Sender | None = None,
         max_seconds: tuple[float, float] = (math.inf, math.inf),
@@ -121,7 +109,7 @@ class Reader:
         cls,
         client: MiniMaxClient,
         kind: Kind,
-        before_request: BeforeRequest = lambda: None,
+        before_request: Callable[[], None] = lambda: None,
         *,
         sender: Sender | None = None,
         age: float = 0.0,
@@ -325,7 +313,7 @@ class Reader:
             if planned == 0 or account in self._walked_accounts or not self._jobs.is_due(account, self._round_number):
                 return
             self._walked_accounts.add(account)
-            self._walks[account] = ListWalk(partial(self._iter_pages, account), planned, ranks)
+            self._walks[account] = ListWalk(self._iter_pages(account), planned, ranks)
         self._walk_list(account, self._walks[account], ids, call)
 
     def _walk_list(self, account: str, walk: ListWalk, ids: Sequence[str], call: _Call) -> None:

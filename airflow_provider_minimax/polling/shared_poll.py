@@ -237,7 +237,9 @@ class Stream:
         result = await self._run_in_thread(self._read_jobs, self._settings, waits)
         if result.failure is not None and result.failure.status in _TOKEN_REFUSED:
             # A stream may live for days, and the token may have been renewed since it started.
-            settings = await self._reread_settings(self._settings)
+            settings = self._settings
+            with contextlib.suppress(AirflowException, OSError, RuntimeError):
+                settings = await self._read_settings()
             if settings != self._settings:
                 self._settings, self._reader = settings, None
                 return await self._run_in_thread(self._read_jobs, settings, waits)
@@ -246,13 +248,6 @@ class Stream:
     async def _read_settings(self) -> Settings:
         async with asyncio.timeout(_SETTINGS_WITHIN):
             return await self._get_settings()
-
-    async def _reread_settings(self, settings: Settings) -> Settings:
-        """Return the settings as they are now, or the known ones if they cannot be read."""
-        try:
-            return await self._read_settings()
-        except (AirflowException, OSError, RuntimeError):
-            return settings
 
     async def _run_in_thread(self, function: Callable[..., T], *args: object) -> T:
         """Run a function in a thread, one at a time: a reader is not thread-safe."""

@@ -62,16 +62,16 @@ class SharedWait:
     def finish_if_overdue(self, now: float) -> None:
         """End it if its payload is held back, or its last round has brought no response in time."""
         if not self.end.done() and (self._held_back or self.ends_by <= now):
-            self._end(self._held_back[0] if self._held_back else self.time_out())
+            self._end(timed_out(self.poller.describe_pending()))
 
     def fail(self, error: BaseException) -> None:
         """End it at once because the poll itself has ended."""
         if not self.end.done():
-            payload = self._held_back[0] if self._held_back else failure_event(failures.to_wait_error(error))
-            self._end(payload)
+            self._end(failure_event(failures.to_wait_error(error)))
 
     def _end(self, payload: Payload | None) -> None:
-        self.end.set_result(payload)
+        """End it with the payload that is held back, or else with this one."""
+        self.end.set_result(self._held_back[0] if self._held_back else payload)
         metrics.timing(metrics.WAIT_SECONDS, time.time() - self.started, kind=self.poller.spec.kind)
 
     def process_round(self, result: RoundResult) -> Payload | None:
@@ -85,11 +85,7 @@ class SharedWait:
             return failure_event(failures.to_wait_error(error))
         if completed is not None:
             return success_event(completed)
-        return self.time_out() if self.is_in_last_round else None
-
-    def time_out(self) -> Payload:
-        """Return the payload for the deadline."""
-        return timed_out(self.poller.describe_pending())
+        return timed_out(self.poller.describe_pending()) if self.is_in_last_round else None
 
 
 def decided_waits(

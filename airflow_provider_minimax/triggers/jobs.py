@@ -43,6 +43,8 @@ class MiniMaxJobTrigger(BaseEventTrigger):
 
     spec_class: ClassVar[type[WaitSpec]] = WaitSpec
     poller_class: ClassVar[type[Poller]] = Poller
+    #: Whether a worker defers the task: Airflow has to process that before the wait may end.
+    is_deferred: ClassVar[bool] = True
     spec: WaitSpec
 
     def __init__(self, ids: Sequence[str], deadline: float, **options: Unpack[TriggerArguments]) -> None:
@@ -98,8 +100,9 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             return
         deadline = datetime.fromtimestamp(self.spec.deadline, UTC).isoformat(timespec="seconds")
         log.info("Waiting for %s until %s.", self.spec.label, deadline)
+        not_before = time.time() + timing.min_deferral(self.spec.poke_interval) if self.is_deferred else 0.0
         stream = self._stream()
-        wait = stream.join(poller, self.spec.deadline, self._not_before())
+        wait = stream.join(poller, self.spec.deadline, not_before)
         # Awaited here and not in a method: thousands wait, and the garbage collector visits each frame.
         try:
             payload = await wait.end
@@ -135,10 +138,6 @@ class MiniMaxJobTrigger(BaseEventTrigger):
                 log.error("Could not cancel video %s; it continues at the service. %s", job_id, error)
             else:
                 log.warning("Cancelled video %s because a user ended the task.", job_id)
-
-    def _not_before(self) -> float:
-        """Return the time before which the wait must not end, in seconds since the epoch."""
-        return time.time() + timing.min_deferral(self.spec.poke_interval)
 
     def _stream(self) -> Stream:
         spec = self.spec

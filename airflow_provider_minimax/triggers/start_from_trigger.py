@@ -91,6 +91,7 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
     :param options: other fields of ``WaitSpec``.
     """
 
+    is_deferred = False
     #: Seconds to resolve all parameters. Airflow's triggerer never responds to some requests that templates make.
     resolve_within = 30.0
 
@@ -141,10 +142,6 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
             return
         async for event in super().run():
             yield event
-
-    def _not_before(self) -> float:
-        # No worker has to finish its deferral first.
-        return 0.0
 
     async def _try_to_resolve(self) -> str | None:
         """Resolve the parameters; return why that failed, None if it did not."""
