@@ -108,17 +108,13 @@ class ListWalk:
     """
 
     def __init__(self, pages: Iterable[Sequence[Job]], planned: int, ranks: Mapping[str, Rank]) -> None:
-        self._pages = iter(pages)
+        self.pages = iter(pages)
         self._planned = planned
         self._never_searched = sum(rank is None for rank in ranks.values())
         #: Awaited jobs that the list may show and that are not found yet.
         self.missing = {job_id for job_id, rank in ranks.items() if rank != NOT_LISTED}
         self.pages_read = 0
         self.jobs_read = 0
-
-    def next_page(self) -> Sequence[Job] | None:
-        """Request the next page; None at the end of the list."""
-        return next(self._pages, None)
 
     def add_page(self, page: Sequence[Job], found: set[str]) -> bool:
         """Count a page and return whether to read the next one.

@@ -318,7 +318,7 @@ class Reader:
 
     def _walk_list(self, account: str, walk: ListWalk, ids: Sequence[str], call: _Call) -> None:
         try:
-            while self._process_page(account, walk, self._send(account, walk.next_page, call), call):
+            while self._process_page(account, walk, self._send(account, partial(next, walk.pages, None), call), call):
                 pass
         except (SlowResponseError, SenderFullError):
             # The missing jobs are requested by id, as far as there are threads.

@@ -26,7 +26,7 @@ from airflow_provider_minimax.polling.reader import Reader
 from airflow_provider_minimax.polling.results import RoundResult
 from airflow_provider_minimax.polling.senders import Sender
 from airflow_provider_minimax.polling.shared_wait import SharedWait, decided_waits
-from airflow_provider_minimax.polling.streams import Streams
+from airflow_provider_minimax.polling.streams import SharedStream, Streams
 from airflow_provider_minimax.polling.threads import start_in_own_thread
 
 if TYPE_CHECKING:
@@ -49,12 +49,9 @@ _SETTINGS_WITHIN: Final = 30.0
 _TOKEN_REFUSED: Final = frozenset({401, 402, 403})
 
 
-class Stream:
-    """A poll loop and the waits that it serves.
+class Stream(SharedStream[SharedWait]):
+    """A poll loop and the waits that it serves; see ``SharedStream``.
 
-    :param kind: of the awaited jobs.
-    :param interval: seconds between two rounds.
-    :param get_settings: reads the connection, on the event loop.
     :param account: of the waits, for metrics; None for several.
     :param first_delay: returns the seconds before the first round, for an interval; None for a random part of it.
     :param last_round_within: seconds after its deadline in which a wait is polled a last time; None for the default.
@@ -70,22 +67,18 @@ class Stream:
         first_delay: Callable[[float], float] | None = None,
         last_round_within: float | None = None,
     ) -> None:
+        super().__init__(interval, get_settings)
         self._kind = kind
-        self._interval = timing.at_least_minimum(interval)
-        self._get_settings = get_settings
         self._account = account
         self._first_delay = first_delay or timing.first_delay
         self._last_round_within = timing.LAST_ROUND_WITHIN if last_round_within is None else last_round_within
         self._settings: Settings | None = None
         self._reader: Reader | CreditsReader | None = None
-        self._waits: set[SharedWait] = set()
         #: Ids of waits that have left, for the reader's thread to forget.
         self._to_forget: deque[str] = deque()
-        self._has_waits = asyncio.Event()
         self._deadline_watch: asyncio.Task[None] | None = None
         #: Set when a deadline passes, or a late response arrives.
         self._wake = asyncio.Event()
-        self._failures = 0
         #: By the loop's clock. It belongs to the stream, so that the next driver keeps to it.
         self._next_round: float | None = None
         self._driver_lock = asyncio.Lock()
@@ -97,7 +90,7 @@ class Stream:
     @property
     def is_idle(self) -> bool:
         """Whether it has neither waits nor drivers."""
-        return not self._waits and self.drivers == 0
+        return super().is_idle and self.drivers == 0
 
     def join(self, poller: Poller, deadline: float, not_before: float = 0.0) -> SharedWait:
         """Add a wait; it takes part from the next round on.
@@ -107,8 +100,7 @@ class Stream:
         """
         ends_by = max(deadline, time.time()) + self._last_round_within
         wait = SharedWait(poller, not_before, deadline, ends_by, asyncio.get_running_loop().create_future())
-        self._waits.add(wait)
-        self._has_waits.set()
+        self.add(wait)
         if self._deadline_watch is None:
             # A task of its own: deadlines pass with or without a driver.
             self._deadline_watch = asyncio.create_task(self._watch_deadlines())
@@ -116,10 +108,9 @@ class Stream:
 
     def leave(self, wait: SharedWait) -> None:
         """Remove a wait."""
-        self._waits.discard(wait)
+        self.remove(wait)
         self._to_forget.extend(wait.poller.spec.ids)
-        if not self._waits and self._deadline_watch is not None:
-            self._has_waits.clear()
+        if not self._members and self._deadline_watch is not None:
             self._deadline_watch.cancel()
             self._deadline_watch = None
             self._report_waits()
@@ -130,13 +121,13 @@ class Stream:
         try:
             async with self._driver_lock:
                 while True:
-                    await self._has_waits.wait()
+                    await self._has_members.wait()
                     await self._run_round()
         except asyncio.CancelledError:
             raise
         except BaseException as error:
             # Some errors of Airflow are not an Exception either. Another driver may never come.
-            for wait in self._waits:
+            for wait in self._members:
                 wait.fail(error)
             raise
         finally:
@@ -157,7 +148,7 @@ class Stream:
             self._next_round = now() + timing.next_delay(self._interval, self._failures)
             started = time.time()
             failure = await self._poll(
-                [wait for wait in self._waits if not wait.is_decided and wait.deadline > started]
+                [wait for wait in self._members if not wait.is_decided and wait.deadline > started]
             )
             self._failures = 0 if failure is None else self._failures + 1
             retry_after = failure.retry_after if failure else None
@@ -167,7 +158,7 @@ class Stream:
         else:
             self._wake.clear()
             started = time.time()
-            overdue = [wait for wait in self._waits if wait.deadline <= started and not wait.is_decided]
+            overdue = [wait for wait in self._members if wait.deadline <= started and not wait.is_decided]
             for wait in overdue:
                 wait.is_in_last_round = True
             await self._poll(overdue)
@@ -198,7 +189,7 @@ class Stream:
 
     async def _deliver(self, waits: Sequence[SharedWait], result: RoundResult) -> None:
         polled = set(waits)
-        others = [wait for wait in self._waits if not wait.is_decided and wait not in polled] if result.jobs else []
+        others = [wait for wait in self._members if not wait.is_decided and wait not in polled] if result.jobs else []
         try:
             # In a thread: a wait may be for thousands of jobs.
             decided = await self._run_in_thread(decided_waits, waits, others, result)
@@ -218,7 +209,7 @@ class Stream:
         # One check of all costs less than a timer for each: thousands wait, few are due.
         while True:
             now = time.time()
-            due = [wait for wait in self._waits if wait.is_due(now)]
+            due = [wait for wait in self._members if wait.is_due(now)]
             if any(not wait.is_decided and wait.ends_by > now for wait in due):
                 self._wake.set()
             for number, wait in enumerate(due, start=1):
@@ -286,7 +277,7 @@ class Stream:
         return Reader.for_client(client, self._kind, self._stop_if_abandoned, sender=sender)
 
     def _report_waits(self) -> None:
-        metrics.gauge(metrics.WAITS, len(self._waits), kind=self._kind, account=self._account)
+        metrics.gauge(metrics.WAITS, len(self._members), kind=self._kind, account=self._account)
 
     def _wake_driver(self) -> None:
         """Wake the driver, from another thread."""

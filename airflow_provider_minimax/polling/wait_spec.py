@@ -72,7 +72,7 @@ class WaitSpec:
         if not self.ids:
             raise MiniMaxBadRequestError(f"There is no {self.kind} id to wait for: the list is empty.")
         check_require(self.require)
-        check_accepted(self.accept_statuses)
+        check_labels("accept_statuses", self.accept_statuses, FINAL_LABELS)
         ids = tuple(parse_id(job_id, self.kind, account=self.account).full for job_id in self.ids)
         return self if ids == self.ids else replace(self, ids=ids)
 
@@ -102,11 +102,3 @@ def check_require(require: str) -> Require:
         if require == known:
             return known
     raise MiniMaxBadRequestError(f"require must be 'all' or 'any', not {require!r}.")
-
-
-def check_accepted(labels: Collection[str]) -> frozenset[str]:
-    """Return the final labels that a task accepts.
-
-    :raises MiniMaxBadRequestError: one of them is not the label of a final status.
-    """
-    return check_labels("accept_statuses", labels, FINAL_LABELS)

@@ -19,7 +19,7 @@ from airflow_provider_minimax.api.validation import PAGE_SIZE
 from airflow_provider_minimax.compat import AirflowFailException, AirflowNotFoundException
 from airflow_provider_minimax.polling import failures, poll_plan, timing
 from airflow_provider_minimax.polling.new_media import MAX_SCANNED, Item, View, WatchState, wants_next_page
-from airflow_provider_minimax.polling.streams import Streams
+from airflow_provider_minimax.polling.streams import SharedStream, Streams
 from airflow_provider_minimax.polling.threads import run_in_own_thread
 
 if TYPE_CHECKING:
@@ -60,50 +60,29 @@ class Round:
     stored: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class WatchStream:
-    """A poll and the watches that it serves.
+class WatchStream(SharedStream[Watch]):
+    """A poll and the watches that it serves; see ``SharedStream``.
 
-    :param get_settings: reads the connection, on the event loop.
     :param label: what is watched, for the log.
     """
 
     def __init__(
         self, kind: MediaKind, interval: float, get_settings: Callable[[], Awaitable[Settings]], label: str
     ) -> None:
+        super().__init__(interval, get_settings)
         self._kind = kind
-        self._interval = timing.at_least_minimum(interval)
-        self._get_settings = get_settings
         self._label = label
         self._delay = _FIRST_DELAY
         self._reader: WatchReader | None = None
-        self._failures = 0
-        self._watches: set[Watch] = set()
-        self._has_watches = asyncio.Event()
         self._queues: set[asyncio.Queue[Round | BaseException]] = set()
         self._driver: asyncio.Task[None] | None = None
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it has no watches."""
-        return not self._watches
-
-    def join(self, watch: Watch) -> None:
-        """Add a watch; it takes part from the next round on."""
-        self._watches.add(watch)
-        self._has_watches.set()
-
-    def leave(self, watch: Watch) -> None:
-        """Remove a watch."""
-        self._watches.discard(watch)
-        if not self._watches:
-            self._has_watches.clear()
 
     async def rounds(self) -> AsyncIterator[Round]:
         """Poll for ever. After each view, its events have to be stored before the poll goes on."""
         while True:
-            await self._has_watches.wait()
+            await self._has_members.wait()
             await asyncio.sleep(self._delay)
-            watches = frozenset(self._watches)
+            watches = frozenset(self._members)
             view = await self._poll(watches)
             if view is not None:
                 found = Round(view, watches)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
 from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.ids import Kind, parse_id_list
+from airflow_provider_minimax.api.jobs import FINAL_LABELS, check_labels
 from airflow_provider_minimax.api.validation import ON_EMPTY, one_of
 from airflow_provider_minimax.arguments import rendered
 from airflow_provider_minimax.compat import (
@@ -33,7 +34,7 @@ from airflow_provider_minimax.polling import events, failures, timing
 from airflow_provider_minimax.polling.poller import Poller
 from airflow_provider_minimax.polling.reader import Reader
 from airflow_provider_minimax.polling.results import RoundResult
-from airflow_provider_minimax.polling.wait_spec import WaitSpec, check_accepted, check_require
+from airflow_provider_minimax.polling.wait_spec import WaitSpec, check_require
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -296,7 +297,7 @@ class MiniMaxJobSensor(MiniMaxWaitSensor):
     ) -> None:
         super().__init__(**kwargs)
         check_require(require)
-        check_accepted(accept_statuses)
+        check_labels("accept_statuses", accept_statuses, FINAL_LABELS)
         one_of("on_empty", on_empty, ON_EMPTY)
         self.require = require
         self.accept_statuses = accept_statuses

@@ -113,7 +113,7 @@ class _NewMediaTrigger(BaseEventTrigger):
         memory = _Memory(self.spec, getattr(self, "asset_state_store", None))
         watch = Watch(await memory.load())
         stream = self._stream()
-        stream.join(watch)
+        stream.add(watch)
         log.info("Watching %s, every %g s.", self.spec.label, self.spec.poke_interval)
         try:
             async for found in shared_stream:
@@ -134,7 +134,7 @@ class _NewMediaTrigger(BaseEventTrigger):
                     yield TriggerEvent(payload)
                 watch.state = progress.state
         finally:
-            stream.leave(watch)
+            stream.remove(watch)
             watch_stream.streams.forget_if_idle(self._key, stream)
 
     def _stream(self) -> WatchStream:
