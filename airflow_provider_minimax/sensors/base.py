@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.ids import Kind, parse_id_list
 from airflow_provider_minimax.api.jobs import FINAL_LABELS, check_labels
-from airflow_provider_minimax.api.validation import ON_EMPTY, one_of
+from airflow_provider_minimax.api.validation import ON_EMPTY, empty_result, one_of
 from airflow_provider_minimax.arguments import rendered
 from airflow_provider_minimax.compat import (
     AirflowFailException,
@@ -321,10 +321,9 @@ class MiniMaxJobSensor(MiniMaxWaitSensor):
 
     def execute(self, context: Context) -> Any:
         """Wait, in the worker or in the triggerer."""
+        # An empty list that fails the task does so at the first poke, like any other parameter.
         if self.on_empty != "fail" and not self._ids[0]:
-            if self.on_empty == "skip":
-                raise AirflowSkipException(f"Skipped: {self.kind}_id is an empty list.")
-            return []
+            return empty_result(self.on_empty, f"Skipped: {self.kind}_id is an empty list.")
         return super().execute(context)
 
     def _start_parameters(self) -> dict[str, Any]:

@@ -115,11 +115,11 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the parameters."""
-        _, kwargs = super().serialize()
+        path, kwargs = super().serialize()
         for name in ("ids", "deadline", "failures", "single"):
             del kwargs[name]
         own = {"image_id": self.image_id, "video_id": self.video_id, "timeout": self.timeout, "limit": self.limit}
-        return f"{type(self).__module__}.{type(self).__qualname__}", {**kwargs, **own}
+        return path, kwargs | own
 
     def shared_stream_key(self) -> None:
         """Return None: the ids are not known yet when Airflow calls it. The poll is shared all the same."""
