@@ -9,12 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.errors import MiniMaxError
@@ -27,7 +25,6 @@ from airflow_provider_minimax.polling.results import RoundResult
 from airflow_provider_minimax.polling.senders import Sender
 from airflow_provider_minimax.polling.shared_wait import SharedWait, decided_waits
 from airflow_provider_minimax.polling.streams import SharedStream, Streams
-from airflow_provider_minimax.polling.threads import start_in_own_thread
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.client import MiniMaxClient
@@ -36,8 +33,6 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.polling.poller import Poller
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 #: Waits that end in one turn of the event loop. Airflow works on each event, and other triggers need their turn too.
 MAX_PER_TURN: Final = 10
@@ -82,9 +77,7 @@ class Stream(SharedStream[SharedWait]):
         #: By the loop's clock. It belongs to the stream, so that the next driver keeps to it.
         self._next_round: float | None = None
         self._driver_lock = asyncio.Lock()
-        self._thread: Future[Any] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_abandoned = threading.Event()
+        self._loop = asyncio.get_running_loop()
         self.drivers = 0
 
     @property
@@ -99,7 +92,7 @@ class Stream(SharedStream[SharedWait]):
         :param not_before: seconds since the epoch before which it does not end.
         """
         ends_by = max(deadline, time.time()) + self._last_round_within
-        wait = SharedWait(poller, not_before, deadline, ends_by, asyncio.get_running_loop().create_future())
+        wait = SharedWait(poller, not_before, deadline, ends_by, self._loop.create_future())
         self.add(wait)
         if self._deadline_watch is None:
             # A task of its own: deadlines pass with or without a driver.
@@ -137,7 +130,7 @@ class Stream(SharedStream[SharedWait]):
 
     async def _run_round(self) -> None:
         """Sleep until the next round, and poll all waits; if a deadline comes first, poll only the overdue ones."""
-        now = asyncio.get_running_loop().time
+        now = self._loop.time
         if self._next_round is None:
             self._next_round = now() + self._first_delay(self._interval)
         try:
@@ -240,21 +233,6 @@ class Stream(SharedStream[SharedWait]):
         async with asyncio.timeout(_SETTINGS_WITHIN):
             return await self._get_settings()
 
-    async def _run_in_thread(self, function: Callable[..., T], *args: object) -> T:
-        """Run a function in a thread, one at a time: a reader is not thread-safe."""
-        if self._thread is not None:
-            # It may be that of a driver that was cancelled. Nobody needs its result.
-            with contextlib.suppress(Exception):
-                await asyncio.wrap_future(self._thread)
-        self._is_abandoned.clear()
-        self._loop = asyncio.get_running_loop()
-        thread = self._thread = start_in_own_thread(function, *args)
-        try:
-            return await asyncio.wrap_future(thread)
-        except asyncio.CancelledError:
-            self._is_abandoned.set()
-            raise
-
     def _read_jobs(self, settings: Settings, waits: Sequence[SharedWait]) -> RoundResult:
         # In a thread, as all I/O: the first metric of a process may have to look up a host.
         metrics.count(metrics.POLLS, kind=self._kind)
@@ -281,8 +259,6 @@ class Stream(SharedStream[SharedWait]):
 
     def _wake_driver(self) -> None:
         """Wake the driver, from another thread."""
-        if self._loop is None:
-            return
         # The loop may be closed by now.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._wake.set)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Awaitable, Callable, Hashable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_minimax.polling import timing
+from airflow_provider_minimax.polling.threads import start_in_own_thread
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.settings import Settings
 
+T = TypeVar("T")
 MemberT = TypeVar("MemberT")
 
 
@@ -28,6 +33,9 @@ class SharedStream(Generic[MemberT]):
         self._has_members = asyncio.Event()
         #: Rounds that have failed in a row.
         self._failures = 0
+        self._thread: Future[Any] | None = None
+        #: Whether nobody awaits the thread any more.
+        self._is_abandoned = threading.Event()
 
     @property
     def is_idle(self) -> bool:
@@ -44,6 +52,20 @@ class SharedStream(Generic[MemberT]):
         self._members.discard(member)
         if not self._members:
             self._has_members.clear()
+
+    async def _run_in_thread(self, function: Callable[..., T], *args: object) -> T:
+        """Run a function in a thread, one at a time: a reader is not thread-safe."""
+        if self._thread is not None:
+            # It may be that of a driver that was cancelled. Nobody needs its result.
+            with contextlib.suppress(Exception):
+                await asyncio.wrap_future(self._thread)
+        self._is_abandoned.clear()
+        thread = self._thread = start_in_own_thread(function, *args)
+        try:
+            return await asyncio.wrap_future(thread)
+        except asyncio.CancelledError:
+            self._is_abandoned.set()
+            raise
 
 
 StreamT = TypeVar("StreamT", bound=SharedStream[Any])

@@ -20,7 +20,6 @@ from airflow_provider_minimax.compat import AirflowFailException, AirflowNotFoun
 from airflow_provider_minimax.polling import failures, poll_plan, timing
 from airflow_provider_minimax.polling.new_media import MAX_SCANNED, Item, View, WatchState, wants_next_page
 from airflow_provider_minimax.polling.streams import SharedStream, Streams
-from airflow_provider_minimax.polling.threads import run_in_own_thread
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.client import MiniMaxClient
@@ -123,14 +122,10 @@ class WatchStream(SharedStream[Watch]):
     async def _poll(self, watches: Collection[Watch]) -> View | None:
         """Read a round; None if it has failed. Sets the delay of the next one."""
         states = [watch.state for watch in watches]
-        stop = threading.Event()
         try:
             if self._reader is None:
                 self._reader = WatchReader(await self._get_settings(), self._kind)
-            view = await run_in_own_thread(self._reader.read, states, stop)
-        except asyncio.CancelledError:
-            stop.set()
-            raise
+            view = await self._run_in_thread(self._reader.read, states, self._is_abandoned)
         except Exception as error:  # noqa: BLE001 - a watch has no task to fail, and Airflow would restart it at once
             # The connection is read again: it may have been corrected.
             self._reader = None
