@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_minimax import metrics
@@ -19,11 +21,10 @@ from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.compat import AirflowException, AirflowNotFoundException
 from airflow_provider_minimax.polling import failures, timing
 from airflow_provider_minimax.polling.credits import CreditsReader
-from airflow_provider_minimax.polling.events import Payload, failure_event
+from airflow_provider_minimax.polling.events import Payload, failure_event, success_event, timed_out
 from airflow_provider_minimax.polling.reader import Reader
 from airflow_provider_minimax.polling.results import RoundResult
 from airflow_provider_minimax.polling.senders import Sender
-from airflow_provider_minimax.polling.shared_wait import SharedWait, decided_waits
 from airflow_provider_minimax.polling.streams import SharedStream, Streams
 
 if TYPE_CHECKING:
@@ -42,6 +43,45 @@ _DEADLINE_CHECK_EVERY: Final = 0.25
 _SETTINGS_WITHIN: Final = 30.0
 #: Status codes after which the connection is read again.
 _TOKEN_REFUSED: Final = frozenset({401, 402, 403})
+
+
+@dataclass(eq=False, slots=True)
+class SharedWait:
+    """A wait on a stream. Its ``end`` gets the payload of an event, or None if the triggerer cannot run the wait.
+
+    :param deadline: seconds since the epoch. One last round follows it, as in a sensor that pokes.
+    :param ends_by: seconds since the epoch at which it times out, even without a response in the last round.
+    """
+
+    poller: Poller
+    deadline: float
+    ends_by: float
+    end: asyncio.Future[Payload | None]
+    is_in_last_round: bool = False
+    #: The context of the trigger, so that the log lines of its jobs reach the log of its task.
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+
+    def finish(self, payload: Payload | None) -> None:
+        """End it with a payload, unless it has ended."""
+        if not self.end.done():
+            self.end.set_result(payload)
+
+    def time_out(self) -> Payload:
+        """Return the payload for the deadline."""
+        return timed_out(self.poller.describe_pending())
+
+    def process_round(self, result: RoundResult) -> Payload | None:
+        """Return the payload when a round ends the wait."""
+        try:
+            completed = self.context.run(self.poller.process_round, result.jobs, result.failure)
+        except MiniMaxError as error:
+            return failure_event(error)
+        except Exception as error:  # noqa: BLE001 - a bug in one wait must not end the others
+            self.context.run(log.exception, "A bug of this provider, not of the service, ends the wait.")
+            return failure_event(failures.to_wait_error(error))
+        if completed is not None:
+            return success_event(completed)
+        return self.time_out() if self.is_in_last_round else None
 
 
 class Stream(SharedStream[SharedWait]):
@@ -85,14 +125,10 @@ class Stream(SharedStream[SharedWait]):
         """Whether it has neither waits nor drivers."""
         return super().is_idle and self.drivers == 0
 
-    def join(self, poller: Poller, deadline: float, not_before: float = 0.0) -> SharedWait:
-        """Add a wait; it takes part from the next round on.
-
-        :param deadline: seconds since the epoch, after which it times out.
-        :param not_before: seconds since the epoch before which it does not end.
-        """
+    def join(self, poller: Poller, deadline: float) -> SharedWait:
+        """Add a wait that times out after a deadline, in seconds since the epoch."""
         ends_by = max(deadline, time.time()) + self._last_round_within
-        wait = SharedWait(poller, not_before, deadline, ends_by, self._loop.create_future())
+        wait = SharedWait(poller, deadline, ends_by, self._loop.create_future())
         self.add(wait)
         if self._deadline_watch is None:
             # A task of its own: deadlines pass with or without a driver.
@@ -121,7 +157,7 @@ class Stream(SharedStream[SharedWait]):
         except BaseException as error:
             # Some errors of Airflow are not an Exception either. Another driver may never come.
             for wait in self._members:
-                wait.fail(error)
+                wait.finish(failure_event(failures.to_wait_error(error)))
             raise
         finally:
             self.drivers -= 1
@@ -141,7 +177,7 @@ class Stream(SharedStream[SharedWait]):
             self._next_round = now() + timing.next_delay(self._interval, self._failures)
             started = time.time()
             failure = await self._poll(
-                [wait for wait in self._members if not wait.is_decided and wait.deadline > started]
+                [wait for wait in self._members if not wait.end.done() and wait.deadline > started]
             )
             self._failures = 0 if failure is None else self._failures + 1
             retry_after = failure.retry_after if failure else None
@@ -151,7 +187,7 @@ class Stream(SharedStream[SharedWait]):
         else:
             self._wake.clear()
             started = time.time()
-            overdue = [wait for wait in self._members if wait.deadline <= started and not wait.is_decided]
+            overdue = [wait for wait in self._members if wait.deadline <= started and not wait.end.done()]
             for wait in overdue:
                 wait.is_in_last_round = True
             await self._poll(overdue)
@@ -182,7 +218,7 @@ class Stream(SharedStream[SharedWait]):
 
     async def _deliver(self, waits: Sequence[SharedWait], result: RoundResult) -> None:
         polled = set(waits)
-        others = [wait for wait in self._members if not wait.is_decided and wait not in polled] if result.jobs else []
+        others = [wait for wait in self._members if not wait.end.done() and wait not in polled] if result.jobs else []
         try:
             # In a thread: a wait may be for thousands of jobs.
             decided = await self._run_in_thread(decided_waits, waits, others, result)
@@ -191,7 +227,7 @@ class Stream(SharedStream[SharedWait]):
             decided = decided_waits(waits, others, result)
         await self._finish(decided)
 
-    async def _finish(self, decided: Sequence[tuple[SharedWait, Payload | None]]) -> None:
+    async def _finish(self, decided: Iterable[tuple[SharedWait, Payload | None]]) -> None:
         """End waits, few in one turn of the loop."""
         for number, (wait, payload) in enumerate(decided, start=1):
             wait.finish(payload)
@@ -202,13 +238,10 @@ class Stream(SharedStream[SharedWait]):
         # One check of all costs less than a timer for each: thousands wait, few are due.
         while True:
             now = time.time()
-            due = [wait for wait in self._members if wait.is_due(now)]
-            if any(not wait.is_decided and wait.ends_by > now for wait in due):
+            due = [wait for wait in self._members if wait.deadline <= now and not wait.end.done()]
+            if any(wait.ends_by > now for wait in due):
                 self._wake.set()
-            for number, wait in enumerate(due, start=1):
-                wait.finish_if_overdue(now)
-                if number % MAX_PER_TURN == 0:
-                    await asyncio.sleep(0)
+            await self._finish((wait, wait.time_out()) for wait in due if wait.ends_by <= now)
             await asyncio.sleep(_DEADLINE_CHECK_EVERY)
 
     # Requests
@@ -266,6 +299,21 @@ class Stream(SharedStream[SharedWait]):
     def _stop_if_abandoned(self) -> None:
         if self._is_abandoned.is_set():
             raise _AbandonedError
+
+
+def decided_waits(
+    polled: Sequence[SharedWait], others: Sequence[SharedWait], result: RoundResult
+) -> list[tuple[SharedWait, Payload]]:
+    """Return the waits that a round ends, and their payloads.
+
+    :param polled: the waits whose jobs the round has requested.
+    :param others: waits that take the late responses for them.
+    """
+    late = RoundResult(result.jobs)
+    shares = [(wait, result) for wait in polled]
+    shares += [(wait, late) for wait in others if not result.jobs.keys().isdisjoint(wait.poller.pending)]
+    payloads = ((wait, wait.process_round(share)) for wait, share in shares if not wait.end.done())
+    return [(wait, payload) for wait, payload in payloads if payload is not None]
 
 
 class _AbandonedError(Exception):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling import shared_poll, timing
@@ -100,15 +101,18 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             return
         deadline = datetime.fromtimestamp(self.spec.deadline, UTC).isoformat(timespec="seconds")
         log.info("Waiting for %s until %s.", self.spec.label, deadline)
-        not_before = time.time() + timing.min_deferral(self.spec.poke_interval) if self.is_deferred else 0.0
+        started = time.time()
         stream = self._stream()
-        wait = stream.join(poller, self.spec.deadline, not_before)
+        wait = stream.join(poller, self.spec.deadline)
         # Awaited here and not in a method: thousands wait, and the garbage collector visits each frame.
         try:
             payload = await wait.end
         finally:
             stream.leave(wait)
             shared_poll.streams.forget_if_idle(self._key, stream)
+        if self.is_deferred:
+            await asyncio.sleep(started + timing.min_deferral(self.spec.poke_interval) - time.time())
+        metrics.timing(metrics.WAIT_SECONDS, time.time() - started, kind=self.spec.kind)
         yield await self._to_event(payload)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:

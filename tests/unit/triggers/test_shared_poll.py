@@ -18,8 +18,7 @@ from airflow_provider_minimax.polling import shared_poll, streams, timing
 from airflow_provider_minimax.polling.poller import Poller
 from airflow_provider_minimax.polling.reader import Reader
 from airflow_provider_minimax.polling.results import RoundResult
-from airflow_provider_minimax.polling.shared_poll import Stream
-from airflow_provider_minimax.polling.shared_wait import SharedWait
+from airflow_provider_minimax.polling.shared_poll import SharedWait, Stream
 from airflow_provider_minimax.polling.wait_spec import WaitSpec
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.support import TIMEOUT
