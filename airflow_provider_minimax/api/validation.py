@@ -10,9 +10,10 @@ import ast
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final, Literal, TypeGuard, get_args
+from typing import Any, Final, Literal, TypeGuard, get_args
 
-from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
+from airflow_provider_minimax.compat import AirflowSkipException
 
 #: Images or videos per page of a walk. The service's maximum is not documented.
 PAGE_SIZE: Final = 100
@@ -72,6 +73,20 @@ def one_of(parameter: str, value: object, allowed: Collection[str]) -> None:
     """
     if value not in allowed:
         raise MiniMaxBadRequestError(f"{parameter} must be one of {', '.join(allowed)}, not {value!r}.")
+
+
+def empty_result(on_empty: OnEmpty, message: str, error: MiniMaxError | None = None) -> list[Any]:
+    """Return the result of a task that has nothing to work on, if it is to have one.
+
+    :param error: fails the task; by default a bad request with the message.
+    :raises AirflowSkipException: ``on_empty`` is ``"skip"``.
+    :raises MiniMaxError: ``on_empty`` is ``"fail"``.
+    """
+    if on_empty == "skip":
+        raise AirflowSkipException(message)
+    if on_empty == "fail":
+        raise error or MiniMaxBadRequestError(message)
+    return []
 
 
 def optional_text(parameter: str, value: object) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -46,6 +46,10 @@ class CreditsSpec(WaitSpec):
         """What is awaited, for a log."""
         return f"{self.min_credits} credits on {self.ids[0]}"
 
+    def owners(self) -> tuple[str, ...]:
+        """Return the account."""
+        return self.ids
+
     def checked(self) -> Self:
         """Return the spec, with a number of credits.
 
@@ -66,29 +70,19 @@ class CreditsPoller(Poller):
 
     spec: CreditsSpec
 
-    def _record(self, job_id: str, result: JobResult) -> None:
-        if isinstance(result, MiniMaxError):
-            Poller._record(self, job_id, result)
-            return
-        on = f" on account {result['account']}" if job_id == AUTO else ""
-        self._log_change(logging.INFO, job_id, f"{result['credits']:g} of {self.spec.min_credits:g} credits{on}")
-        if result["credits"] >= self.spec.min_credits:
-            self._final[job_id] = result
+    def _log_job(self, job_id: str, job: Job) -> None:
+        on = f" on account {job['account']}" if job_id == AUTO else ""
+        self._log_change(logging.INFO, job_id, f"{job['credits']:g} of {self.spec.min_credits:g} credits{on}")
 
-    def _has_succeeded(self, job_id: str) -> bool:
-        result = self._final.get(job_id)
-        return result is not None and not isinstance(result, MiniMaxError)
+    def _is_success(self, job: Job) -> bool | None:
+        return True if job["credits"] >= self.spec.min_credits else None
 
-    def _compact(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        results = (self._final[job_id] for job_id in ids)
-        return [dict(result) for result in results if not isinstance(result, MiniMaxError)]
+    def _compact(self, job: Job) -> dict[str, Any]:
+        return dict(job)
 
 
 class CreditsReader:
-    """Reads the credits of accounts: one request for each, and for ``"auto"`` one for each usable account.
-
-    :param before_request: called before each request; may raise.
-    """
+    """Reads the credits of accounts: one request for each, and for ``"auto"`` one for each usable account."""
 
     is_round_complete = True
 

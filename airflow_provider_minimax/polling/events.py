@@ -44,12 +44,8 @@ def resume_on_worker() -> Payload:
 
 
 def back_on_worker_event(ids: Sequence[str], deadline: float, fresh_until: float) -> Payload:
-    """Return the payload of a wait that the triggerer cannot run: the worker continues it and does not defer again.
-
-    :param ids: full ids. A test run of a DAG passes nothing but the event to the task, and a paid job must not be lost.
-    :param deadline: seconds since the epoch; it stays as it is.
-    :param fresh_until: seconds since the epoch until which "not found" may only mean "not yet".
-    """
+    """Return the payload of a wait that the triggerer cannot run: the worker continues it and does not defer again."""
+    # A test run of a DAG passes nothing but the event to the task, and a paid job must not be lost.
     carried = list(ids) if len(ids) <= _MAX_JOBS else []
     return _payload("left to this worker", ids=carried, deadline=deadline, fresh_until=fresh_until)
 

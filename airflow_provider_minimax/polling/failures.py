@@ -1,14 +1,19 @@
-"""Errors in a poll that do not come from the service: which may pass, and which are bugs."""
+"""What an error means to a poll: for one id or all of a round, worth a retry or a bug."""
 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Final
 
-from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
+from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxUpstreamError
 from airflow_provider_minimax.compat import AirflowException
 
+#: Refused requests in a row that end a round.
+MAX_REFUSED_IN_A_ROW: Final = 3
+#: Status codes that do not depend on the id: the token is refused; too many requests.
+_CONCERN_ALL: Final = frozenset({401, 429})
 #: What Python raises for wrong code. The errors of a library (a secrets backend's, say) derive from none of these,
 #: with few exceptions, and may pass; so may those of the machine (``OSError``, a thread that cannot start).
 _BUGS: Final = (
@@ -28,6 +33,32 @@ _BUGS: Final = (
     ValueError,
 )
 _ISSUES_URL: Final = "https://github.com/airflow-provider-minimax/airflow-provider-minimax/issues"
+
+
+def round_failure(errors: Sequence[MiniMaxError]) -> MiniMaxError | None:
+    """Return the failure that ends a round; None when the next id may succeed.
+
+    Only a 401 is final for ids that were not requested. Any other refusal is final for its own id at most, however
+    many ids are refused in the same way.
+
+    :param errors: of the requests that were refused in a row, the last one last.
+    """
+    last = errors[-1]
+    has_no_response = isinstance(last, MiniMaxUpstreamError) and last.status is None
+    if last.status in _CONCERN_ALL or has_no_response:
+        return last
+    if len(errors) < MAX_REFUSED_IN_A_ROW:
+        return None
+    return MiniMaxUpstreamError(
+        f"{len(errors)} requests in a row were refused; this round sends no more. The last error: {last}",
+        status=last.status,
+        retry_after=last.retry_after,
+    )
+
+
+def errors_to_carry(errors: Sequence[MiniMaxError], failure: MiniMaxError | None) -> list[MiniMaxError]:
+    """Return the errors that count in the round after a failed one as well: after many in a row, one more ends it."""
+    return list(errors[1 - MAX_REFUSED_IN_A_ROW :]) if failure is not None and failure not in errors else []
 
 
 def is_worth_logging(failures: int) -> bool:

@@ -1,26 +1,21 @@
-"""What a reader remembers of the awaited jobs between two rounds, and which of them a round requests by id."""
+"""What a reader remembers between two calls: the awaited jobs, and its walks through the lists of accounts."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from airflow_provider_minimax.api.ids import Kind, parse_id
+from airflow_provider_minimax.api.jobs import Job
 from airflow_provider_minimax.polling import poll_plan
 from airflow_provider_minimax.polling.poll_plan import NOT_LISTED, ListedUnfinished, Rank
-from airflow_provider_minimax.polling.refusals import is_due
 from airflow_provider_minimax.polling.senders import Sender
 
 
 @dataclass(slots=True)
 class KnownJob:
-    """An awaited job.
-
-    :param account: that owns it.
-    :param rank: its place in the list.
-    :param listed: since when the list shows it as unfinished, if it does.
-    """
+    """An awaited job: its account, its place in the list, and since when the list shows it as unfinished."""
 
     account: str
     rank: Rank = None
@@ -28,10 +23,7 @@ class KnownJob:
 
 
 class KnownJobs:
-    """The awaited jobs, and the refusals of their ids and lists.
-
-    :param kind: the kind of the ids.
-    """
+    """The awaited jobs, and the refusals of their ids and lists."""
 
     def __init__(self, kind: Kind) -> None:
         self._kind: Final = kind
@@ -51,10 +43,7 @@ class KnownJobs:
         self.refusals.pop(job_id, None)
 
     def add_refusal(self, name: str, *, counts: bool = True) -> None:
-        """Record a refusal of an id or a list.
-
-        :param counts: whether it skips rounds for it; it comes last in the next round in any case.
-        """
+        """Record a refusal of an id or a list: it comes last in the next round, and skips rounds if this counts."""
         self.refusals[name] = self.refusals.pop(name, 0) + counts
 
     def add_response(self, job_id: str) -> None:
@@ -66,7 +55,7 @@ class KnownJobs:
 
     def is_due(self, name: str, round_number: int) -> bool:
         """Return whether a round requests an id or a list."""
-        return is_due(round_number, self.refusals.get(name, 0))
+        return poll_plan.is_due(round_number, self.refusals.get(name, 0))
 
     def set_not_listed(self, ids: Iterable[str]) -> None:
         """Record that a search of the list did not find some ids."""
@@ -108,3 +97,38 @@ class KnownJobs:
         """Return the ids to request although the list shows them as unfinished; see ``poll_plan.due_checks``."""
         listed = {job_id: self.by_id[job_id].listed for job_id in unfinished}
         return poll_plan.due_checks({job_id: one for job_id, one in listed.items() if one}, now, seed)
+
+
+class ListWalk:
+    """Reads the list of an account page by page, and knows which awaited jobs it still has to find.
+
+    :param pages: from the newest job on.
+    :param planned: pages that are worth reading.
+    :param ranks: the known place of each awaited job.
+    """
+
+    def __init__(self, pages: Iterable[Sequence[Job]], planned: int, ranks: Mapping[str, Rank]) -> None:
+        self.pages = iter(pages)
+        self._planned = planned
+        self._never_searched = sum(rank is None for rank in ranks.values())
+        #: Awaited jobs that the list may show and that are not found yet.
+        self.missing = {job_id for job_id, rank in ranks.items() if rank != NOT_LISTED}
+        self.pages_read = 0
+        self.jobs_read = 0
+
+    def add_page(self, page: Sequence[Job], found: set[str]) -> bool:
+        """Count a page and return whether to read the next one.
+
+        :param found: the awaited jobs on it.
+        """
+        self.pages_read += 1
+        self.jobs_read += len(page)
+        self.missing -= found
+        self._never_searched = min(self._never_searched, len(self.missing))
+        return poll_plan.should_read_next_page(
+            read=self.pages_read,
+            planned=self._planned,
+            missing=len(self.missing),
+            never_searched=self._never_searched,
+            found=len(found),
+        )

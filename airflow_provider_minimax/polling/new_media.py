@@ -110,15 +110,11 @@ class WatchSpec:
 
     def selects(self, item: Item) -> bool:
         """Return whether a final item is an event."""
-        model = item.fields.get("modelID")
-        return (
-            item.outcome in self.statuses
-            and (
-                self.models is None
-                or any(match_model(self.kind.name, {"model": one}, model) == "same" for one in self.models)
-            )
-            and re.search(self.prompt_pattern or "", item.prompt) is not None
-        )
+        if self.models is not None:
+            model = item.fields.get("modelID")
+            if all(match_model(self.kind.name, {"model": one}, model) != "same" for one in self.models):
+                return False
+        return item.outcome in self.statuses and re.search(self.prompt_pattern or "", item.prompt) is not None
 
     def payloads(self, items: Sequence[Item]) -> list[dict[str, Any]]:
         """Return the payloads of the events for some items: small, plain and without secrets."""

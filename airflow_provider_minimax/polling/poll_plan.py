@@ -27,6 +27,8 @@ _JOBS_PER_CHECK: Final = 50
 MAX_BY_ID_AT_DEADLINE: Final = 30
 #: Jobs that a round requests by id while the response to their list is still pending.
 MAX_BY_ID_WITHOUT_LIST: Final = 20
+#: An id that was refused once is requested in every second round, after that in every fourth.
+_ROUNDS_BETWEEN: Final = (1, 2, 4)
 #: The position of a job in the list, newest first, from 0; ``NOT_LISTED``; None before the first search.
 Rank = int | None
 
@@ -35,9 +37,6 @@ def pages_to_read(ranks: Iterable[Rank], page_size: int) -> int:
     """Return how many pages to read so that pages and requests by id are fewest together.
 
     Jobs that were never searched are taken for the newest ones, as those just created are.
-
-    :param ranks: one for each awaited job.
-    :param page_size: jobs on a page.
     """
     known = list(ranks)
     never_searched = known.count(None)
@@ -83,6 +82,11 @@ def searches_again(round_number: int) -> bool:
     return round_number in _EARLY_SEARCHES or round_number % _SEARCH_EVERY == 0
 
 
+def is_due(round_number: int, refusals: int) -> bool:
+    """Return whether a round requests an id or a list that was refused so often in a row."""
+    return round_number % _ROUNDS_BETWEEN[min(refusals, len(_ROUNDS_BETWEEN) - 1)] == 0
+
+
 class ListedUnfinished(NamedTuple):
     """A job that the list shows as unfinished.
 
@@ -97,7 +101,6 @@ class ListedUnfinished(NamedTuple):
 def due_checks(listed: Mapping[str, ListedUnfinished], now: float, seed: int) -> list[str]:
     """Return the jobs to request by id although the list shows them as unfinished: few in each round.
 
-    :param listed: the jobs that the list has shown as unfinished in this round.
     :param now: seconds by the clock of ``since``.
     :param seed: differs from round to round.
     """
@@ -106,9 +109,6 @@ def due_checks(listed: Mapping[str, ListedUnfinished], now: float, seed: int) ->
 
 
 def sample_ids(ids: Sequence[str], seed: int, count: int) -> list[str]:
-    """Return at most so many ids, others in each round.
-
-    :param seed: differs from round to round.
-    """
+    """Return at most so many ids, others for each seed."""
     # Sampled and not in rotation, which would need state: the ids change, and so do the processes.
     return list(ids) if len(ids) <= count else random.Random(seed).sample(ids, count)

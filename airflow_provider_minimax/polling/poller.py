@@ -10,23 +10,18 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.errors import MiniMaxAccountOnHoldError, MiniMaxError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.jobs import COMPLETED, KNOWN_LABELS, Job, compact, is_final, outcome, status_label
 from airflow_provider_minimax.compat import AirflowException, AirflowFailException
 from airflow_provider_minimax.polling import failures, timing
-from airflow_provider_minimax.polling.descriptions import describe_state, failure_error, name_some
-from airflow_provider_minimax.polling.results import JobResult, RoundResult
-from airflow_provider_minimax.polling.wait_spec import WaitSpec, check_require
-
-__all__ = ["Poller", "WaitSpec", "check_require"]
+from airflow_provider_minimax.polling.results import JobResult, RoundResult, describe_state, failure_error, name_some
+from airflow_provider_minimax.polling.wait_spec import WaitSpec
 
 log = logging.getLogger(__name__)
 
-#: Requests jobs by their ids.
-Read = Callable[[Collection[str]], RoundResult]
 #: Seconds after which a status that this version does not know is logged again.
 _REPEAT_AFTER: Final = 300.0
 #: Follows such a status in the log, and in the error of a time-out.
@@ -58,7 +53,7 @@ class Poller:
         """The ids without a final result, each once, in the order of the task."""
         return [job_id for job_id in dict.fromkeys(self.spec.ids) if job_id not in self._final]
 
-    def poll(self, read: Read) -> list[dict[str, Any]] | None:
+    def poll(self, read: Callable[[Collection[str]], RoundResult]) -> list[dict[str, Any]] | None:
         """Request the jobs without a final result once; see ``process_round``.
 
         :raises Exception: a bug of the provider, or a connection that is not defined.
@@ -67,8 +62,10 @@ class Poller:
         try:
             result = read(self.pending)
         except Exception as error:
-            # No response, nor the lack of one: the connection cannot be read, say.
-            if not self._may_pass(error):
+            # No response, nor the lack of one: the connection cannot be read, say. An error of the service is judged
+            # with the round.
+            is_tolerated = self.spec.silent_fail or not isinstance(error, AirflowException)
+            if not isinstance(error, MiniMaxError) and (failures.is_bug(error) or not is_tolerated):
                 raise
             return self.process_round({}, error)
         return self.process_round(result.jobs, result.failure)
@@ -116,7 +113,8 @@ class Poller:
         """
         is_complete = None not in results
         has_job = any(not isinstance(result, MiniMaxError | None) for result in results)
-        passing = [result for result in results if _may_pass(result)]
+        errors = [result for result in results if isinstance(result, MiniMaxError)]
+        passing = [error for error in errors if not isinstance(error, AirflowFailException)]
         if failure is not None and not is_complete:
             self._count_failure(failure)
         elif passing and not has_job:
@@ -143,18 +141,12 @@ class Poller:
     def _reset_failures(self) -> None:
         self.failures, self.retry_after, self.last_failure = 0, None, None
 
-    def _may_pass(self, error: Exception) -> bool:
-        """Return whether an error outside a response counts as a failed round; ``process_round`` judges the others."""
-        if isinstance(error, MiniMaxError):
-            return True
-        return not failures.is_bug(error) and (self.spec.silent_fail or not isinstance(error, AirflowException))
-
     # Results
 
     def _record(self, job_id: str, result: JobResult) -> None:
         if not isinstance(result, MiniMaxError):
             self._log_job(job_id, result)
-            if outcome(result) is not None:
+            if self._is_success(result) is not None:
                 self._final[job_id] = result
         elif isinstance(result, MiniMaxNotFoundError) and self.spec.is_fresh():
             self._states[job_id] = "not found yet"
@@ -182,23 +174,19 @@ class Poller:
 
     def _verdict(self) -> list[dict[str, Any]] | None:
         """Return the compact jobs when the wait has succeeded, None while it continues."""
-        succeeded = [job_id for job_id in self.spec.ids if self._has_succeeded(job_id)]
-        failed = {job_id: result for job_id, result in self._final.items() if not self._has_succeeded(job_id)}
-        if failed and (self.spec.require == "all" or not (succeeded or self.pending)):
-            raise failure_error(failed, list(dict.fromkeys(succeeded)), self.pending)
-        is_decided = bool(succeeded) if self.spec.require == "any" else not self.pending
-        return self._compact(succeeded) if is_decided else None
+        final, pending = self._final, self.pending
+        jobs = {id_: job for id_, job in final.items() if not isinstance(job, MiniMaxError) and self._is_success(job)}
+        succeeded = [job_id for job_id in self.spec.ids if job_id in jobs]
+        failed = {job_id: result for job_id, result in final.items() if job_id not in jobs}
+        if failed and (self.spec.require == "all" or not (succeeded or pending)):
+            raise failure_error(failed, list(dict.fromkeys(succeeded)), pending)
+        is_decided = bool(succeeded) if self.spec.require == "any" else not pending
+        return [self._compact(jobs[job_id]) for job_id in succeeded] if is_decided else None
 
-    def _has_succeeded(self, job_id: str) -> bool:
-        result = self._final.get(job_id)
-        if result is None or isinstance(result, MiniMaxError):
-            return False
-        return outcome(result) in (COMPLETED, *self.spec.accept_statuses)
+    def _is_success(self, job: Job) -> bool | None:
+        """Return whether a job has ended as awaited; None while it continues."""
+        end = outcome(job)
+        return None if end is None else end in (COMPLETED, *self.spec.accept_statuses)
 
-    def _compact(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        results = (self._final[job_id] for job_id in ids)
-        return [compact(job, self.spec.kind) for job in results if not isinstance(job, MiniMaxError)]
-
-
-def _may_pass(result: JobResult | None) -> TypeGuard[MiniMaxError]:
-    return isinstance(result, MiniMaxError) and not isinstance(result, AirflowFailException)
+    def _compact(self, job: Job) -> dict[str, Any]:
+        return compact(job, self.spec.kind)

@@ -15,31 +15,16 @@ from airflow_provider_minimax.api.jobs import Job, is_final
 from airflow_provider_minimax.api.validation import PAGE_SIZE
 from airflow_provider_minimax.compat import AirflowFailException
 from airflow_provider_minimax.polling import poll_plan
-from airflow_provider_minimax.polling.known_jobs import KnownJobs
-from airflow_provider_minimax.polling.list_walk import ListWalk
+from airflow_provider_minimax.polling.failures import errors_to_carry, round_failure
+from airflow_provider_minimax.polling.known_jobs import KnownJobs, ListWalk
 from airflow_provider_minimax.polling.poll_plan import ListedUnfinished
-from airflow_provider_minimax.polling.refusals import errors_to_carry, round_failure
 from airflow_provider_minimax.polling.results import JobResult, RoundResult
-from airflow_provider_minimax.polling.senders import (
-    ClientPool,
-    DirectSender,
-    Sender,
-    SenderFullError,
-    SlowResponseError,
-    ThreadedSender,
-)
+from airflow_provider_minimax.polling.senders import ClientPool, Sender, SenderFullError, SlowResponseError
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.client import MiniMaxClient
 
 T = TypeVar("T")
-
-#: Requests one job by its id.
-GetJob = Callable[[str], Job]
-#: Walks through the jobs of an account, newest first, page by page.
-IterPages = Callable[[str], Iterable[Sequence[Job]]]
-#: Called before each request; may raise, to stop a round whose result nobody needs any more.
-BeforeRequest = Callable[[], None]
 
 #: Seconds after which a shared reader returns with what it has; the next call continues the round.
 _MAX_SECONDS: Final = 2.5
@@ -53,17 +38,14 @@ class _OutOfTimeError(Exception):
 
 @dataclass(slots=True)
 class _Call:
-    """One call of the reader.
+    """One call of the reader."""
 
-    :param ends_at: by the reader's clock.
-    :param refused_in_a_row: errors of the requests that were refused in a row, beginning with the round before.
-    :param results: by id, so far.
-    :param unfinished: ids that the list has shown as unfinished.
-    """
-
+    #: By the reader's clock.
     ends_at: float
+    #: Errors of the requests that were refused in a row, beginning with the round before.
     refused_in_a_row: list[MiniMaxError]
     results: dict[str, JobResult] = field(default_factory=dict)
+    #: Ids that the list has shown as unfinished.
     unfinished: set[str] = field(default_factory=set)
     #: Of this round, whether or not other responses followed.
     last_error: MiniMaxError | None = None
@@ -84,12 +66,10 @@ class Reader:
     response comes last as well and arrives in the background. A job that the list shows as unfinished for long is
     requested by id now and then: a list may be stale.
 
-    :param kind: the kind of the ids.
-    :param get_job: requests one job.
-    :param iter_pages: walks through the list of an account.
-    :param before_request: called before each request; may raise.
-    :param sender: sends the requests.
-    :param max_seconds: after which a read returns, even in the middle of a round.
+    :param get_job: requests one job by its id.
+    :param iter_pages: walks through the jobs of an account, newest first, page by page.
+    :param before_request: called before each request; may raise, to stop a round whose result nobody needs any more.
+    :param max_seconds: after which a read, or one for the last time, returns, even in the middle of a round.
     :param age: seconds for which other processes have polled these jobs before.
     :param clock: returns seconds.
     """
@@ -97,9 +77,9 @@ class Reader:
     def __init__(
         self,
         kind: Kind,
-        get_job: GetJob,
-        iter_pages: IterPages,
-        before_request: BeforeRequest = lambda: None,
+        get_job: Callable[[str], Job],
+        iter_pages: Callable[[str], Iterable[Sequence[Job]]],
+        before_request: Callable[[], None] = lambda: None,
         *,
         sender: Sender | None = None,
         max_seconds: tuple[float, float] = (math.inf, math.inf),
@@ -110,7 +90,7 @@ class Reader:
         self._get_job = get_job
         self._iter_pages = iter_pages
         self._before_request = before_request
-        self._sender = sender or DirectSender()
+        self._sender = sender or Sender()
         self._max_seconds, self._max_last_seconds = max_seconds
         self._clock = clock
         self._age = age
@@ -126,38 +106,28 @@ class Reader:
 
     @classmethod
     def for_client(
-        cls, client: MiniMaxClient, kind: Kind, before_request: BeforeRequest = lambda: None, *, age: float = 0.0
-    ) -> Self:
-        """Return a reader for one wait. Its client retries nothing, since a wait has its own interval.
-
-        Each id names its own account; the account of the connection does not restrict them.
-        """
-        client = _polling_client(client)
-        return cls(kind, partial(client.get_job, kind), partial(client.iter_job_pages, kind), before_request, age=age)
-
-    @classmethod
-    def shared(
         cls,
         client: MiniMaxClient,
         kind: Kind,
-        before_request: BeforeRequest,
+        before_request: Callable[[], None] = lambda: None,
         *,
-        max_wait: float,
-        on_late_response: Callable[[], None],
+        sender: Sender | None = None,
+        age: float = 0.0,
     ) -> Self:
-        """Return a reader for many waits, in which a slow response delays no other.
+        """Return a reader for one wait; with a sender, for many, of which a slow response delays no other.
 
-        :param max_wait: seconds to wait for a response before it is left to the background.
-        :param on_late_response: called, in another thread, when a slow response arrives; ``read`` then returns it.
+        Its client retries nothing, since a wait has its own interval. Each id names its own account; the account of
+        the connection does not restrict them.
         """
-        clients = ClientPool(_polling_client(client))
+        clients = ClientPool(type(client)(replace(client.settings, account=None)).without_retries())
         return cls(
             kind,
             partial(clients.get_job, kind),
             partial(clients.iter_job_pages, kind),
             before_request,
-            sender=ThreadedSender(max_wait, on_late_response),
-            max_seconds=(_MAX_SECONDS, _MAX_LAST_SECONDS),
+            sender=sender,
+            max_seconds=(_MAX_SECONDS, _MAX_LAST_SECONDS) if sender else (math.inf, math.inf),
+            age=age,
         )
 
     @property
@@ -343,12 +313,12 @@ class Reader:
             if planned == 0 or account in self._walked_accounts or not self._jobs.is_due(account, self._round_number):
                 return
             self._walked_accounts.add(account)
-            self._walks[account] = ListWalk(partial(self._iter_pages, account), planned, ranks)
+            self._walks[account] = ListWalk(self._iter_pages(account), planned, ranks)
         self._walk_list(account, self._walks[account], ids, call)
 
     def _walk_list(self, account: str, walk: ListWalk, ids: Sequence[str], call: _Call) -> None:
         try:
-            while self._process_page(account, walk, self._send(account, walk.next_page, call), call):
+            while self._process_page(account, walk, self._send(account, partial(next, walk.pages, None), call), call):
                 pass
         except (SlowResponseError, SenderFullError):
             # The missing jobs are requested by id, as far as there are threads.
@@ -391,7 +361,3 @@ class Reader:
                 call.unfinished.add(job_id)
                 known.listed = known.listed or ListedUnfinished(self._clock() - self._age)
         return found
-
-
-def _polling_client(client: MiniMaxClient) -> MiniMaxClient:
-    return type(client)(replace(client.settings, account=None)).without_retries()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from airflow_provider_minimax.polling.threads import start_in_own_thread
 
@@ -28,65 +28,23 @@ class SenderFullError(Exception):
     """The maximum of pending requests is reached; nothing was sent."""
 
 
-class Sender(Protocol):
-    """Sends requests. A request is known by its name while it is pending."""
-
-    def send(self, name: str, request: Callable[[], T]) -> T:
-        """Send a request and return its response.
-
-        :raises SlowResponseError: the response is late.
-        :raises SenderFullError: nothing was sent.
-        """
-
-    def is_pending(self, name: str) -> bool:
-        """Return whether a request still has no response."""
-
-    def is_slow(self, name: str) -> bool:
-        """Return whether the last response to a request was slow."""
-
-    def forget(self, name: str) -> None:
-        """Forget whether a request was slow."""
-
-    def pop_late(self) -> Iterator[tuple[str, Callable[[], object]]]:
-        """Yield each slow request that has a response by now, with a function that returns or raises it."""
-
-
-class DirectSender:
-    """Sends each request in the thread of the caller and waits for its response: for a wait on its own."""
-
-    def send(self, name: str, request: Callable[[], T]) -> T:  # noqa: ARG002 - part of the protocol
-        """Send a request and return its response."""
-        return request()
-
-    def is_pending(self, name: str) -> bool:  # noqa: ARG002 - part of the protocol
-        """Return False."""
-        return False
-
-    def is_slow(self, name: str) -> bool:  # noqa: ARG002 - part of the protocol
-        """Return False: nothing else had to wait."""
-        return False
-
-    def forget(self, name: str) -> None:
-        """Do nothing."""
-
-    def pop_late(self) -> Iterator[tuple[str, Callable[[], object]]]:
-        """Yield nothing."""
-        return iter(())
-
-
-class ThreadedSender:
-    """Sends each request in a thread of its own, and moves on when its response is slow.
+class Sender:
+    """Sends requests, each known by its name while it is pending.
 
     A request that was slow before is not waited for, and leaves one thread free for the others. For one caller at a
     time.
 
-    :param max_wait: seconds to wait for a response.
+    :param max_wait: seconds to wait for a response. The request then continues in a thread of its own. None for a wait
+        on its own, which sends in the thread of the caller and waits for each response.
     :param on_late_response: called, in another thread, when a slow response arrives.
     :param max_pending: requests that are pending at the same time.
     """
 
     def __init__(
-        self, max_wait: float, on_late_response: Callable[[], None] = lambda: None, max_pending: int = MAX_PENDING
+        self,
+        max_wait: float | None = None,
+        on_late_response: Callable[[], None] = lambda: None,
+        max_pending: int = MAX_PENDING,
     ) -> None:
         self._max_wait = max_wait
         self._on_late_response = on_late_response
@@ -95,7 +53,14 @@ class ThreadedSender:
         self._slow: set[str] = set()
 
     def send(self, name: str, request: Callable[[], T]) -> T:
-        """Send a request and return its response; see ``Sender``."""
+        """Send a request and return its response.
+
+        :raises SlowResponseError: the response is late.
+        :raises SenderFullError: nothing was sent.
+        """
+        max_wait = self._max_wait
+        if max_wait is None:
+            return request()
         is_slow = name in self._slow
         if len(self._pending) >= self._max_pending - is_slow:
             raise SenderFullError
@@ -105,11 +70,11 @@ class ThreadedSender:
             try:
                 return request()
             finally:
-                if time.monotonic() - started < self._max_wait:
+                if time.monotonic() - started < max_wait:
                     self._slow.discard(name)
 
         response = start_in_own_thread(timed)
-        done, _ = wait((response,), 0.0 if is_slow else self._max_wait)
+        done, _ = wait((response,), 0.0 if is_slow else max_wait)
         if done:
             return response.result()
         if not is_slow:
@@ -131,7 +96,7 @@ class ThreadedSender:
         self._slow.discard(name)
 
     def pop_late(self) -> Iterator[tuple[str, Callable[[], object]]]:
-        """Yield the slow requests that have a response by now; see ``Sender``."""
+        """Yield each slow request that has a response by now, with a function that returns or raises it."""
         for name in [name for name, response in self._pending.items() if response.done()]:
             yield name, self._pending.pop(name).result
 

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
-import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.compat import AirflowException, AirflowNotFoundException
 from airflow_provider_minimax.polling import failures, timing
-from airflow_provider_minimax.polling.events import Payload, failure_event
+from airflow_provider_minimax.polling.credits import CreditsReader
+from airflow_provider_minimax.polling.events import Payload, failure_event, success_event, timed_out
 from airflow_provider_minimax.polling.reader import Reader
 from airflow_provider_minimax.polling.results import RoundResult
-from airflow_provider_minimax.polling.shared_wait import SharedWait, decided_waits
-from airflow_provider_minimax.polling.streams import Streams
-from airflow_provider_minimax.polling.threads import start_in_own_thread
+from airflow_provider_minimax.polling.senders import Sender
+from airflow_provider_minimax.polling.streams import SharedStream, Streams
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.client import MiniMaxClient
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from airflow_provider_minimax.polling.poller import Poller
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 #: Waits that end in one turn of the event loop. Airflow works on each event, and other triggers need their turn too.
 MAX_PER_TURN: Final = 10
@@ -47,34 +45,48 @@ _SETTINGS_WITHIN: Final = 30.0
 _TOKEN_REFUSED: Final = frozenset({401, 402, 403})
 
 
-class SharedReader(Protocol):
-    """Requests what waits are for, in a thread; see ``Reader``."""
+@dataclass(eq=False, slots=True)
+class SharedWait:
+    """A wait on a stream. Its ``end`` gets the payload of an event, or None if the triggerer cannot run the wait.
 
-    @property
-    def is_round_complete(self) -> bool:
-        """Whether the current round has sent all the requests that it could."""
+    :param deadline: seconds since the epoch. One last round follows it, as in a sensor that pokes.
+    :param ends_by: seconds since the epoch at which it times out, even without a response in the last round.
+    """
 
-    def read(self, ids: Collection[str]) -> RoundResult:
-        """Start a round, or continue the current one."""
+    poller: Poller
+    deadline: float
+    ends_by: float
+    end: asyncio.Future[Payload | None]
+    is_in_last_round: bool = False
+    #: The context of the trigger, so that the log lines of its jobs reach the log of its task.
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
-    def read_for_last_time(self, ids: Collection[str]) -> RoundResult:
-        """Read what waits are for whose deadline has passed."""
+    def finish(self, payload: Payload | None) -> None:
+        """End it with a payload, unless it has ended."""
+        if not self.end.done():
+            self.end.set_result(payload)
 
-    def forget(self, job_id: str) -> None:
-        """Forget an id that nobody awaits any more."""
+    def time_out(self) -> Payload:
+        """Return the payload for the deadline."""
+        return timed_out(self.poller.describe_pending())
+
+    def process_round(self, result: RoundResult) -> Payload | None:
+        """Return the payload when a round ends the wait."""
+        try:
+            completed = self.context.run(self.poller.process_round, result.jobs, result.failure)
+        except MiniMaxError as error:
+            return failure_event(error)
+        except Exception as error:  # noqa: BLE001 - a bug in one wait must not end the others
+            self.context.run(log.exception, "A bug of this provider, not of the service, ends the wait.")
+            return failure_event(failures.to_wait_error(error))
+        if completed is not None:
+            return success_event(completed)
+        return self.time_out() if self.is_in_last_round else None
 
 
-#: Makes a reader from a client and what to call before each request.
-MakeReader = Callable[["MiniMaxClient", Callable[[], None]], SharedReader]
+class Stream(SharedStream[SharedWait]):
+    """A poll loop and the waits that it serves; see ``SharedStream``.
 
-
-class Stream:
-    """A poll loop and the waits that it serves.
-
-    :param kind: of the awaited jobs.
-    :param interval: seconds between two rounds.
-    :param get_settings: reads the connection, on the event loop.
-    :param make_reader: makes the reader, in a thread; None for one of jobs.
     :param account: of the waits, for metrics; None for several.
     :param first_delay: returns the seconds before the first round, for an interval; None for a random part of it.
     :param last_round_within: seconds after its deadline in which a wait is polled a last time; None for the default.
@@ -86,51 +98,38 @@ class Stream:
         interval: float,
         get_settings: Callable[[], Awaitable[Settings]],
         *,
-        make_reader: MakeReader | None = None,
         account: str | None = None,
         first_delay: Callable[[float], float] | None = None,
         last_round_within: float | None = None,
     ) -> None:
+        super().__init__(interval, get_settings)
         self._kind = kind
-        self._interval = timing.at_least_minimum(interval)
-        self._get_settings = get_settings
-        self._make_reader = make_reader or self._make_job_reader
         self._account = account
         self._first_delay = first_delay or timing.first_delay
         self._last_round_within = timing.LAST_ROUND_WITHIN if last_round_within is None else last_round_within
         self._settings: Settings | None = None
-        self._reader: SharedReader | None = None
-        self._waits: set[SharedWait] = set()
+        self._reader: Reader | CreditsReader | None = None
         #: Ids of waits that have left, for the reader's thread to forget.
         self._to_forget: deque[str] = deque()
-        self._has_waits = asyncio.Event()
         self._deadline_watch: asyncio.Task[None] | None = None
         #: Set when a deadline passes, or a late response arrives.
         self._wake = asyncio.Event()
-        self._failures = 0
         #: By the loop's clock. It belongs to the stream, so that the next driver keeps to it.
         self._next_round: float | None = None
         self._driver_lock = asyncio.Lock()
-        self._thread: Future[Any] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_abandoned = threading.Event()
+        self._loop = asyncio.get_running_loop()
         self.drivers = 0
 
     @property
     def is_idle(self) -> bool:
         """Whether it has neither waits nor drivers."""
-        return not self._waits and self.drivers == 0
+        return super().is_idle and self.drivers == 0
 
-    def join(self, poller: Poller, deadline: float, not_before: float = 0.0) -> SharedWait:
-        """Add a wait; it takes part from the next round on.
-
-        :param deadline: seconds since the epoch, after which it times out.
-        :param not_before: seconds since the epoch before which it does not end.
-        """
+    def join(self, poller: Poller, deadline: float) -> SharedWait:
+        """Add a wait that times out after a deadline, in seconds since the epoch."""
         ends_by = max(deadline, time.time()) + self._last_round_within
-        wait = SharedWait(poller, not_before, deadline, ends_by, asyncio.get_running_loop().create_future())
-        self._waits.add(wait)
-        self._has_waits.set()
+        wait = SharedWait(poller, deadline, ends_by, self._loop.create_future())
+        self.add(wait)
         if self._deadline_watch is None:
             # A task of its own: deadlines pass with or without a driver.
             self._deadline_watch = asyncio.create_task(self._watch_deadlines())
@@ -138,10 +137,9 @@ class Stream:
 
     def leave(self, wait: SharedWait) -> None:
         """Remove a wait."""
-        self._waits.discard(wait)
+        self.remove(wait)
         self._to_forget.extend(wait.poller.spec.ids)
-        if not self._waits and self._deadline_watch is not None:
-            self._has_waits.clear()
+        if not self._members and self._deadline_watch is not None:
             self._deadline_watch.cancel()
             self._deadline_watch = None
             self._report_waits()
@@ -152,14 +150,14 @@ class Stream:
         try:
             async with self._driver_lock:
                 while True:
-                    await self._has_waits.wait()
+                    await self._has_members.wait()
                     await self._run_round()
         except asyncio.CancelledError:
             raise
         except BaseException as error:
             # Some errors of Airflow are not an Exception either. Another driver may never come.
-            for wait in self._waits:
-                wait.fail(error)
+            for wait in self._members:
+                wait.finish(failure_event(failures.to_wait_error(error)))
             raise
         finally:
             self.drivers -= 1
@@ -168,7 +166,7 @@ class Stream:
 
     async def _run_round(self) -> None:
         """Sleep until the next round, and poll all waits; if a deadline comes first, poll only the overdue ones."""
-        now = asyncio.get_running_loop().time
+        now = self._loop.time
         if self._next_round is None:
             self._next_round = now() + self._first_delay(self._interval)
         try:
@@ -179,7 +177,7 @@ class Stream:
             self._next_round = now() + timing.next_delay(self._interval, self._failures)
             started = time.time()
             failure = await self._poll(
-                [wait for wait in self._waits if not wait.is_decided and wait.deadline > started]
+                [wait for wait in self._members if not wait.end.done() and wait.deadline > started]
             )
             self._failures = 0 if failure is None else self._failures + 1
             retry_after = failure.retry_after if failure else None
@@ -189,7 +187,7 @@ class Stream:
         else:
             self._wake.clear()
             started = time.time()
-            overdue = [wait for wait in self._waits if wait.deadline <= started and not wait.is_decided]
+            overdue = [wait for wait in self._members if wait.deadline <= started and not wait.end.done()]
             for wait in overdue:
                 wait.is_in_last_round = True
             await self._poll(overdue)
@@ -220,7 +218,7 @@ class Stream:
 
     async def _deliver(self, waits: Sequence[SharedWait], result: RoundResult) -> None:
         polled = set(waits)
-        others = [wait for wait in self._waits if not wait.is_decided and wait not in polled] if result.jobs else []
+        others = [wait for wait in self._members if not wait.end.done() and wait not in polled] if result.jobs else []
         try:
             # In a thread: a wait may be for thousands of jobs.
             decided = await self._run_in_thread(decided_waits, waits, others, result)
@@ -229,7 +227,7 @@ class Stream:
             decided = decided_waits(waits, others, result)
         await self._finish(decided)
 
-    async def _finish(self, decided: Sequence[tuple[SharedWait, Payload | None]]) -> None:
+    async def _finish(self, decided: Iterable[tuple[SharedWait, Payload | None]]) -> None:
         """End waits, few in one turn of the loop."""
         for number, (wait, payload) in enumerate(decided, start=1):
             wait.finish(payload)
@@ -240,13 +238,10 @@ class Stream:
         # One check of all costs less than a timer for each: thousands wait, few are due.
         while True:
             now = time.time()
-            due = [wait for wait in self._waits if wait.is_due(now)]
-            if any(not wait.is_decided and wait.ends_by > now for wait in due):
+            due = [wait for wait in self._members if wait.deadline <= now and not wait.end.done()]
+            if any(wait.ends_by > now for wait in due):
                 self._wake.set()
-            for number, wait in enumerate(due, start=1):
-                wait.finish_if_overdue(now)
-                if number % MAX_PER_TURN == 0:
-                    await asyncio.sleep(0)
+            await self._finish((wait, wait.time_out()) for wait in due if wait.ends_by <= now)
             await asyncio.sleep(_DEADLINE_CHECK_EVERY)
 
     # Requests
@@ -259,7 +254,9 @@ class Stream:
         result = await self._run_in_thread(self._read_jobs, self._settings, waits)
         if result.failure is not None and result.failure.status in _TOKEN_REFUSED:
             # A stream may live for days, and the token may have been renewed since it started.
-            settings = await self._reread_settings(self._settings)
+            settings = self._settings
+            with contextlib.suppress(AirflowException, OSError, RuntimeError):
+                settings = await self._read_settings()
             if settings != self._settings:
                 self._settings, self._reader = settings, None
                 return await self._run_in_thread(self._read_jobs, settings, waits)
@@ -269,28 +266,6 @@ class Stream:
         async with asyncio.timeout(_SETTINGS_WITHIN):
             return await self._get_settings()
 
-    async def _reread_settings(self, settings: Settings) -> Settings:
-        """Return the settings as they are now, or the known ones if they cannot be read."""
-        try:
-            return await self._read_settings()
-        except (AirflowException, OSError, RuntimeError):
-            return settings
-
-    async def _run_in_thread(self, function: Callable[..., T], *args: object) -> T:
-        """Run a function in a thread, one at a time: a reader is not thread-safe."""
-        if self._thread is not None:
-            # It may be that of a driver that was cancelled. Nobody needs its result.
-            with contextlib.suppress(Exception):
-                await asyncio.wrap_future(self._thread)
-        self._is_abandoned.clear()
-        self._loop = asyncio.get_running_loop()
-        thread = self._thread = start_in_own_thread(function, *args)
-        try:
-            return await asyncio.wrap_future(thread)
-        except asyncio.CancelledError:
-            self._is_abandoned.set()
-            raise
-
     def _read_jobs(self, settings: Settings, waits: Sequence[SharedWait]) -> RoundResult:
         # In a thread, as all I/O: the first metric of a process may have to look up a host.
         metrics.count(metrics.POLLS, kind=self._kind)
@@ -299,29 +274,24 @@ class Stream:
             # Imported here, in a thread: the HTTP stack takes its time.
             from airflow_provider_minimax.api.client import MiniMaxClient
 
-            self._reader = self._make_reader(MiniMaxClient(settings), self._stop_if_abandoned)
+            self._reader = self._make_reader(MiniMaxClient(settings))
         while self._to_forget:
             self._reader.forget(self._to_forget.popleft())
         ids = dict.fromkeys(job_id for wait in waits for job_id in wait.poller.pending)
         is_last_round = any(wait.is_in_last_round for wait in waits)
         return self._reader.read_for_last_time(ids) if is_last_round else self._reader.read(ids)
 
-    def _make_job_reader(self, client: MiniMaxClient, before_request: Callable[[], None]) -> SharedReader:
-        return Reader.shared(
-            client,
-            self._kind,
-            before_request,
-            max_wait=timing.response_wait(self._interval),
-            on_late_response=self._wake_driver,
-        )
+    def _make_reader(self, client: MiniMaxClient) -> Reader | CreditsReader:
+        if self._kind == "credits":
+            return CreditsReader(client, self._stop_if_abandoned)
+        sender = Sender(timing.response_wait(self._interval), self._wake_driver)
+        return Reader.for_client(client, self._kind, self._stop_if_abandoned, sender=sender)
 
     def _report_waits(self) -> None:
-        metrics.gauge(metrics.WAITS, len(self._waits), kind=self._kind, account=self._account)
+        metrics.gauge(metrics.WAITS, len(self._members), kind=self._kind, account=self._account)
 
     def _wake_driver(self) -> None:
         """Wake the driver, from another thread."""
-        if self._loop is None:
-            return
         # The loop may be closed by now.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._wake.set)
@@ -329,6 +299,21 @@ class Stream:
     def _stop_if_abandoned(self) -> None:
         if self._is_abandoned.is_set():
             raise _AbandonedError
+
+
+def decided_waits(
+    polled: Sequence[SharedWait], others: Sequence[SharedWait], result: RoundResult
+) -> list[tuple[SharedWait, Payload]]:
+    """Return the waits that a round ends, and their payloads.
+
+    :param polled: the waits whose jobs the round has requested.
+    :param others: waits that take the late responses for them.
+    """
+    late = RoundResult(result.jobs)
+    shares = [(wait, result) for wait in polled]
+    shares += [(wait, late) for wait in others if not result.jobs.keys().isdisjoint(wait.poller.pending)]
+    payloads = ((wait, wait.process_round(share)) for wait, share in shares if not wait.end.done())
+    return [(wait, payload) for wait, payload in payloads if payload is not None]
 
 
 class _AbandonedError(Exception):

@@ -1,4 +1,7 @@
-"""How often a wait polls, how long, and how many failures it tolerates."""
+"""How often a wait polls, how long, and how many failures it tolerates.
+
+An interval is the seconds between two rounds without failures.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +82,6 @@ def next_delay(
 ) -> float:
     """Return the seconds until the next round.
 
-    :param interval: seconds between two rounds without failures.
     :param failures: rounds that have failed in a row; each doubles the delay.
     :param retry_after: seconds of the ``Retry-After`` in the last round.
     """
@@ -96,18 +98,12 @@ def first_delay(interval: float, uniform: Uniform = random.uniform) -> float:
 
 
 def response_wait(interval: float) -> float:
-    """Return the seconds for which a shared poll waits for one response.
-
-    :param interval: seconds between two rounds.
-    """
+    """Return the seconds for which a shared poll waits for one response."""
     return min(max(interval, _MIN_RESPONSE_WAIT), _MAX_RESPONSE_WAIT)
 
 
 def min_deferral(interval: float) -> float:
-    """Return the seconds for which a task stays deferred at least, even if its wait ends sooner.
-
-    :param interval: seconds between two rounds.
-    """
+    """Return the seconds for which a task stays deferred at least, even if its wait ends sooner."""
     return min(at_least_minimum(interval), _MIN_DEFERRAL)
 
 
@@ -115,6 +111,5 @@ def deferral_timeout(left: float, interval: float) -> timedelta:
     """Return the time-out that Airflow applies to a deferral. It ends only a trigger that sends no event.
 
     :param left: seconds until the trigger's own deadline.
-    :param interval: seconds between two rounds.
     """
     return timedelta(seconds=max(0.0, left) + interval + _DEFERRAL_MARGIN)

@@ -72,7 +72,7 @@ class WaitSpec:
         if not self.ids:
             raise MiniMaxBadRequestError(f"There is no {self.kind} id to wait for: the list is empty.")
         check_require(self.require)
-        check_accepted(self.accept_statuses)
+        check_labels("accept_statuses", self.accept_statuses, FINAL_LABELS)
         ids = tuple(parse_id(job_id, self.kind, account=self.account).full for job_id in self.ids)
         return self if ids == self.ids else replace(self, ids=ids)
 
@@ -80,6 +80,13 @@ class WaitSpec:
     def label(self) -> str:
         """What is awaited, for a log."""
         return count(len(self.ids), self.kind)
+
+    def owners(self) -> tuple[str, ...]:
+        """Return the users and accounts of the ids; the waits on the same ones may share a poll.
+
+        :raises MiniMaxBadRequestError: an id is not full, or of another kind.
+        """
+        return tuple(sorted({parse_id(job_id, self.kind).owner for job_id in self.ids}))
 
     def is_fresh(self) -> bool:
         """Return whether the jobs are so new that the service may not know them yet."""
@@ -95,11 +102,3 @@ def check_require(require: str) -> Require:
         if require == known:
             return known
     raise MiniMaxBadRequestError(f"require must be 'all' or 'any', not {require!r}.")
-
-
-def check_accepted(labels: Collection[str]) -> frozenset[str]:
-    """Return the final labels that a task accepts.
-
-    :raises MiniMaxBadRequestError: one of them is not the label of a final status.
-    """
-    return check_labels("accept_statuses", labels, FINAL_LABELS)

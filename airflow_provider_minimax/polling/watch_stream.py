@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_minimax import metrics
@@ -18,8 +19,7 @@ from airflow_provider_minimax.api.validation import PAGE_SIZE
 from airflow_provider_minimax.compat import AirflowFailException, AirflowNotFoundException
 from airflow_provider_minimax.polling import failures, poll_plan, timing
 from airflow_provider_minimax.polling.new_media import MAX_SCANNED, Item, View, WatchState, wants_next_page
-from airflow_provider_minimax.polling.streams import Streams
-from airflow_provider_minimax.polling.threads import run_in_own_thread
+from airflow_provider_minimax.polling.streams import SharedStream, Streams
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.client import MiniMaxClient
@@ -59,55 +59,29 @@ class Round:
     stored: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class WatchStream:
-    """A poll and the watches that it serves.
+class WatchStream(SharedStream[Watch]):
+    """A poll and the watches that it serves; see ``SharedStream``.
 
-    :param interval: seconds between two rounds.
-    :param get_settings: reads the connection, on the event loop.
     :param label: what is watched, for the log.
     """
 
     def __init__(
-        self,
-        kind: MediaKind,
-        interval: float,
-        get_settings: Callable[[], Awaitable[Settings]],
-        label: str,
+        self, kind: MediaKind, interval: float, get_settings: Callable[[], Awaitable[Settings]], label: str
     ) -> None:
+        super().__init__(interval, get_settings)
         self._kind = kind
-        self._interval = timing.at_least_minimum(interval)
-        self._get_settings = get_settings
         self._label = label
         self._delay = _FIRST_DELAY
         self._reader: WatchReader | None = None
-        self._failures = 0
-        self._watches: set[Watch] = set()
-        self._has_watches = asyncio.Event()
         self._queues: set[asyncio.Queue[Round | BaseException]] = set()
         self._driver: asyncio.Task[None] | None = None
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it has no watches."""
-        return not self._watches
-
-    def join(self, watch: Watch) -> None:
-        """Add a watch; it takes part from the next round on."""
-        self._watches.add(watch)
-        self._has_watches.set()
-
-    def leave(self, watch: Watch) -> None:
-        """Remove a watch."""
-        self._watches.discard(watch)
-        if not self._watches:
-            self._has_watches.clear()
 
     async def rounds(self) -> AsyncIterator[Round]:
         """Poll for ever. After each view, its events have to be stored before the poll goes on."""
         while True:
-            await self._has_watches.wait()
+            await self._has_members.wait()
             await asyncio.sleep(self._delay)
-            watches = frozenset(self._watches)
+            watches = frozenset(self._members)
             view = await self._poll(watches)
             if view is not None:
                 found = Round(view, watches)
@@ -148,14 +122,10 @@ class WatchStream:
     async def _poll(self, watches: Collection[Watch]) -> View | None:
         """Read a round; None if it has failed. Sets the delay of the next one."""
         states = [watch.state for watch in watches]
-        stop = threading.Event()
         try:
             if self._reader is None:
                 self._reader = WatchReader(await self._get_settings(), self._kind)
-            view = await run_in_own_thread(self._reader.read, states, stop)
-        except asyncio.CancelledError:
-            stop.set()
-            raise
+            view = await self._run_in_thread(self._reader.read, states, self._is_abandoned)
         except Exception as error:  # noqa: BLE001 - a watch has no task to fail, and Airflow would restart it at once
             # The connection is read again: it may have been corrected.
             self._reader = None
@@ -187,11 +157,7 @@ class WatchStream:
 
 
 def retry_delay(interval: float, failures: int, error: Exception) -> float:
-    """Return the seconds until the next round after a failed one.
-
-    :param interval: seconds between two rounds without failures.
-    :param failures: in a row, this one included.
-    """
+    """Return the seconds until the next round after some that failed in a row."""
     delay = timing.next_delay(interval, failures, error.retry_after if isinstance(error, MiniMaxError) else None)
     return max(delay, _REFUSED_INTERVAL) if isinstance(error, AirflowFailException) else delay
 
@@ -202,8 +168,15 @@ class WatchReader:
     def __init__(self, settings: Settings, kind: MediaKind) -> None:
         self._settings = settings
         self._kind = kind
-        self._client: MiniMaxClient | None = None
         self._numbers = itertools.count()
+
+    @cached_property
+    def _client(self) -> MiniMaxClient:
+        # Imported here, in a thread: the HTTP stack takes its time.
+        from airflow_provider_minimax.api.client import MiniMaxClient
+
+        # A watch has an interval of its own.
+        return MiniMaxClient(self._settings).without_retries()
 
     def read(self, states: Sequence[WatchState], stop: threading.Event) -> View:
         """Read the head of the list, as far as any of the watches needs it, and the unfinished jobs behind it.
@@ -211,28 +184,20 @@ class WatchReader:
         :param stop: set when nobody needs the result any more.
         """
         metrics.count(metrics.POLLS, kind=self._kind.name)
-        if self._client is None:
-            # Imported here, in a thread: the HTTP stack takes its time.
-            from airflow_provider_minimax.api.client import MiniMaxClient
-
-            # A watch has an interval of its own.
-            self._client = MiniMaxClient(self._settings).without_retries()
         at = round(time.time() * 1000)
         pending = {bare: state.owner for state in states for bare in state.pending}
-        items = self._read_list(self._client, states, pending, stop)
+        items = self._read_list(states, pending, stop)
         if not items and any(state.known is None for state in states) and not stop.wait(_RECHECK_DELAY):
-            items = self._read_list(self._client, states, pending, stop)
+            items = self._read_list(states, pending, stop)
         view = View(items, {}, at)
         # Those of another account would be refused, and their watch is about to begin from scratch.
         unseen = {bare for bare, owner in pending.items() if owner == view.owner} - {item.id.bare for item in items}
-        return View(items, self._read_jobs(self._client, sorted(unseen), view.owner), at)
+        return View(items, self._read_jobs(sorted(unseen), view.owner), at)
 
-    def _read_list(
-        self, client: MiniMaxClient, states: Sequence[WatchState], pending: Collection[str], stop: threading.Event
-    ) -> list[Item]:
+    def _read_list(self, states: Sequence[WatchState], pending: Collection[str], stop: threading.Event) -> list[Item]:
         items: list[Item] = []
         unseen = set(pending)
-        for page in client.iter_pages(None, PAGE_SIZE, check_end=False, kind=self._kind):
+        for page in self._client.iter_pages(None, PAGE_SIZE, check_end=False, kind=self._kind):
             found = [item for job in page.images if (item := Item.read(job, self._kind)) is not None]
             items += found
             before = len(unseen)
@@ -246,12 +211,12 @@ class WatchReader:
                 break
         return items
 
-    def _read_jobs(self, client: MiniMaxClient, unseen: Sequence[str], owner: str) -> dict[str, Item | None]:
+    def _read_jobs(self, unseen: Sequence[str], owner: str) -> dict[str, Item | None]:
         found: dict[str, Item | None] = {}
         for bare in poll_plan.sample_ids(unseen, next(self._numbers), _MAX_BY_ID):
             full_id = f"{owner}-{self._kind.name}:{bare}"
             try:
-                found[bare] = Item.read(client.get_job(self._kind.name, full_id), self._kind)
+                found[bare] = Item.read(self._client.get_job(self._kind.name, full_id), self._kind)
             except MiniMaxNotFoundError:
                 found[bare] = None
             except MiniMaxError as error:

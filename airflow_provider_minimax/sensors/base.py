@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
 from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.ids import Kind, parse_id_list
-from airflow_provider_minimax.api.validation import ON_EMPTY, one_of
+from airflow_provider_minimax.api.jobs import FINAL_LABELS, check_labels
+from airflow_provider_minimax.api.validation import ON_EMPTY, empty_result, one_of
 from airflow_provider_minimax.arguments import rendered
 from airflow_provider_minimax.compat import (
     AirflowFailException,
@@ -29,21 +30,11 @@ from airflow_provider_minimax.compat import (
 )
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.links import MiniMaxMediaLink, first_url
-from airflow_provider_minimax.polling import failures, timing
-from airflow_provider_minimax.polling.events import (
-    NOT_FINAL,
-    has_ended_task,
-    is_back_on_worker,
-    jobs_of,
-    resumes_on_worker,
-    timeout_error,
-)
+from airflow_provider_minimax.polling import events, failures, timing
 from airflow_provider_minimax.polling.poller import Poller
 from airflow_provider_minimax.polling.reader import Reader
 from airflow_provider_minimax.polling.results import RoundResult
-from airflow_provider_minimax.polling.wait_spec import WaitSpec, check_accepted, check_require
-from airflow_provider_minimax.sensors.failure_count import load_failures, save_failures
-from airflow_provider_minimax.sensors.flags import skip_on_failure
+from airflow_provider_minimax.polling.wait_spec import WaitSpec, check_require
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,10 +43,12 @@ if TYPE_CHECKING:
 
     from airflow_provider_minimax.api.validation import OnEmpty
     from airflow_provider_minimax.arguments import SensorArguments, Templated, WaitArguments
-    from airflow_provider_minimax.polling.shared_poll import SharedReader
+    from airflow_provider_minimax.polling.credits import CreditsReader
     from airflow_provider_minimax.polling.wait_spec import Require
     from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 
+#: In Airflow's store of a task's state: the rounds that have failed in a row in earlier processes of an attempt.
+_FAILURES_KEY: Final = "minimax_failures"
 #: Seconds by which our check of the time-out precedes Airflow's, which ignores ``never_fail`` and does not name the
 #: pending jobs.
 _TIMEOUT_MARGIN: Final = 0.05
@@ -86,7 +79,7 @@ class MiniMaxWaitSensor(BaseSensorOperator):
     kind: ClassVar[Kind]
     poller_class: ClassVar[type[Poller]] = Poller
     #: What the error of a time-out says: the verdict, and what to do.
-    timed_out: ClassVar[str] = NOT_FINAL
+    timed_out: ClassVar[str] = events.NOT_FINAL
     after_timeout: ClassVar[str] = ""
 
     ui_color = "#f2e6ff"
@@ -112,7 +105,7 @@ class MiniMaxWaitSensor(BaseSensorOperator):
         self.account = rendered(account)
         self.deferrable = deferrable
         self._poller: Poller | None = None
-        self._cached_reader: SharedReader | None = None
+        self._reader: Reader | CreditsReader | None = None
         self._started_at = 0.0
         self._is_killable = False
 
@@ -123,7 +116,7 @@ class MiniMaxWaitSensor(BaseSensorOperator):
         """Return what is awaited, as rendered."""
 
     @abstractmethod
-    def _make_reader(self, context: Context) -> SharedReader:
+    def _make_reader(self, context: Context) -> Reader | CreditsReader:
         """Return the reader of this wait."""
 
     @abstractmethod
@@ -140,7 +133,12 @@ class MiniMaxWaitSensor(BaseSensorOperator):
             deadline = time.time() + self.timeout
             done = self.poke(context)
         if not done:
-            self._defer(deadline)
+            failures = self._poller.failures if self._poller else 0
+            self.defer(
+                trigger=self._make_trigger(replace(self._spec(), deadline=deadline, failures=failures)),
+                method_name="execute_complete",
+                timeout=timing.deferral_timeout(deadline - time.time(), self.poke_interval),
+            )
         return done.xcom_value
 
     def on_kill(self) -> None:
@@ -173,12 +171,12 @@ class MiniMaxWaitSensor(BaseSensorOperator):
                 # This round took the time that was left, and the list that it read may be stale.
                 is_last, completed = True, self._poll(poller, context, is_last=True)
             if self.reschedule and poller.failures != failures:
-                save_failures(context, poller.failures)
+                _save_failures(context, poller.failures)
             if completed is not None:
                 metrics.timing(metrics.WAIT_SECONDS, self._run_duration(context), kind=self.kind)
                 return PokeReturnValue(is_done=True, xcom_value=self._to_xcom(completed))
             if is_last:
-                raise timeout_error(self.timeout, poller.describe_pending(), self.after_timeout, self.timed_out)
+                raise self._timeout_error(poller.describe_pending())
         return PokeReturnValue(is_done=False)
 
     def _is_overdue(self, context: Context) -> bool:
@@ -187,7 +185,7 @@ class MiniMaxWaitSensor(BaseSensorOperator):
     def _poll(self, poller: Poller, context: Context, *, is_last: bool) -> list[dict[str, Any]] | None:
         def read(ids: Collection[str]) -> RoundResult:
             # Made here, so that an error in making it counts as a failed round.
-            reader = self._get_reader(context)
+            reader = self._reader = self._reader or self._make_reader(context)
             return reader.read_for_last_time(ids) if is_last else reader.read(ids)
 
         try:
@@ -200,14 +198,14 @@ class MiniMaxWaitSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: object) -> Any:
         """Return the jobs of the trigger's event, or raise its error."""
-        if resumes_on_worker(event):
+        if events.resumes_on_worker(event):
             return self.execute(context)
-        if is_back_on_worker(event):
+        if events.is_back_on_worker(event):
             return self._wait_in_worker(context, event["deadline"])
-        if has_ended_task(event):
+        if events.has_ended_task(event):
             # A test run of a DAG gets here even after the trigger has pushed the result and ended the task.
             return None
-        return self._to_xcom(jobs_of(event, self.timeout, self.after_timeout, self.timed_out))
+        return self._to_xcom(events.jobs_of(event, self.timeout, self.after_timeout, self.timed_out))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral."""
@@ -227,32 +225,37 @@ class MiniMaxWaitSensor(BaseSensorOperator):
 
     def _deferral_timeout(self) -> AirflowSensorTimeout | AirflowTaskTimeout:
         """Return the error of a trigger that Airflow has ended before it sent an event."""
-        return timeout_error(self.timeout, "the trigger sent no event.", self.after_timeout, self.timed_out)
+        return self._timeout_error("the trigger sent no event.")
 
-    def _flags(self) -> AbstractContextManager[None]:
-        return skip_on_failure(soft_fail=self.soft_fail, never_fail=self.never_fail)
+    def _timeout_error(self, pending: str) -> AirflowSensorTimeout:
+        return events.timeout_error(self.timeout, pending, self.after_timeout, self.timed_out)
 
-    def _defer(self, deadline: float) -> NoReturn:
-        failures = self._poller.failures if self._poller else 0
-        self.defer(
-            trigger=self._make_trigger(replace(self._spec(), deadline=deadline, failures=failures)),
-            method_name="execute_complete",
-            timeout=timing.deferral_timeout(deadline - time.time(), self.poke_interval),
-        )
+    @contextmanager
+    def _flags(self) -> Iterator[None]:
+        """Turn the errors that ``soft_fail`` and ``never_fail`` cover into a skip, as Airflow does in poke mode.
+
+        After a deferral Airflow itself would skip for more errors than in poke mode, and its skip does not name the
+        error.
+        """
+        try:
+            yield
+        except AirflowSkipException:
+            raise
+        except (Exception, AirflowTaskTimeout) as error:  # the time-out of a task is no Exception
+            covered = (AirflowSensorTimeout, AirflowTaskTimeout, AirflowFailException)
+            if self.never_fail or (self.soft_fail and isinstance(error, covered)):
+                flag = "soft_fail" if self.soft_fail else "never_fail"
+                raise AirflowSkipException(f"Skipped because of {flag}. {type(error).__name__}: {error}") from error
+            raise
 
     def _to_xcom(self, jobs: list[dict[str, Any]]) -> Any:
         return jobs[0]
 
-    def _get_reader(self, context: Context) -> SharedReader:
-        if self._cached_reader is None:
-            self._cached_reader = self._make_reader(context)
-        return self._cached_reader
-
     def _get_poller(self, context: Context) -> Poller:
         if self._poller is None:
             self._started_at = time.monotonic()
-            earlier_failures = load_failures(context) if self.reschedule else 0
-            self._poller = self.poller_class(replace(self._spec(), failures=earlier_failures).checked())
+            failures = _load_failures(context) if self.reschedule else 0
+            self._poller = self.poller_class(replace(self._spec(), failures=failures).checked())
         return self._poller
 
     def _run_duration(self, context: Context) -> float:
@@ -294,7 +297,7 @@ class MiniMaxJobSensor(MiniMaxWaitSensor):
     ) -> None:
         super().__init__(**kwargs)
         check_require(require)
-        check_accepted(accept_statuses)
+        check_labels("accept_statuses", accept_statuses, FINAL_LABELS)
         one_of("on_empty", on_empty, ON_EMPTY)
         self.require = require
         self.accept_statuses = accept_statuses
@@ -318,32 +321,31 @@ class MiniMaxJobSensor(MiniMaxWaitSensor):
 
     def execute(self, context: Context) -> Any:
         """Wait, in the worker or in the triggerer."""
+        # An empty list that fails the task does so at the first poke, like any other parameter.
         if self.on_empty != "fail" and not self._ids[0]:
-            if self.on_empty == "skip":
-                raise AirflowSkipException(f"Skipped: {self.kind}_id is an empty list.")
-            return []
+            return empty_result(self.on_empty, f"Skipped: {self.kind}_id is an empty list.")
         return super().execute(context)
 
     def _start_parameters(self) -> dict[str, Any]:
+        return {**self._options(), f"{self.kind}_id": getattr(self, f"{self.kind}_id"), "timeout": self.timeout}
+
+    def _options(self) -> dict[str, Any]:
+        """Return the fields of a ``WaitSpec`` that the parameters give as they are."""
         return {
             "kind": self.kind,
-            f"{self.kind}_id": self._given_ids,
             "require": self.require,
             "accept_statuses": list(self.accept_statuses),
             "minimax_conn_id": self.minimax_conn_id,
             "account": self.account,
             "poke_interval": self.poke_interval,
-            "timeout": self.timeout,
             "silent_fail": self.silent_fail,
-            "end_in_triggerer": self._ends_in_triggerer,
+            "end_in_triggerer": self.end_from_trigger and self._may_end_in_triggerer(),
         }
 
-    @property
-    def _ends_in_triggerer(self) -> bool:
+    def _may_end_in_triggerer(self) -> bool:
         from airflow_provider_minimax.triggers.endings import has_own_end, may_end_in_triggerer
 
-        is_ours = not has_own_end(type(self), MiniMaxJobSensor)
-        return self.end_from_trigger and is_ours and may_end_in_triggerer(vars(self))
+        return not has_own_end(type(self), MiniMaxJobSensor) and may_end_in_triggerer(vars(self))
 
     def _deferral_timeout(self) -> AirflowSensorTimeout | AirflowTaskTimeout:
         limit = self.execution_timeout.total_seconds() if self.execution_timeout else self.timeout
@@ -353,33 +355,19 @@ class MiniMaxJobSensor(MiniMaxWaitSensor):
         return super()._deferral_timeout()
 
     def _spec(self) -> WaitSpec:
-        return WaitSpec.from_kwargs(
-            self._ids[0],
-            kind=self.kind,
-            require=self.require,
-            accept_statuses=self.accept_statuses,
-            minimax_conn_id=self.minimax_conn_id,
-            account=self.account,
-            poke_interval=self.poke_interval,
-            silent_fail=self.silent_fail,
-        )
-
-    @property
-    def _given_ids(self) -> object:
-        return getattr(self, f"{self.kind}_id")
+        ids, single = self._ids
+        return WaitSpec.from_kwargs(ids, single=single, **self._options())
 
     @cached_property
     def _ids(self) -> tuple[list[str], bool]:
         """The rendered ids, and whether it is one instead of a list. Read once: those of a mapped task are lazy."""
-        return parse_id_list(self._given_ids, f"{self.kind}_id", self.kind)
-
-    @property
-    def _is_single(self) -> bool:
-        return self._ids[1]
+        name = f"{self.kind}_id"
+        return parse_id_list(getattr(self, name), name, self.kind)
 
     def _to_xcom(self, jobs: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
         self.media_url = first_url(job.get("url") for job in jobs)
-        return jobs[0] if self._is_single else jobs
+        _, single = self._ids
+        return jobs[0] if single else jobs
 
     def _make_reader(self, context: Context) -> Reader:
         # A rescheduled sensor is a new process at each poke; the time that earlier ones have polled counts.
@@ -389,6 +377,23 @@ class MiniMaxJobSensor(MiniMaxWaitSensor):
     def _make_trigger(self, spec: WaitSpec) -> MiniMaxJobTrigger:
         from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 
-        return MiniMaxJobTrigger.from_spec(
-            replace(spec, single=self._is_single, end_in_triggerer=self._ends_in_triggerer)
-        )
+        return MiniMaxJobTrigger.from_spec(spec)
+
+
+def _load_failures(context: Context) -> int:
+    """Return the rounds that have failed in a row in earlier processes of this attempt.
+
+    0 before Airflow 3.3, which has no ``task_state_store``: there, passing failures end the sensor by time-out only.
+    """
+    store: Any = context.get("task_state_store")
+    record = store.get(_FAILURES_KEY) if store is not None else None
+    if not isinstance(record, dict) or record.get("try_number") != context["ti"].try_number:
+        return 0
+    failures = record.get("failures")
+    return failures if isinstance(failures, int) else 0
+
+
+def _save_failures(context: Context, failures: int) -> None:
+    store: Any = context.get("task_state_store")
+    if store is not None:
+        store.set(_FAILURES_KEY, {"try_number": context["ti"].try_number, "failures": failures})

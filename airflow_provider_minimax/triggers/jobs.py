@@ -7,13 +7,13 @@ import logging
 import time
 from collections.abc import AsyncIterator, Hashable, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
-from airflow_provider_minimax.api.ids import parse_id
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.polling import shared_poll, timing
 from airflow_provider_minimax.polling.events import Payload, back_on_worker_event, failure_event, fit_event
@@ -44,6 +44,8 @@ class MiniMaxJobTrigger(BaseEventTrigger):
 
     spec_class: ClassVar[type[WaitSpec]] = WaitSpec
     poller_class: ClassVar[type[Poller]] = Poller
+    #: Whether a worker defers the task: Airflow has to process that before the wait may end.
+    is_deferred: ClassVar[bool] = True
     spec: WaitSpec
 
     def __init__(self, ids: Sequence[str], deadline: float, **options: Unpack[TriggerArguments]) -> None:
@@ -57,7 +59,7 @@ class MiniMaxJobTrigger(BaseEventTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the parameters. They are stored, so their names must not change."""
-        return f"{MiniMaxJobTrigger.__module__}.{MiniMaxJobTrigger.__qualname__}", self.spec.to_kwargs()
+        return f"{type(self).__module__}.{type(self).__qualname__}", self.spec.to_kwargs()
 
     def shared_stream_key(self) -> Hashable | None:
         """Return the key of the triggers that share a poll. User and account are inside the ids.
@@ -71,22 +73,20 @@ class MiniMaxJobTrigger(BaseEventTrigger):
         # Cached: with thousands of ids it takes its time, and the event loop belongs to all triggers.
         spec = self.spec
         try:
-            owners = tuple(sorted({parse_id(job_id, spec.kind).owner for job_id in spec.ids}))
+            return ("minimax", spec.kind, spec.minimax_conn_id, spec.owners(), spec.poke_interval)
         except MiniMaxBadRequestError:
             # The wait itself reports it.
             return None
-        return ("minimax", spec.kind, spec.minimax_conn_id, owners, spec.poke_interval)
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[None]:
         """Drive the poll of a group. It yields nothing: the poll wakes only the waits that have ended."""
         trigger = cls(**kwargs)
-        key = trigger.shared_stream_key()
-        stream = shared_poll.streams.get_or_make(key, trigger._make_stream)
+        stream = trigger._stream()
         try:
             await stream.drive()
         finally:
-            shared_poll.streams.forget_if_idle(key, stream)
+            shared_poll.streams.forget_if_idle(trigger._key, stream)
         yield
 
     async def filter_shared_stream(
@@ -101,23 +101,25 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             return
         deadline = datetime.fromtimestamp(self.spec.deadline, UTC).isoformat(timespec="seconds")
         log.info("Waiting for %s until %s.", self.spec.label, deadline)
-        key = self._key
-        stream = shared_poll.streams.get_or_make(key, self._make_stream)
-        wait = stream.join(poller, self.spec.deadline, self._not_before())
+        started = time.time()
+        stream = self._stream()
+        wait = stream.join(poller, self.spec.deadline)
         # Awaited here and not in a method: thousands wait, and the garbage collector visits each frame.
         try:
             payload = await wait.end
         finally:
             stream.leave(wait)
-            shared_poll.streams.forget_if_idle(key, stream)
+            shared_poll.streams.forget_if_idle(self._key, stream)
+        if self.is_deferred:
+            await asyncio.sleep(started + timing.min_deferral(self.spec.poke_interval) - time.time())
+        metrics.timing(metrics.WAIT_SECONDS, time.time() - started, kind=self.spec.kind)
         yield await self._to_event(payload)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait on the same poll, driven from here: for an Airflow that does not know shared streams."""
-        key = self._key
-        stream = shared_poll.streams.get_or_make(key, self._make_stream)
+        stream = self._stream()
         driver = asyncio.create_task(stream.drive())
-        driver.add_done_callback(lambda _: shared_poll.streams.forget_if_idle(key, stream))
+        driver.add_done_callback(lambda _: shared_poll.streams.forget_if_idle(self._key, stream))
         try:
             async for event in self.filter_shared_stream():
                 yield event
@@ -141,12 +143,12 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             else:
                 log.warning("Cancelled video %s because a user ended the task.", job_id)
 
-    def _not_before(self) -> float:
-        """Return the time before which the wait must not end, in seconds since the epoch."""
-        return time.time() + timing.min_deferral(self.spec.poke_interval)
-
-    def _make_stream(self) -> Stream:
-        return Stream(self.spec.kind, self.spec.poke_interval, self._get_settings, account=self._account())
+    def _stream(self) -> Stream:
+        spec = self.spec
+        get_settings = partial(read_connection, spec.minimax_conn_id)
+        return shared_poll.streams.get_or_make(
+            self._key, lambda: Stream(spec.kind, spec.poke_interval, get_settings, account=self._account())
+        )
 
     def _account(self) -> str | None:
         """Return the account of the ids; None if there are several."""
@@ -154,9 +156,6 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             case (_, _, _, (str(owner),), _):
                 return owner.rpartition(":")[2]
         return None
-
-    async def _get_settings(self) -> Settings:
-        return await read_connection(self.spec.minimax_conn_id)
 
     async def _to_event(self, payload: Payload | None) -> TriggerEvent:
         spec = self.spec

@@ -113,7 +113,7 @@ class _NewMediaTrigger(BaseEventTrigger):
         memory = _Memory(self.spec, getattr(self, "asset_state_store", None))
         watch = Watch(await memory.load())
         stream = self._stream()
-        stream.join(watch)
+        stream.add(watch)
         log.info("Watching %s, every %g s.", self.spec.label, self.spec.poke_interval)
         try:
             async for found in shared_stream:
@@ -134,7 +134,7 @@ class _NewMediaTrigger(BaseEventTrigger):
                     yield TriggerEvent(payload)
                 watch.state = progress.state
         finally:
-            stream.leave(watch)
+            stream.remove(watch)
             watch_stream.streams.forget_if_idle(self._key, stream)
 
     def _stream(self) -> WatchStream:
@@ -185,14 +185,14 @@ class MiniMaxNewVideosTrigger(_NewMediaTrigger):
 
 
 class _Memory:
-    """The stored state of a watch: in Airflow's stores of its assets, or nowhere.
-
-    :param store: None for an Airflow without one.
-    """
+    """The stored state of a watch: in Airflow's stores of the assets that its trigger serves, or nowhere."""
 
     def __init__(self, spec: WatchSpec, store: AssetStateStoreAccessors | None) -> None:
         self._spec = spec
-        self._stores = [] if store is None else _stores_of_assets(store)
+        # Airflow makes one trigger of equal ones, so there may be several stores. It offers no way to go through them,
+        # and refuses to choose, so they are taken from where it keeps them.
+        by_name: Mapping[str, AssetStateStoreAccessor] = getattr(store, "_by_name", {})
+        self._stores = [by_name[name] for name in sorted(by_name)]
         self._saved: WatchState | None = None
 
     async def load(self) -> WatchState:
@@ -204,18 +204,13 @@ class _Memory:
             except Exception as error:  # noqa: BLE001 - to begin from scratch could miss or repeat events
                 failed += 1
                 if failures.is_worth_logging(failed):
-                    what = f"{type(error).__name__}: {error}"
-                    log.warning(
-                        "No events for %s until their stored state can be read; it is read again. %s",
-                        self._spec.label,
-                        what,
-                    )
+                    reason = f"{type(error).__name__}: {error}"
+                    self._warn("No events for %s until their stored state can be read; it is read again. %s", reason)
                 await asyncio.sleep(timing.next_delay(1.0, failed))
             else:
                 return self._read(next((one for one in stored if one is not None), None))
-        log.warning(
-            "Events for %s are missed while no triggerer runs: this Airflow cannot store what was seen; 3.3 can.",
-            self._spec.label,
+        self._warn(
+            "Events for %s are missed while no triggerer runs: this Airflow cannot store what was seen; 3.3 can."
         )
         back = self._spec.look_back
         return WatchState(floor=round((time.time() - back) * 1000) if back else None)
@@ -225,9 +220,7 @@ class _Memory:
             try:
                 self._saved = WatchState.from_json(stored)
             except ValueError:
-                log.warning(
-                    "Events for %s begin from scratch: the stored state is unknown to this version.", self._spec.label
-                )
+                self._warn("Events for %s begin from scratch: the stored state is unknown to this version.")
         return self._saved or self._spec.first_state()
 
     async def save(self, state: WatchState) -> None:
@@ -238,20 +231,9 @@ class _Memory:
             for one in self._stores:
                 await one.aset(self._spec.state_key, state.to_json())
         except Exception as error:  # noqa: BLE001 - the next round stores it; until then a restart repeats events
-            log.warning(
-                "The state of %s is not stored: a restart of the triggerer would repeat events. %s",
-                self._spec.label,
-                error,
-            )
+            self._warn("The state of %s is not stored: a restart of the triggerer would repeat events. %s", error)
         else:
             self._saved = state
 
-
-def _stores_of_assets(store: AssetStateStoreAccessors) -> list[AssetStateStoreAccessor]:
-    """Return the store of each asset that a trigger serves.
-
-    Airflow makes one trigger of equal ones, so there may be several. It offers no way to go through them, and refuses
-    to choose, so they are taken from where it keeps them.
-    """
-    by_name: Mapping[str, AssetStateStoreAccessor] = getattr(store, "_by_name", {})
-    return [by_name[name] for name in sorted(by_name)]
+    def _warn(self, message: str, *reason: object) -> None:
+        log.warning(message, self._spec.label, *reason)

@@ -91,6 +91,7 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
     :param options: other fields of ``WaitSpec``.
     """
 
+    is_deferred = False
     #: Seconds to resolve all parameters. Airflow's triggerer never responds to some requests that templates make.
     resolve_within = 30.0
 
@@ -114,11 +115,11 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the parameters."""
-        _, kwargs = super().serialize()
+        path, kwargs = super().serialize()
         for name in ("ids", "deadline", "failures", "single"):
             del kwargs[name]
         own = {"image_id": self.image_id, "video_id": self.video_id, "timeout": self.timeout, "limit": self.limit}
-        return f"{type(self).__module__}.{type(self).__qualname__}", {**kwargs, **own}
+        return path, kwargs | own
 
     def shared_stream_key(self) -> None:
         """Return None: the ids are not known yet when Airflow calls it. The poll is shared all the same."""
@@ -141,10 +142,6 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
             return
         async for event in super().run():
             yield event
-
-    def _not_before(self) -> float:
-        # No worker has to finish its deferral first.
-        return 0.0
 
     async def _try_to_resolve(self) -> str | None:
         """Resolve the parameters; return why that failed, None if it did not."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_minimax.api import errors
-from airflow_provider_minimax.polling.refusals import errors_to_carry, is_due, round_failure
+from airflow_provider_minimax.polling.failures import errors_to_carry, round_failure
+from airflow_provider_minimax.polling.poll_plan import is_due
 
 #: Each kind of error: in a response, or without one.
 OWN: dict[str, errors.MiniMaxError] = {

@@ -13,7 +13,7 @@ from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.polling.reader import Reader
-from airflow_provider_minimax.polling.senders import ClientPool, SenderFullError, SlowResponseError, ThreadedSender
+from airflow_provider_minimax.polling.senders import ClientPool, Sender, SenderFullError, SlowResponseError
 from tests.unit.polling.test_reader import DOWN, UNAUTHORIZED, image_id
 
 #: Seconds: enough for a quick response, and the length of a hanging one.
@@ -71,7 +71,7 @@ def hang() -> Iterator[Callable[..., Hanging]]:
 
 
 def test_a_quick_response_is_returned_and_an_error_raised() -> None:
-    sender, refused = ThreadedSender(HANG), Hanging(DOWN)
+    sender, refused = Sender(HANG), Hanging(DOWN)
     refused.end()
     assert sender.send("a", lambda: 7) == 7
     with pytest.raises(errors.MiniMaxUpstreamError):
@@ -83,7 +83,7 @@ def test_a_quick_response_is_returned_and_an_error_raised() -> None:
 def test_a_slow_request_continues_in_the_background_and_is_popped_once(
     late_responses: LateResponses, hang: Callable[..., Hanging], response: object
 ) -> None:
-    sender, slow = ThreadedSender(MAX_WAIT, late_responses), hang(response)
+    sender, slow = Sender(MAX_WAIT, late_responses), hang(response)
     with pytest.raises(SlowResponseError):
         sender.send("a", slow)
     assert (sender.is_pending("a"), sender.is_slow("a"), list(sender.pop_late())) == (True, True, [])
@@ -102,7 +102,7 @@ def test_a_slow_request_continues_in_the_background_and_is_popped_once(
 def test_pending_requests_have_a_maximum_and_slow_ones_leave_one_thread_free(
     late_responses: LateResponses, hang: Callable[..., Hanging]
 ) -> None:
-    sender = ThreadedSender(MAX_WAIT, late_responses, max_pending=3)
+    sender = Sender(MAX_WAIT, late_responses, max_pending=3)
     first = [hang() for _ in range(3)]
     for number, slow in enumerate(first):
         with pytest.raises(SlowResponseError):
@@ -126,7 +126,7 @@ def test_pending_requests_have_a_maximum_and_slow_ones_leave_one_thread_free(
 def test_a_request_that_is_quick_again_is_waited_for_again(
     late_responses: LateResponses, hang: Callable[..., Hanging]
 ) -> None:
-    sender, slow = ThreadedSender(MAX_WAIT, late_responses), hang()
+    sender, slow = Sender(MAX_WAIT, late_responses), hang()
     with pytest.raises(SlowResponseError):
         sender.send("a", slow)
     slow.end()
@@ -163,7 +163,7 @@ def test_a_late_refusal_concerns_its_own_id_only(late_responses: LateResponses, 
     def get_job(job_id: str) -> Any:
         return slow() if job_id == image_id(0) else {"imageId": job_id, "status": 1}
 
-    reader = Reader("image", get_job, lambda _: (), sender=ThreadedSender(MAX_WAIT, late_responses))
+    reader = Reader("image", get_job, lambda _: (), sender=Sender(MAX_WAIT, late_responses))
     assert reader.read([image_id(0)]) == ({}, None)
     slow.end()
     late_responses.wait()
@@ -174,7 +174,7 @@ def test_a_late_refusal_concerns_its_own_id_only(late_responses: LateResponses, 
 
 def test_a_refused_token_concerns_all_however_late(late_responses: LateResponses, hang: Callable[..., Hanging]) -> None:
     slow = hang(UNAUTHORIZED)
-    reader = Reader("image", lambda _: slow(), lambda _: (), sender=ThreadedSender(MAX_WAIT, late_responses))
+    reader = Reader("image", lambda _: slow(), lambda _: (), sender=Sender(MAX_WAIT, late_responses))
     reader.read([image_id(0)])
     slow.end()
     late_responses.wait()
@@ -196,7 +196,7 @@ def test_a_late_list_is_read_on_and_meanwhile_few_of_its_ids_are_requested(
         requested.append(job_id)
         return {"imageId": job_id, "status": 1}
 
-    sender = ThreadedSender(MAX_WAIT, late_responses)
+    sender = Sender(MAX_WAIT, late_responses)
     reader = Reader("image", get_job, pages, sender=sender)
     assert len(reader.read(ids).jobs) == len(requested) == 20
     assert len(set(reader.read(ids).jobs) | set(requested)) > 20

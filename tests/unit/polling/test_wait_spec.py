@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api import errors
-from airflow_provider_minimax.polling.wait_spec import WaitSpec, check_accepted, check_require
+from airflow_provider_minimax.api.jobs import FINAL_LABELS, check_labels
+from airflow_provider_minimax.polling.wait_spec import WaitSpec, check_require
 
 A, B = (f"user:1-minimax:2-image:{name}" for name in "ab")
 
@@ -39,7 +40,8 @@ def test_an_invalid_spec_is_refused(ids: Any, options: dict[str, Any], words: st
 
 
 def test_require_and_labels_can_be_checked_on_their_own() -> None:
-    assert (check_require("any"), check_accepted(["failed"])) == ("any", frozenset({"failed"}))
+    labels = check_labels("accept_statuses", ["failed"], FINAL_LABELS)
+    assert (check_require("any"), labels) == ("any", frozenset({"failed"}))
 
 
 def test_a_spec_survives_its_storage() -> None:

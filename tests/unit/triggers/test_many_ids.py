@@ -58,7 +58,7 @@ def test_a_wait_for_thousands_of_jobs_does_not_block_the_event_loop(
     def in_memory(*_: object, **__: object) -> Reader:
         return Reader("image", lambda job_id: {"imageId": job_id, **IMAGE}, pages)
 
-    monkeypatch.setattr(Reader, "shared", in_memory)
+    monkeypatch.setattr(Reader, "for_client", in_memory)
 
     async def hold(waiting: MiniMaxJobTrigger) -> float:
         task = asyncio.create_task(triggerer.run(waiting))

@@ -14,12 +14,11 @@ import pytest
 from airflow_provider_minimax.api.errors import MiniMaxCapacityError, MiniMaxUpstreamError
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
-from airflow_provider_minimax.polling import shared_poll, timing
+from airflow_provider_minimax.polling import shared_poll, streams, timing
 from airflow_provider_minimax.polling.poller import Poller
 from airflow_provider_minimax.polling.reader import Reader
 from airflow_provider_minimax.polling.results import RoundResult
-from airflow_provider_minimax.polling.shared_poll import Stream
-from airflow_provider_minimax.polling.shared_wait import SharedWait
+from airflow_provider_minimax.polling.shared_poll import SharedWait, Stream
 from airflow_provider_minimax.polling.wait_spec import WaitSpec
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.support import TIMEOUT
@@ -54,7 +53,7 @@ def failing(times: float, error: BaseException, real: Callable[..., Any]) -> Cal
 
 
 #: Where an error may come from: our own code, Airflow, the machine.
-PLACES: list[tuple[Any, str]] = [(Reader, "read"), (MiniMaxHook, "aget_settings"), (shared_poll, "start_in_own_thread")]
+PLACES: list[tuple[Any, str]] = [(Reader, "read"), (MiniMaxHook, "aget_settings"), (streams, "start_in_own_thread")]
 
 
 @pytest.mark.parametrize(("owner", "name"), PLACES, ids=[name for _, name in PLACES])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_minimax.polling.descriptions import describe_state, failure_error
+from airflow_provider_minimax.polling.results import describe_state, failure_error
 from tests.unit.polling.support import A
 
 ODD = "lost\x1b[31m\nFAKE LINE"
