@@ -17,6 +17,7 @@ from bench._measuring import Row
 PATH: Final = Path(__file__).parent.parent / "BENCHMARKS.md"
 _PACKAGES: Final = (
     *("airflow-provider-minimax", "apache-airflow", "apache-airflow-providers-http", "apache-airflow-providers-amazon"),
+    *("apache-airflow-providers-celery", "celery"),
     *("requests", "urllib3", "msgspec", "s3fs", "boto3"),
 )
 _INTRO: Final = """# Benchmarks
@@ -25,7 +26,9 @@ What the provider costs, beside simpler code that does as much. All of it is mea
 loopback, in one run: `make bench` measures and writes this page; `make bench PART=export` shows one part only. Ratios
 are medians of pairs that run in turn, so a busy machine moves them little. Where it is installed, pages and files come
 from nginx, which is faster than its clients (`apt-get install nginx-light`); otherwise from bytes that a Python process
-has rendered before. Rows about S3 need the extra `s3`, which `make bench` installs.
+has rendered before. Rows about S3 need the extra `s3`, which `make bench` installs. Creates run on Airflow's
+CeleryExecutor where Redis is installed (`apt-get install redis-server`), otherwise on its LocalExecutor, both with
+PostgreSQL and four slots.
 """
 
 

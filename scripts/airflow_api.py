@@ -117,16 +117,17 @@ class AirflowApi:
         return response
 
 
-def until(true: Callable[[], bool], check: Callable[[], None] = lambda: None) -> None:
+def until(true: Callable[[], bool], check: Callable[[], None] = lambda: None, *, limit: float = LIMIT) -> None:
     """Poll until a condition holds.
 
     :param check: called before each poll; may raise.
+    :param limit: seconds that it may take.
     :raises TimeoutError: it did not hold in time.
     """
-    deadline = time.monotonic() + LIMIT
+    deadline = time.monotonic() + limit
     check()
     while not true():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"the condition did not hold within {LIMIT:.0f} s")
+            raise TimeoutError(f"the condition did not hold within {limit:.0f} s")
         time.sleep(0.3)
         check()

@@ -82,21 +82,25 @@ class Components:
     its parent when that one dies first.
     """
 
-    def __init__(self, port: int, log_port: int, logs: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, port: int, log_port: int, broker_port: int, logs: Path, environment: Mapping[str, str]) -> None:
         self._logs = logs
         self._environment = environment
+        airflow = (sys.executable, "-m", "airflow")
         self._commands = {
-            "migration": ["airflow", "db", "migrate"],
-            "api-server": ["airflow", "api-server", "--host", HOST, "--port", str(port), "--workers", "1"],
+            "migration": [*airflow, "db", "migrate"],
+            "api-server": [*airflow, "api-server", "--host", HOST, "--port", str(port), "--workers", "1"],
             # Their own log servers would listen on all interfaces.
-            "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
-            "dag-processor": ["airflow", "dag-processor"],
-            "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
+            "scheduler": [*airflow, "scheduler", "--skip-serve-logs"],
+            "dag-processor": [*airflow, "dag-processor"],
+            "triggerer": [*airflow, "triggerer", "--skip-serve-logs"],
+            "worker": [*airflow, "celery", "worker", "--skip-serve-logs"],
             # The application that they would serve.
             "log-server": [
-                *("uvicorn", "--factory", "airflow.utils.serve_logs.log_server:get_app", "--no-access-log"),
-                *("--host", HOST, "--port", str(log_port)),
+                *(sys.executable, "-m", "uvicorn", "--factory", "airflow.utils.serve_logs.log_server:get_app"),
+                *("--no-access-log", "--host", HOST, "--port", str(log_port)),
             ],
+            # In memory alone.
+            "broker": ["redis-server", "--bind", HOST, "--port", str(broker_port), "--save", ""],
         }
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -119,7 +123,7 @@ class Components:
         self._logs.mkdir(parents=True, exist_ok=True)
         with self.log(name).open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", *self._commands[name]],
+                self._commands[name],
                 cwd=ROOT,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -151,11 +155,11 @@ class Components:
     def stop(self, request: StopRequest) -> None:
         """Terminate all components; kill those that do not end in time, or all when the user insists.
 
-        The scheduler first: its tasks report to the API server how they ended.
+        First those that run tasks, which report to the API server how they ended.
         """
-        scheduler = self._processes.get("scheduler")
-        self._terminate([] if scheduler is None else [scheduler], TASKS_LIMIT, request)
-        self._terminate([one for one in self._processes.values() if one is not scheduler], STOP_LIMIT, request)
+        first = [process for name, process in self._processes.items() if name in ("scheduler", "worker")]
+        self._terminate(first, TASKS_LIMIT, request)
+        self._terminate([one for one in self._processes.values() if one not in first], STOP_LIMIT, request)
         deadline = time.monotonic() + KILL_LIMIT
         while time.monotonic() < deadline and (members := self._members()):
             # Children before their parents, so that the parents can reap them.

@@ -22,9 +22,12 @@ __all__ = ["ENDED", "RunningAirflow", "until"]
 class RunningAirflow(AirflowApi):
     """Scheduler, DAG processor, triggerer and API server, each a process, on a PostgreSQL of their own.
 
+    With Airflow's ``CeleryExecutor`` also a worker, and Redis as its broker.
+
     :param home: the AIRFLOW_HOME; an empty folder at first.
     :param dags: the folder of the DAG files.
     :param variables: further variables of the environment, such as connections.
+    :param executor: ``LocalExecutor`` or ``CeleryExecutor``. Either runs four tasks at once.
     :param port: of the API server; None for a free one.
     :param database: the folder of PostgreSQL's data; None for a temporary one.
     :param prepare: called when the API server responds and no task runs yet.
@@ -37,16 +40,20 @@ class RunningAirflow(AirflowApi):
         *,
         dags: Path,
         variables: Mapping[str, str],
+        executor: str = "LocalExecutor",
         port: int | None = None,
         database: Path | None = None,
         prepare: Callable[[AirflowApi], None] | None = None,
         request: StopRequest | None = None,
     ) -> None:
-        port, log_port = port or free_port(), free_port()
+        port, log_port, broker_port = port or free_port(), free_port(), free_port()
         super().__init__(f"http://{HOST}:{port}")
         self._environment = {
             **local_airflow.environment(home, dags=dags),
             "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__CELERY__BROKER_URL": f"redis://{HOST}:{broker_port}/0",
+            "AIRFLOW__CELERY__WORKER_CONCURRENCY": "4",
+            "AIRFLOW__CORE__EXECUTOR": executor,
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__HOSTNAME_CALLABLE": f"{hostname.__module__}.{hostname.__qualname__}",
             "AIRFLOW__CORE__PARALLELISM": "4",
@@ -57,12 +64,15 @@ class RunningAirflow(AirflowApi):
             # A triggerer that is gone is noticed soon.
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
+            # Airflow may overlook that a task has ended, and then holds its slot for so many seconds; 5 by default.
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "PYTHONPATH": str(local_airflow.ROOT),
             # Airflow 3.3 imports a test client that warns of a dependency of Airflow.
             "PYTHONWARNINGS": "ignore:Using `httpx` with `starlette.testclient`",
             **variables,
         }
-        self._components = Components(port, log_port, home / "components", self._environment)
+        self._components = Components(port, log_port, broker_port, home / "components", self._environment)
+        self._has_worker = executor == "CeleryExecutor"
         self._database = database
         self._prepare = prepare
         self._request = request or StopRequest()
@@ -75,12 +85,15 @@ class RunningAirflow(AirflowApi):
             running.callback(lambda: self._components.stop(self._request))
             self._components.run("migration", self.check)
             since = datetime.now(UTC)
-            for name in ("api-server", "dag-processor", "triggerer"):
+            celery = ("broker", "worker") if self._has_worker else ()
+            for name in ("api-server", "dag-processor", "triggerer", *celery):
                 self._components.start(name)
             # A task that finds no API server is lost, so there is no scheduler before. Airflow prepares what its tasks
             # call at the first request, which takes seconds.
             until(lambda: bool(get_json(f"{self.url}/execution/health")), self.check)
             self.log_in()
+            if self._has_worker:
+                until(lambda: " ready." in self.output("worker"), self.check)
             if self._prepare is not None:
                 self._prepare(self)
             self._components.start("scheduler")

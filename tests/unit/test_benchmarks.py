@@ -9,7 +9,7 @@ import requests
 
 from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.settings import Settings
-from bench import _rendered, _report
+from bench import _rendered, _report, creates
 from bench._measuring import Row
 from tests.support import ROOT
 
@@ -42,3 +42,12 @@ def test_a_rendered_site_is_read_like_the_sandbox_it_was_rendered_from(
         assert len({image["imageId"] for image in images}) == 230
         body = requests.get(next(image["downloadURL"] for image in images if image["downloadURL"]), timeout=60).content
         assert (body[:4], len(body)) == (b"\x89PNG", 1000)
+
+
+def test_creates_run_without_celery_where_it_cannot_and_say_by_name_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    executor, (row,) = creates.choose_executor()
+    assert (executor, row.is_kept) == ("LocalExecutor", None)
+    assert row.found.startswith("not installed: redis-server")
