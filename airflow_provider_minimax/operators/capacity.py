@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 from airflow_provider_minimax.compat import AirflowRescheduleException
-from airflow_provider_minimax.submission.capacity import next_submit_at
+from airflow_provider_minimax.submission.times import next_submit_at
 from airflow_provider_minimax.triggers.timer import MiniMaxTimerTrigger
 
 if TYPE_CHECKING:

@@ -296,8 +296,8 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
 
     def _submitter(self, context: Context, store: RecordStore, *, repeat_at_capacity: bool) -> Submitter:
         from airflow_provider_minimax.api.prices import read_max_credits
-        from airflow_provider_minimax.submission.retry_delays import RetryDelays
         from airflow_provider_minimax.submission.submitter import Submitter
+        from airflow_provider_minimax.submission.times import RetryDelays
 
         request = self._request()
         return Submitter(

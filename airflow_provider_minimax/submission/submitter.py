@@ -15,18 +15,18 @@ from airflow_provider_minimax.api.accounts import AUTO, TRY_NEXT_ACCOUNT, candid
 from airflow_provider_minimax.api.backoff import CREATE_BUDGET
 from airflow_provider_minimax.api.ids import parse_id
 from airflow_provider_minimax.api.input_checks import check_inputs
+from airflow_provider_minimax.api.kinds import MEDIA_KINDS
 from airflow_provider_minimax.api.models import model_name
 from airflow_provider_minimax.api.prices import Cost, check_max_credits
 from airflow_provider_minimax.api.responses import LOOK_FOR_IT
 from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.submission import decision, messages, recovery
-from airflow_provider_minimax.submission.clock import estimate_clock
 from airflow_provider_minimax.submission.job_lists import EmptyListError, JobLists
 from airflow_provider_minimax.submission.pricing import find_cost
 from airflow_provider_minimax.submission.record import Record, fingerprint
 from airflow_provider_minimax.submission.record_store import RecordStore
 from airflow_provider_minimax.submission.request import CreateRequest
-from airflow_provider_minimax.submission.retry_delays import RetryDelays
+from airflow_provider_minimax.submission.times import RetryDelays, estimate_clock
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.client import MiniMaxClient
@@ -246,7 +246,7 @@ class Submitter:
     def _log_submit(self, record: Record) -> None:
         log.info(
             "Submitting %s with the prompt %s and model %s to %s (replyRef %s). Cost: %s.",
-            f"{record.quantity} images" if record.quantity > 1 else messages.an(record.kind),
+            f"{record.quantity} images" if record.quantity > 1 else MEDIA_KINDS[record.kind].with_article,
             messages.shorten(record.prompt),
             record.model,
             f"account {record.account}" if record.account else "an account of the service's choice",
