@@ -40,7 +40,6 @@ class MiniMaxDeleteOperator(MiniMaxBaseOperator):
         under ``manifest``: text, a ``Path`` or an ``ObjectStoragePath``. Templated.
     :param storage_conn_id: the Airflow connection of its storage. Templated.
     :param force: delete without an export.
-    :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account that the ids have to belong to; defaults to the connection's. Templated.
     :return: (XCom) how many were deleted, or were gone already: ``images``, ``videos``.
     :raises MiniMaxBadRequestError: the export does not hold all of them, or is not whole; nothing was deleted.

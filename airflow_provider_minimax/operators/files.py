@@ -55,7 +55,6 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
     :param allow_private_addresses: let an https address, and those that it redirects to, lie in a private network or
         on the worker itself. Off by default: a prompt or a ``conf`` that names the address must not read what only the
         worker can.
-    :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account to upload to; required by the service where several are configured. Templated.
     :return: (XCom) the file id.
     """
@@ -177,7 +176,6 @@ class MiniMaxDownloadOperator(LineageMixin, MiniMaxBaseOperator):
         ``ObjectStoragePath``. Templated; what was rendered to nothing, as a whole or in a segment, is refused.
     :param storage_conn_id: the Airflow connection of the storage. Templated.
     :param on_empty: what an empty list means: ``"fail"`` the task, ``"skip"`` it, or ``"return"`` an empty list.
-    :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account that the ids have to belong to; defaults to the connection's. Templated.
     :return: (XCom) a list of ``id``, ``path``, ``bytes``, ``sha256``, in the order asked.
     :raises MiniMaxModeratedError: there is no file, and there will be none.

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax import metrics
-from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxNotFoundError
+from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxModeratedError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.jobs import unknown_end
-from airflow_provider_minimax.compat import AirflowFailException
+from airflow_provider_minimax.compat import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
-from airflow_provider_minimax.operators.job_errors import explain_timeout, explained_moderation
 from airflow_provider_minimax.polling.events import timeout_error
 from airflow_provider_minimax.polling.poller import Poller
 from airflow_provider_minimax.polling.reader import Reader
@@ -127,6 +127,23 @@ class JobWait:
                 end_in_triggerer=end_in_triggerer,
             )
         )
+
+
+def explain_timeout(error: AirflowSensorTimeout) -> AirflowSensorTimeout:
+    """Add to a timeout what happens to the jobs."""
+    return AirflowSensorTimeout(
+        f"{error} A job that is not final continues at the service and is billed: collect it with a sensor and its id. "
+        "Airflow does not retry a timeout; clear the task to submit a new job."
+    )
+
+
+@contextmanager
+def explained_moderation() -> Iterator[None]:
+    """Add to the error of a moderated job what helps: Airflow does not retry it."""
+    try:
+        yield
+    except MiniMaxModeratedError as error:
+        raise MiniMaxModeratedError(f"{error} Change the prompt and clear the task.", status=error.status) from None
 
 
 def _sleep(seconds: float, check: Callable[[], None]) -> None:
