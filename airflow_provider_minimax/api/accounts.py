@@ -56,7 +56,8 @@ def candidates(
     if not usable:
         raise _none_usable(kind, accounts)
     # A listed account without a number has room.
-    room = {str(entry.get("account")): _number(entry.get("available"), 1) for entry in available}
+    numbers = {str(entry.get("account")): entry.get("available") for entry in available}
+    room = {name: number if isinstance(number, int) else 1 for name, number in numbers.items()}
     with_room = sorted((name for name in usable if room.get(name, 0) > 0), key=lambda name: -room[name])
     rest = [name for name in usable if name not in with_room]
     if kind == "video" and max_jobs is None:
@@ -85,7 +86,3 @@ def _none_usable(kind: Kind, accounts: Mapping[str, Mapping[str, Any]]) -> error
     return errors.MiniMaxBadRequestError(
         f"No account at useapi.net can make {kind}s. Nothing was created, and a retry will not help."
     )
-
-
-def _number(value: object, default: int) -> int:
-    return value if isinstance(value, int) else default

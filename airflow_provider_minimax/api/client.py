@@ -80,18 +80,13 @@ class MiniMaxClient:
     def list_images(
         self, limit: int = SAFE_PAGE_SIZE, last_image_id: str | None = None, account: str | None = None
     ) -> dict[str, Any]:
-        """Return one page of the account's images, newest first, as the API sends it (GET /images/).
-
-        :param limit: images asked for; the service may return fewer.
-        :param last_image_id: the image after which the page begins.
-        :param account: defaults to the client's account.
-        """
+        """Return one page of images, as the API sends it (GET /images/); see ``list_page``."""
         return self.list_page(IMAGES, limit, last_image_id, account)
 
     def iter_images(
         self, account: str | None = None, page_size: int = PAGE_SIZE, max_images: int | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Iterate over all images of the account, newest first, each once.
+        """Iterate over all images, newest first, each once; see ``iter_pages``.
 
         :param max_images: stop after so many.
         """
@@ -102,7 +97,7 @@ class MiniMaxClient:
 
         :raises MiniMaxNotFoundError: no such image. (A deleted one still resolves.)
         """
-        return self._get(IMAGES, image_id)
+        return self.get_job("image", image_id)
 
     def delete_image(self, image_id: AnyId) -> None:
         """Delete an image from its account (DELETE /images/{imageId}). One that is deleted already is no error."""
@@ -129,6 +124,7 @@ class MiniMaxClient:
 
         :param limit: items asked for; the service may return fewer.
         :param after: the item after which the page begins.
+        :param account: defaults to the client's account.
         """
         at_least_one("limit", limit)
         call = Call("GET", kind.path, params=self._params(account, **{"limit": limit, kind.cursor: after}))
@@ -208,8 +204,9 @@ class MiniMaxClient:
         return self.submit(kind, body)
 
     def get_job(self, kind: Kind, job_id: AnyId) -> dict[str, Any]:
-        """Return one image or video as the API sends it."""
-        return self.get_image(job_id) if kind == "image" else self.get_video(job_id)
+        """Return one image or video as the API sends it; see ``get_image`` and ``get_video``."""
+        job = read_id(job_id, kind, account=self.settings.account)
+        return self._object(Call("GET", f"/{kind}s/{job.full}"))
 
     def delete_job(self, kind: Kind, job_id: AnyId) -> None:
         """Delete one image or video from its account, where it may have its only copy.
@@ -220,10 +217,6 @@ class MiniMaxClient:
         job = read_id(job_id, kind, account=self.settings.account)
         with contextlib.suppress(MiniMaxNotFoundError):
             self._transport.send(Call("DELETE", f"/{kind}s/{job.full}", body_matters=False))
-
-    def _get(self, kind: MediaKind, job_id: AnyId) -> dict[str, Any]:
-        job = read_id(job_id, kind.name, account=self.settings.account)
-        return self._object(Call("GET", f"{kind.path}{job.full}"))
 
     def iter_job_pages(
         self, kind: Kind, account: str | None, page_size: int = PAGE_SIZE
@@ -252,19 +245,19 @@ class MiniMaxClient:
 
         :raises MiniMaxNotFoundError: no such video; most often moderation removed it.
         """
-        return self._get(VIDEOS, video_id)
+        return self.get_job("video", video_id)
 
     def list_videos(
         self, limit: int = SAFE_PAGE_SIZE, last_video_id: str | None = None, account: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return one page of the account's videos, newest first (GET /videos/)."""
+        """Return one page of videos, as the API sends them (GET /videos/); see ``list_page``."""
         videos: list[dict[str, Any]] = self.list_page(VIDEOS, limit, last_video_id, account)["images"]
         return videos
 
     def iter_videos(
         self, account: str | None = None, page_size: int = PAGE_SIZE, max_videos: int | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Iterate over all videos of the account, newest first, each once.
+        """Iterate over all videos, newest first, each once; see ``iter_pages``.
 
         :param max_videos: stop after so many.
         """

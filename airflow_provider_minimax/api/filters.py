@@ -12,10 +12,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, Self
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxScanLimitError
-from airflow_provider_minimax.api.jobs import KNOWN_LABELS, Job, check_labels, created_at, selection_label
+from airflow_provider_minimax.api.jobs import (
+    KNOWN_LABELS,
+    Job,
+    check_labels,
+    created_at,
+    epoch_milliseconds,
+    selection_label,
+)
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.pagination import Image, Page
-from airflow_provider_minimax.api.timestamps import epoch_milliseconds
 from airflow_provider_minimax.api.validation import optional_text
 
 #: A point in time as a parameter gives it.
@@ -53,12 +59,12 @@ class Selection:
         """Parse the rendered parameters of a task.
 
         :param statuses: labels such as ``"completed"``, or the text of their list.
-        :param created_from: a datetime or an ISO string, UTC where it names no zone; or epoch milliseconds (of ten
-            digits: seconds), as a number or as text. Inclusive.
-        :param created_to: the same; exclusive.
+        :param created_from: inclusive; see ``point_in_time``.
+        :param created_to: exclusive.
         :raises MiniMaxBadRequestError: an unknown label, an invalid time, or an empty window.
         """
-        start, end = _moment("created_from", created_from), _moment("created_to", created_to)
+        start = None if created_from is None else point_in_time("created_from", created_from)
+        end = None if created_to is None else point_in_time("created_to", created_to)
         if start is not None and end is not None and start >= end:
             raise MiniMaxBadRequestError(
                 f"The window [{start.isoformat()}, {end.isoformat()}) is empty: created_from must be before "
@@ -108,10 +114,6 @@ class Selection:
 
 def _milliseconds(moment: datetime) -> float:
     return moment.timestamp() * 1000
-
-
-def _moment(parameter: str, value: object) -> datetime | None:
-    return None if value is None else point_in_time(parameter, value)
 
 
 def point_in_time(parameter: str, value: object) -> datetime:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypedDict, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.fields import CREATE_FIELDS, CreateField, parameters
@@ -46,60 +46,47 @@ class VideoFields(TypedDict, total=False):
     max_jobs: int | None
 
 
-def image_body(prompt: str, account: str | None, fields: ImageFields) -> dict[str, Any]:
-    """Return the body of POST /images/create.
-
-    :param account: the account to create on; None takes that of the files, if any are given.
-    :raises MiniMaxBadRequestError: no prompt, a quantity below 1, a file of another account.
-    """
-    if not _is_text(prompt):
-        raise MiniMaxBadRequestError("An image needs a prompt.")
-    quantity = fields.get("quantity")
-    if quantity is not None:
-        at_least_one("quantity", quantity)
-    return _body("image", prompt, account, fields)
-
-
-def video_body(prompt: str | None, account: str | None, fields: VideoFields) -> dict[str, Any]:
-    """Return the body of POST /videos/create.
-
-    Without an account the service would choose one at random. A file belongs to one account, so the account of the
-    files is then requested by name.
-
-    :raises MiniMaxBadRequestError: neither prompt nor file, or a file of another account.
-    """
-    if not _is_text(prompt) and not fields.get("file_id"):
-        raise MiniMaxBadRequestError("A video needs a prompt or a file_id.")
-    return _body("video", prompt, account, fields)
-
-
 def create_body(kind: Kind, prompt: str | None, account: str | None, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the body of a create as it is sent, in the documented spelling (``4K`` for ``4k``).
 
-    Whether the model takes it is another question: see ``input_checks``.
+    Whether the model takes it is another question: see ``input_checks``. Without an account the service would choose
+    one for a video at random. A file belongs to one account, so the account of the files is then requested by name.
 
-    :raises MiniMaxBadRequestError: it is no request.
+    :param account: the account to create on; None takes that of the files, if any are given.
+    :param fields: see ``ImageFields`` and ``VideoFields``.
+    :raises MiniMaxBadRequestError: no prompt (nor first frame of a video), an unknown field, a quantity below 1, or a
+        file of another account.
     """
-    if kind == "image":
-        return normalize_words(kind, image_body(prompt or "", account, cast("ImageFields", fields)))
-    return normalize_words(kind, video_body(prompt, account, cast("VideoFields", fields)))
-
-
-def _body(kind: Kind, prompt: str | None, account: str | None, given: ImageFields | VideoFields) -> dict[str, Any]:
-    _refuse_unknown(kind, given)
-    values: Mapping[str, Any] = given
+    _check(kind, prompt, fields)
     body: dict[str, Any] = {}
     files: list[str] = []
     for field in CREATE_FIELDS[kind]:
-        sent = _sent(field, values.get(field.parameter))
+        sent = _sent(field, fields.get(field.parameter))
         body |= sent
         if field.is_file:
             files += sent.values()
+    for file_id in sorted(files):
+        account = parse_id(file_id, "file", account=account).account
     if prompt:
         body["prompt"] = prompt
-    if owner := _owner(files, account):
-        body["account"] = owner
-    return body
+    if account:
+        body["account"] = account
+    return normalize_words(kind, body)
+
+
+def _check(kind: Kind, prompt: str | None, fields: Mapping[str, Any]) -> None:
+    """Refuse what is no request, and a field that would silently have no effect on a billable job."""
+    has_prompt = isinstance(prompt, str) and bool(prompt.strip())
+    if not has_prompt and kind == "image":
+        raise MiniMaxBadRequestError("An image needs a prompt.")
+    if not has_prompt and not fields.get("file_id"):
+        raise MiniMaxBadRequestError("A video needs a prompt or a file_id.")
+    known = parameters(kind)
+    unknown = sorted(fields.keys() - set(known))
+    if unknown:
+        raise MiniMaxBadRequestError(f"Unknown field {', '.join(unknown)}; known are {', '.join(sorted(known))}.")
+    if fields.get("quantity") is not None:
+        at_least_one("quantity", fields["quantity"])
 
 
 def _sent(field: CreateField, value: Any) -> dict[str, Any]:
@@ -112,22 +99,3 @@ def _sent(field: CreateField, value: Any) -> dict[str, Any]:
     if field.first is None:
         return {field.api_name: str(value).strip() if field.is_file else value}
     return {f"{field.api_name}{number}": str(one).strip() for number, one in enumerate(value, start=field.first)}
-
-
-def _owner(file_ids: Iterable[str], account: str | None) -> str | None:
-    """Return the account that all files belong to; no other account can use them."""
-    for file_id in sorted(file_ids):
-        account = parse_id(file_id, "file", account=account).account
-    return account
-
-
-def _refuse_unknown(kind: Kind, given: ImageFields | VideoFields) -> None:
-    """Refuse a field that would silently have no effect on a billable job."""
-    known = parameters(kind)
-    unknown = sorted(given.keys() - set(known))
-    if unknown:
-        raise MiniMaxBadRequestError(f"Unknown field {', '.join(unknown)}; known are {', '.join(sorted(known))}.")
-
-
-def _is_text(prompt: object) -> bool:
-    return isinstance(prompt, str) and bool(prompt.strip())

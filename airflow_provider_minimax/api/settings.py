@@ -60,13 +60,12 @@ class Settings:
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
     conn_id: str = field(default="", compare=False)
+    prices: UserPrices | None = field(default=None, repr=False)
 
     @property
     def proxies(self) -> dict[str, str]:
         """The own proxy, as the HTTP library takes it; empty without one."""
         return {} if self.proxy is None else {"http": self.proxy, "https": self.proxy}
-
-    prices: UserPrices | None = field(default=None, repr=False)
 
     @property
     def total_timeout(self) -> float:

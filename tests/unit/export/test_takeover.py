@@ -69,9 +69,9 @@ class PausedInTheEnd(MiniMaxClient):
     def pause(self) -> Pause:
         return Pause()
 
-    def get_image(self, image_id: str) -> dict[str, Any]:
+    def get_job(self, kind: Any, job_id: str) -> dict[str, Any]:
         self.pause.wait()
-        return super().get_image(image_id)
+        return super().get_job(kind, job_id)
 
 
 @pytest.fixture
