@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack, get_args
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_minimax.api.filters import PointInTime
-    from airflow_provider_minimax.api.pagination import Image, Page
+    from airflow_provider_minimax.api.pagination import Image
     from airflow_provider_minimax.api.validation import OnEmpty
     from airflow_provider_minimax.arguments import Location, MiniMaxArguments, Templated
     from airflow_provider_minimax.assets import Made
@@ -115,7 +115,8 @@ class ListMediaOperator(MiniMaxBaseOperator):
         self._check_stopped()
         with self._interruptible():
             pages = check_times(client.iter_pages(page_size=page_size, kind=kind), selection, kind)
-            for chosen in select_pages(self._until_killed(pages), selection, limit, self.max_scanned, kind):
+            for chosen in select_pages(pages, selection, limit, self.max_scanned, kind):
+                self._check_stopped()
                 found += [compact(item, kind.name) for item in chosen.images]
                 scanned = chosen.scanned
                 progress.update(scanned, len(found), chosen.total)
@@ -124,11 +125,6 @@ class ListMediaOperator(MiniMaxBaseOperator):
         if not found:
             self._report_empty(scanned)
         return found
-
-    def _until_killed(self, pages: Iterator[Page]) -> Iterator[Page]:
-        for page in pages:
-            self._check_stopped()
-            yield page
 
     def _report_empty(self, scanned: int) -> None:
         message = f"None of the {scanned:,} {self.kind.plural} read matches statuses, created_from and created_to."

@@ -153,7 +153,8 @@ class Recovery:
 
     def _matches_ratio(self, job: Job, ratio: str) -> bool:
         # A list of videos shows no ratio.
-        return self.record.kind == "video" or ratio.casefold() == "auto" or _matches(job.get("aspectRatio"), ratio)
+        shown = job.get("aspectRatio")
+        return self.record.kind == "video" or not shown or ratio.casefold() in ("auto", str(shown).casefold())
 
     def _match_model(self, job: Job) -> str | None:
         return match_model(self.record.kind, self.body, job.get("modelID"))
@@ -284,10 +285,6 @@ def _files_of(job: Job) -> set[str]:
 
 def _bare(file_id: object) -> str:
     return str(file_id).rpartition(":")[2]
-
-
-def _matches(shown: object, sent: str) -> bool:
-    return not shown or str(shown).casefold() == sent.casefold()
 
 
 def _id(record: Record, job: Job) -> object:
