@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Self, Unpack
 
 from airflow_provider_minimax.api import backoff, media_types, pagination, payloads
+from airflow_provider_minimax.api.cursors import Page, Position
 from airflow_provider_minimax.api.error_body import error_in
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.ids import AnyId, Kind, parse_id, read_id
@@ -19,7 +20,7 @@ from airflow_provider_minimax.api.kinds import IMAGES, MEDIA_KINDS, VIDEOS, Medi
 from airflow_provider_minimax.api.prices import as_credits
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.api.transport import Call, Transport
-from airflow_provider_minimax.api.validation import PAGE_SIZE, SAFE_PAGE_SIZE, at_least_one
+from airflow_provider_minimax.api.validation import PAGE_SIZE, SAFE_PAGE_SIZE, at_least_one, quoted
 
 #: Seconds before a list with an implausible end is fetched again.
 _RECHECK_DELAY: Final = 1.0
@@ -138,11 +139,11 @@ class MiniMaxClient:
         self,
         account: str | None = None,
         page_size: int = PAGE_SIZE,
-        after: pagination.Position | None = None,
+        after: Position | None = None,
         *,
         check_end: bool = True,
         kind: MediaKind = IMAGES,
-    ) -> Iterator[pagination.Page]:
+    ) -> Iterator[Page]:
         """Walk through all images or videos of the account, newest first, page by page, each once.
 
         A page that fails is repeated on its own. Memory does not grow with the walk.
@@ -194,7 +195,7 @@ class MiniMaxClient:
         if not isinstance(ids, list) or not any(ids):
             # Accepted, so paid for: whatever came may name the jobs in another form.
             raise call.not_the_contract(
-                f"the create was accepted, but the response names no {kind} id: {_quote(response)}"
+                f"the create was accepted, but the response names no {kind} id: {quoted(response, _MAX_QUOTED)}"
             )
         return _ids(call, ids, kind)
 
@@ -358,7 +359,9 @@ class MiniMaxClient:
     def _object(self, call: Call) -> dict[str, Any]:
         document = self._send(call)
         if not isinstance(document, dict):
-            raise call.not_the_contract(f"the response is not an object: {_quote(document)}", settings=self.settings)
+            raise call.not_the_contract(
+                f"the response is not an object: {quoted(document, _MAX_QUOTED)}", settings=self.settings
+            )
         return document
 
 
@@ -378,10 +381,5 @@ def _ids(call: Call, found: list[Any], kind: Kind) -> list[str]:
     try:
         return [parse_id(one, kind).full for one in found]
     except MiniMaxBadRequestError:
-        quoted = _quote(found if len(found) > 1 else found[0])
-    raise call.not_the_contract(f"the response names what is no {kind} id: {quoted}")
-
-
-def _quote(found: object) -> str:
-    text = repr(found)
-    return text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}..."
+        found = found if len(found) > 1 else found[0]
+    raise call.not_the_contract(f"the response names what is no {kind} id: {quoted(found, _MAX_QUOTED)}")

@@ -116,9 +116,9 @@ def parameters(kind: Kind) -> tuple[str, ...]:
 
 
 def read_fields(kind: Kind, rendered: Mapping[str, object]) -> dict[str, Any]:
-    """Return the optional fields of a create by their Python names.
+    """Return the optional fields of a create by their Python names; what else was rendered is left out.
 
     :raises MiniMaxBadRequestError: a value has the wrong type, or was rendered to nothing.
     """
-    readers = {field.parameter: field.read for field in CREATE_FIELDS[kind]}
-    return {parameter: readers[parameter](parameter, value) for parameter, value in rendered.items()}
+    given = (field for field in CREATE_FIELDS[kind] if field.parameter in rendered)
+    return {field.parameter: field.read(field.parameter, rendered[field.parameter]) for field in given}

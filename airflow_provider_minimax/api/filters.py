@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, Self
 
+from airflow_provider_minimax.api.cursors import Image, Page
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxScanLimitError
 from airflow_provider_minimax.api.jobs import (
     KNOWN_LABELS,
@@ -21,7 +22,6 @@ from airflow_provider_minimax.api.jobs import (
     selection_label,
 )
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
-from airflow_provider_minimax.api.pagination import Image, Page
 from airflow_provider_minimax.api.validation import optional_text
 
 #: A point in time as a parameter gives it.

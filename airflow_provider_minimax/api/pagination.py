@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from airflow_provider_minimax.api.cursors import (
     CURSOR_FORMS,
     Image,
-    Place,
+    Page,
     Position,
     image_before_last,
     image_key,
@@ -41,21 +41,6 @@ from airflow_provider_minimax.api.errors import (
 from airflow_provider_minimax.api.jobs import created_at
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.validation import SAFE_PAGE_SIZE
-
-__all__ = [
-    "EndCheck",
-    "Fetch",
-    "Image",
-    "Page",
-    "PageFetcher",
-    "Place",
-    "Position",
-    "PositionLostError",
-    "count_of",
-    "image_key",
-    "resume_walk",
-    "walk",
-]
 
 #: Fetches the page after a cursor.
 Fetch = Callable[[str], dict[str, Any]]
@@ -83,16 +68,6 @@ class PageFetcher:
             self._size = SAFE_PAGE_SIZE
         self._is_accepted = True
         return page
-
-
-class Page(NamedTuple):
-    """The new images of one page, newest first.
-
-    ``total`` is the service's own count of the account's images; None without one.
-    """
-
-    images: list[Image]
-    total: int | None
 
 
 @dataclass(frozen=True)

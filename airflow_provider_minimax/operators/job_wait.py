@@ -63,7 +63,8 @@ class JobWait:
     @property
     def unknown_outcomes(self) -> list[str]:
         """The jobs that are final and neither completed nor known to have failed, with their status."""
-        return [f"{job_id} ({_status_of(found)})" for job_id, found in self._latest.items() if _is_unknown(found)]
+        statuses = ((job_id, _unknown_status(found)) for job_id, found in self._latest.items())
+        return [f"{job_id} ({status})" for job_id, status in statuses if status is not None]
 
     def poll(self, *, is_last: bool = False) -> list[dict[str, Any]] | None:
         """Poll once; return the compact jobs if the wait is over.
@@ -157,13 +158,11 @@ def _sleep(seconds: float, check: Callable[[], None]) -> None:
         check()
 
 
-def _is_unknown(found: JobResult) -> bool:
-    """Return whether a job is final, and neither completed nor known to have failed."""
-    if isinstance(found, MiniMaxError):
-        # An error that is never retried says nothing about the job; any other may pass, so the job is not final.
-        return isinstance(found, AirflowFailException) and not isinstance(found, MiniMaxNotFoundError)
-    return unknown_end(found) is not None
-
-
-def _status_of(found: JobResult) -> str:
-    return str(found) if isinstance(found, MiniMaxError) else str(unknown_end(found)).removeprefix("unknown final ")
+def _unknown_status(found: JobResult) -> str | None:
+    """Return the status of a job that is final, and neither completed nor known to have failed; None for any other."""
+    if not isinstance(found, MiniMaxError):
+        end = unknown_end(found)
+        return None if end is None else end.removeprefix("unknown final ")
+    # An error that is never retried says nothing about the job; any other may pass, so the job is not final.
+    is_final = isinstance(found, AirflowFailException) and not isinstance(found, MiniMaxNotFoundError)
+    return str(found) if is_final else None

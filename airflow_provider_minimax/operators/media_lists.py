@@ -30,8 +30,8 @@ from airflow_provider_minimax.storage.location import plain_url
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
+    from airflow_provider_minimax.api.cursors import Image
     from airflow_provider_minimax.api.filters import PointInTime
-    from airflow_provider_minimax.api.pagination import Image
     from airflow_provider_minimax.api.validation import OnEmpty
     from airflow_provider_minimax.arguments import Location, MiniMaxArguments, Templated
     from airflow_provider_minimax.assets import Made
@@ -282,7 +282,7 @@ class ExportMediaOperator(LineageMixin, MiniMaxBaseOperator):
 
     def _keep(self, folder: ObjectStoragePath, plan: ExportPlan, summary: dict[str, Any]) -> None:
         """Keep what the link, the outlets and lineage need of the export."""
-        from airflow_provider_minimax.api.pagination import image_key
+        from airflow_provider_minimax.api.cursors import image_key
         from airflow_provider_minimax.assets import MAX_IDS
         from airflow_provider_minimax.export import contact_sheet
         from airflow_provider_minimax.export.publish import read_newest

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from airflow_provider_minimax.api.accounts import healthy_accounts
+from airflow_provider_minimax.api.cursors import Page
 from airflow_provider_minimax.api.errors import (
     MiniMaxAuthError,
     MiniMaxBadRequestError,
@@ -16,7 +17,6 @@ from airflow_provider_minimax.api.errors import (
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.api.jobs import created_at
 from airflow_provider_minimax.api.kinds import MEDIA_KINDS
-from airflow_provider_minimax.api.pagination import Page
 from airflow_provider_minimax.api.validation import SAFE_PAGE_SIZE
 from airflow_provider_minimax.submission.record import Record
 from airflow_provider_minimax.submission.recovery import JobList, reaches_back
