@@ -15,7 +15,6 @@ from airflow_provider_minimax.api.cursors import Page, Position
 from airflow_provider_minimax.api.error_body import error_in
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.ids import AnyId, Kind, parse_id, read_id
-from airflow_provider_minimax.api.input_checks import check_inputs
 from airflow_provider_minimax.api.kinds import IMAGES, MEDIA_KINDS, VIDEOS, MediaKind
 from airflow_provider_minimax.api.prices import as_credits
 from airflow_provider_minimax.api.settings import Settings
@@ -201,7 +200,7 @@ class MiniMaxClient:
 
     def _create(self, kind: Kind, prompt: str | None, account: str | None, fields: Mapping[str, Any]) -> list[str]:
         body = payloads.create_body(kind, prompt, account or self.settings.account, fields)
-        check_inputs(kind, body, self.settings.check_inputs)
+        payloads.check_inputs(kind, body, self.settings.check_inputs)
         return self.submit(kind, body)
 
     def get_job(self, kind: Kind, job_id: AnyId) -> dict[str, Any]:

@@ -38,11 +38,9 @@ _DIGITS: Final = re.compile(r"[\d.]+(e\+?\d+)?", re.ASCII | re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Selection:
-    """Images with one of these statuses, created within ``[created_from, created_to)``.
+    """Images with one of these status labels, created within ``[created_from, created_to)``. None stands for any.
 
-    :param statuses: status labels; None for all.
-    :param created_from: timezone-aware; None for no bound.
-    :param created_to: timezone-aware; None for no bound.
+    Both times are timezone-aware.
     """
 
     statuses: frozenset[str] | None = None

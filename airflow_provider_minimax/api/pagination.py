@@ -42,7 +42,7 @@ from airflow_provider_minimax.api.jobs import created_at
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.validation import SAFE_PAGE_SIZE
 
-#: Fetches the page after a cursor.
+#: Fetches the page after a cursor, as the API sends it.
 Fetch = Callable[[str], dict[str, Any]]
 
 
@@ -99,8 +99,7 @@ def walk(first: dict[str, Any], fetch: Fetch, end: EndCheck | None = None, kind:
 
     The first page is yielded even without images, for its ``total``.
 
-    :param first: the first page, as the API sends it.
-    :param fetch: returns the page after a cursor, as the API sends it.
+    :param first: the first page.
     :param end: how to check the end; None if the list may be incomplete.
     :param kind: what the list holds, for the errors.
     :raises MiniMaxUpstreamError: the list breaks off, the cursor does not move, or the pages repeat in a circle.
@@ -122,10 +121,8 @@ def walk(first: dict[str, Any], fetch: Fetch, end: EndCheck | None = None, kind:
 def resume_walk(
     position: Position, fetch: Fetch, end: EndCheck | None = None, kind: MediaKind = IMAGES
 ) -> Iterator[Page]:
-    """Resume an earlier walk: yield the pages after its position.
+    """Resume an earlier walk: yield the pages after its position. See ``walk`` for the other parameters.
 
-    :param end: how to check the end; None if the list may be incomplete.
-    :param kind: what the list holds, for the errors.
     :raises PositionLostError: the service no longer knows the position.
     :raises MiniMaxShortListError: the list ends before as many images as the service counts.
     """

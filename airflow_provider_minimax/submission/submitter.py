@@ -14,9 +14,9 @@ from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO, TRY_NEXT_ACCOUNT, candidates, no_account_error
 from airflow_provider_minimax.api.backoff import CREATE_BUDGET
 from airflow_provider_minimax.api.ids import parse_id
-from airflow_provider_minimax.api.input_checks import check_inputs
 from airflow_provider_minimax.api.kinds import MEDIA_KINDS
 from airflow_provider_minimax.api.models import model_name
+from airflow_provider_minimax.api.payloads import check_inputs
 from airflow_provider_minimax.api.prices import Cost, check_max_credits
 from airflow_provider_minimax.api.responses import LOOK_FOR_IT
 from airflow_provider_minimax.api.words import count
@@ -44,9 +44,8 @@ MAX_FOREIGN_IDS: Final = 200
 class Submitter:
     """Submits the jobs of one attempt of a task, or returns those of an earlier attempt.
 
-    :param max_tries: of the task; see ``Record``.
+    :param max_tries: of the task; see ``Record``, also for ``is_mapped``.
     :param attempt: the number of this attempt. Deferrals and reschedules do not change it.
-    :param is_mapped: see ``Record``.
     :param before_create: called right before a create is sent; may raise.
     :param search_interval: seconds between two searches for a lost job.
     :param max_credits: refuse a create that costs more, or whose price is unknown; None for no limit.
