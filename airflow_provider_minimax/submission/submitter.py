@@ -299,19 +299,16 @@ class Submitter:
 
     def _recover_job(self, record: Record, cause: str) -> Record:
         """Search for the job of a create without response and adopt it; otherwise resubmit or fail."""
-        failure: EmptyListError | None = None
         for search in range(1, MAX_SEARCHES + 1):
-            failure, found = None, None
+            found = None
             try:
                 record, found = self._search_once(record, is_last=search == MAX_SEARCHES)
-            except EmptyListError as error:
-                # It may be empty only for a moment.
-                failure = error
             except errors.MiniMaxError as error:
-                # Also an error that is never retried: first of all there may be a billed job.
-                raise messages.unknown_outcome_error(
-                    record, f"{cause} The search for its job failed: {error}"
-                ) from None
+                # Also after an error that is never retried: first of all there may be a billed job. But a list may be
+                # empty only for a moment.
+                if not isinstance(error, EmptyListError) or search == MAX_SEARCHES:
+                    what = f"{cause} The search for its job failed: {error}"
+                    raise messages.unknown_outcome_error(record, what) from None
             if found is not None:
                 log.warning(
                     "Recovered %s by %s: its create got no response, and nothing is submitted again.",
@@ -323,8 +320,6 @@ class Submitter:
                 return record
             if search < MAX_SEARCHES:
                 time.sleep(self._search_interval)
-        if failure is not None:
-            raise messages.unknown_outcome_error(record, f"{cause} The search for its job failed: {failure}")
         return self._resubmit(record, cause, messages.search_verdict(self._candidates))
 
     def _resubmit(self, record: Record, cause: str, verdict: str) -> Record:
