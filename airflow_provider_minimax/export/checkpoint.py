@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from airflow_provider_minimax.api.cursors import Image, Page, Place, Position, image_key
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
+from airflow_provider_minimax.api.pagination import Image, Page, Place, Position, image_key
 from airflow_provider_minimax.export.manifest import Contents, Head, load_document, mark
 from airflow_provider_minimax.export.parts import Part, first_damaged
 from airflow_provider_minimax.storage.base import Storage

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from airflow_provider_minimax.api.cursors import Image, image_key
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
+from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.export.formats import Format
 from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, kind_of, load_manifest
 from airflow_provider_minimax.export.parts import is_intact, read_rows, stored_format

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple, Protocol
 
-from airflow_provider_minimax.api.cursors import Image, image_key
 from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
 from airflow_provider_minimax.api.jobs import is_final, media_url
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
+from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.export.formats import is_installed
 from airflow_provider_minimax.export.manifest import Manifest, MediaFailure
 from airflow_provider_minimax.export.options import ExportPlan

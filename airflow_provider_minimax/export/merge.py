@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from airflow_provider_minimax.api.cursors import Image, image_key
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.jobs import is_final
+from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.export.manifest import Contents, Manifest, Unfinished, fingerprint
 from airflow_provider_minimax.export.media_rows import Entry, MediaSource, finish_download, start_download
 from airflow_provider_minimax.export.options import ExportPlan

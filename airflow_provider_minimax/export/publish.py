@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_minimax.api.cursors import Image
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.kinds import MediaKind
+from airflow_provider_minimax.api.pagination import Image
 from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.export import contact_sheet
 from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, load_manifest

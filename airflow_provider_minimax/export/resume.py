@@ -7,8 +7,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
-from airflow_provider_minimax.api.cursors import Page, Position
 from airflow_provider_minimax.api.kinds import MediaKind
+from airflow_provider_minimax.api.pagination import Page, Position
 from airflow_provider_minimax.export.checkpoint import Checkpoint
 from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.parts import first_damaged_media

@@ -11,10 +11,10 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from airflow_provider_minimax.api.cursors import Image, Page, image_key
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxUpstreamError
 from airflow_provider_minimax.api.jobs import created_at
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
+from airflow_provider_minimax.api.pagination import Image, Page, image_key
 from airflow_provider_minimax.export.manifest import Head, Manifest, StoredManifest
 from airflow_provider_minimax.export.parts import first_damaged
 

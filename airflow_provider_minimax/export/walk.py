@@ -10,9 +10,9 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from airflow_provider_minimax.api.cursors import Page
 from airflow_provider_minimax.api.filters import Selection, check_times
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
+from airflow_provider_minimax.api.pagination import Page
 from airflow_provider_minimax.export import sync
 from airflow_provider_minimax.export.manifest import Head
 from airflow_provider_minimax.export.media_rows import Entry
