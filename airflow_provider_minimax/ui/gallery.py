@@ -8,8 +8,9 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from airflow_provider_minimax.api.cursors import Image, image_key
+from airflow_provider_minimax.api.cursors import image_key
 from airflow_provider_minimax.api.jobs import media_url
+from airflow_provider_minimax.api.pagination import Image
 from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.export.contact_sheet import cells, media_path
 from airflow_provider_minimax.ui.exports import Export, UnreadableError

@@ -9,10 +9,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from airflow_provider_minimax.api.cursors import Image, image_key
+from airflow_provider_minimax.api.cursors import image_key
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import parse_media_id
 from airflow_provider_minimax.api.jobs import COMPLETED
+from airflow_provider_minimax.api.pagination import Image
 from airflow_provider_minimax.export.contact_sheet import shown_fields
 
 #: Exports of one value: each is read.
