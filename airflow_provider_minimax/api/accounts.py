@@ -53,10 +53,19 @@ def candidates(
     usable = healthy_accounts(accounts)
     if kind == "video":
         usable = [name for name in usable if accounts[name].get("supportVideo") is not False]
+    in_error = [name for name, config in accounts.items() if config.get("error")]
+    if not usable and in_error:
+        raise errors.MiniMaxAccountOnHoldError(
+            f"The accounts are in error at useapi.net ({', '.join(in_error)}). Nothing was created; a retry helps once "
+            "one is set up again."
+        )
     if not usable:
-        raise _none_usable(kind, accounts)
+        raise errors.MiniMaxBadRequestError(
+            f"No account at useapi.net can make {kind}s. Nothing was created, and a retry will not help."
+        )
     # A listed account without a number has room.
-    room = {str(entry.get("account")): _number(entry.get("available"), 1) for entry in available}
+    numbers = {str(entry.get("account")): entry.get("available") for entry in available}
+    room = {name: number if isinstance(number, int) else 1 for name, number in numbers.items()}
     with_room = sorted((name for name in usable if room.get(name, 0) > 0), key=lambda name: -room[name])
     rest = [name for name in usable if name not in with_room]
     if kind == "video" and max_jobs is None:
@@ -73,19 +82,3 @@ def no_account_error(met: Sequence[errors.MiniMaxError], full: Sequence[str]) ->
     if full and not any(isinstance(error, errors.MiniMaxCapacityError) for error in met):
         return errors.MiniMaxCapacityError(f"No room at the moment on {', '.join(full)}. Nothing was created.")
     return min(met, key=lambda error: TRY_NEXT_ACCOUNT.index(type(error)))
-
-
-def _none_usable(kind: Kind, accounts: Mapping[str, Mapping[str, Any]]) -> errors.MiniMaxError:
-    in_error = [name for name, config in accounts.items() if config.get("error")]
-    if in_error:
-        return errors.MiniMaxAccountOnHoldError(
-            f"The accounts are in error at useapi.net ({', '.join(in_error)}). Nothing was created; a retry helps once "
-            "one is set up again."
-        )
-    return errors.MiniMaxBadRequestError(
-        f"No account at useapi.net can make {kind}s. Nothing was created, and a retry will not help."
-    )
-
-
-def _number(value: object, default: int) -> int:
-    return value if isinstance(value, int) else default

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any, Final, Self, Unpack
 
 from airflow_provider_minimax.api import backoff, media_types, pagination, payloads
+from airflow_provider_minimax.api.cursors import Page, Position
 from airflow_provider_minimax.api.error_body import error_in
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.ids import AnyId, Kind, parse_id, read_id
-from airflow_provider_minimax.api.input_checks import check_inputs
 from airflow_provider_minimax.api.kinds import IMAGES, MEDIA_KINDS, VIDEOS, MediaKind
 from airflow_provider_minimax.api.prices import as_credits
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.api.transport import Call, Transport
-from airflow_provider_minimax.api.validation import PAGE_SIZE, SAFE_PAGE_SIZE, at_least_one
+from airflow_provider_minimax.api.validation import PAGE_SIZE, SAFE_PAGE_SIZE, at_least_one, quoted
 
 #: Seconds before a list with an implausible end is fetched again.
 _RECHECK_DELAY: Final = 1.0
@@ -80,18 +80,13 @@ class MiniMaxClient:
     def list_images(
         self, limit: int = SAFE_PAGE_SIZE, last_image_id: str | None = None, account: str | None = None
     ) -> dict[str, Any]:
-        """Return one page of the account's images, newest first, as the API sends it (GET /images/).
-
-        :param limit: images asked for; the service may return fewer.
-        :param last_image_id: the image after which the page begins.
-        :param account: defaults to the client's account.
-        """
+        """Return one page of images, as the API sends it (GET /images/); see ``list_page``."""
         return self.list_page(IMAGES, limit, last_image_id, account)
 
     def iter_images(
         self, account: str | None = None, page_size: int = PAGE_SIZE, max_images: int | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Iterate over all images of the account, newest first, each once.
+        """Iterate over all images, newest first, each once; see ``iter_pages``.
 
         :param max_images: stop after so many.
         """
@@ -102,7 +97,7 @@ class MiniMaxClient:
 
         :raises MiniMaxNotFoundError: no such image. (A deleted one still resolves.)
         """
-        return self._get(IMAGES, image_id)
+        return self.get_job("image", image_id)
 
     def delete_image(self, image_id: AnyId) -> None:
         """Delete an image from its account (DELETE /images/{imageId}). One that is deleted already is no error."""
@@ -129,6 +124,7 @@ class MiniMaxClient:
 
         :param limit: items asked for; the service may return fewer.
         :param after: the item after which the page begins.
+        :param account: defaults to the client's account.
         """
         at_least_one("limit", limit)
         call = Call("GET", kind.path, params=self._params(account, **{"limit": limit, kind.cursor: after}))
@@ -142,11 +138,11 @@ class MiniMaxClient:
         self,
         account: str | None = None,
         page_size: int = PAGE_SIZE,
-        after: pagination.Position | None = None,
+        after: Position | None = None,
         *,
         check_end: bool = True,
         kind: MediaKind = IMAGES,
-    ) -> Iterator[pagination.Page]:
+    ) -> Iterator[Page]:
         """Walk through all images or videos of the account, newest first, page by page, each once.
 
         A page that fails is repeated on its own. Memory does not grow with the walk.
@@ -198,18 +194,19 @@ class MiniMaxClient:
         if not isinstance(ids, list) or not any(ids):
             # Accepted, so paid for: whatever came may name the jobs in another form.
             raise call.not_the_contract(
-                f"the create was accepted, but the response names no {kind} id: {_quote(response)}"
+                f"the create was accepted, but the response names no {kind} id: {quoted(response, _MAX_QUOTED)}"
             )
         return _ids(call, ids, kind)
 
     def _create(self, kind: Kind, prompt: str | None, account: str | None, fields: Mapping[str, Any]) -> list[str]:
         body = payloads.create_body(kind, prompt, account or self.settings.account, fields)
-        check_inputs(kind, body, self.settings.check_inputs)
+        payloads.check_inputs(kind, body, self.settings.check_inputs)
         return self.submit(kind, body)
 
     def get_job(self, kind: Kind, job_id: AnyId) -> dict[str, Any]:
-        """Return one image or video as the API sends it."""
-        return self.get_image(job_id) if kind == "image" else self.get_video(job_id)
+        """Return one image or video as the API sends it; see ``get_image`` and ``get_video``."""
+        job = read_id(job_id, kind, account=self.settings.account)
+        return self._object(Call("GET", f"/{kind}s/{job.full}"))
 
     def delete_job(self, kind: Kind, job_id: AnyId) -> None:
         """Delete one image or video from its account, where it may have its only copy.
@@ -220,10 +217,6 @@ class MiniMaxClient:
         job = read_id(job_id, kind, account=self.settings.account)
         with contextlib.suppress(MiniMaxNotFoundError):
             self._transport.send(Call("DELETE", f"/{kind}s/{job.full}", body_matters=False))
-
-    def _get(self, kind: MediaKind, job_id: AnyId) -> dict[str, Any]:
-        job = read_id(job_id, kind.name, account=self.settings.account)
-        return self._object(Call("GET", f"{kind.path}{job.full}"))
 
     def iter_job_pages(
         self, kind: Kind, account: str | None, page_size: int = PAGE_SIZE
@@ -252,19 +245,19 @@ class MiniMaxClient:
 
         :raises MiniMaxNotFoundError: no such video; most often moderation removed it.
         """
-        return self._get(VIDEOS, video_id)
+        return self.get_job("video", video_id)
 
     def list_videos(
         self, limit: int = SAFE_PAGE_SIZE, last_video_id: str | None = None, account: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return one page of the account's videos, newest first (GET /videos/)."""
+        """Return one page of videos, as the API sends them (GET /videos/); see ``list_page``."""
         videos: list[dict[str, Any]] = self.list_page(VIDEOS, limit, last_video_id, account)["images"]
         return videos
 
     def iter_videos(
         self, account: str | None = None, page_size: int = PAGE_SIZE, max_videos: int | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Iterate over all videos of the account, newest first, each once.
+        """Iterate over all videos, newest first, each once; see ``iter_pages``.
 
         :param max_videos: stop after so many.
         """
@@ -365,7 +358,9 @@ class MiniMaxClient:
     def _object(self, call: Call) -> dict[str, Any]:
         document = self._send(call)
         if not isinstance(document, dict):
-            raise call.not_the_contract(f"the response is not an object: {_quote(document)}", settings=self.settings)
+            raise call.not_the_contract(
+                f"the response is not an object: {quoted(document, _MAX_QUOTED)}", settings=self.settings
+            )
         return document
 
 
@@ -385,10 +380,5 @@ def _ids(call: Call, found: list[Any], kind: Kind) -> list[str]:
     try:
         return [parse_id(one, kind).full for one in found]
     except MiniMaxBadRequestError:
-        quoted = _quote(found if len(found) > 1 else found[0])
-    raise call.not_the_contract(f"the response names what is no {kind} id: {quoted}")
-
-
-def _quote(found: object) -> str:
-    text = repr(found)
-    return text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}..."
+        found = found if len(found) > 1 else found[0]
+    raise call.not_the_contract(f"the response names what is no {kind} id: {quoted(found, _MAX_QUOTED)}")

@@ -1,13 +1,23 @@
-"""Images and videos as cursors of a list: their ids, and the places at which a walk can resume."""
+"""A page of a list, its images or videos as cursors, and the places at which a walk can resume."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 #: An image or a video, as the API sends it.
 Image = dict[str, Any]
+
+
+class Page(NamedTuple):
+    """The new images of one page, newest first.
+
+    ``total`` is the service's own count of the account's images; None without one.
+    """
+
+    images: list[Image]
+    total: int | None
 
 
 @dataclass(frozen=True)

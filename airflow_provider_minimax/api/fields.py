@@ -40,10 +40,6 @@ def _read_file_ids(parameter: str, value: object) -> list[str] | None:
     return [one for one in ids if one is not None]
 
 
-def _read_file_id(parameter: str, value: object) -> str | None:
-    return parse_one_id(value, parameter, "file")
-
-
 @dataclass(frozen=True)
 class CreateField:
     """An optional field of a create.
@@ -69,7 +65,7 @@ def _word(parameter: str, api_name: str) -> CreateField:
 
 
 def _file(parameter: str, api_name: str) -> CreateField:
-    return CreateField(parameter, api_name, _read_file_id, is_file=True)
+    return CreateField(parameter, api_name, lambda name, value: parse_one_id(value, name, "file"), is_file=True)
 
 
 def _files(parameter: str, api_name: str, *, first: int = 1) -> CreateField:
@@ -120,9 +116,9 @@ def parameters(kind: Kind) -> tuple[str, ...]:
 
 
 def read_fields(kind: Kind, rendered: Mapping[str, object]) -> dict[str, Any]:
-    """Return the optional fields of a create by their Python names.
+    """Return the optional fields of a create by their Python names; what else was rendered is left out.
 
     :raises MiniMaxBadRequestError: a value has the wrong type, or was rendered to nothing.
     """
-    readers = {field.parameter: field.read for field in CREATE_FIELDS[kind]}
-    return {parameter: readers[parameter](parameter, value) for parameter, value in rendered.items()}
+    given = (field for field in CREATE_FIELDS[kind] if field.parameter in rendered)
+    return {field.parameter: field.read(field.parameter, rendered[field.parameter]) for field in given}

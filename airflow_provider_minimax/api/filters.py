@@ -11,11 +11,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, Self
 
+from airflow_provider_minimax.api.cursors import Image, Page
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxScanLimitError
-from airflow_provider_minimax.api.jobs import KNOWN_LABELS, Job, check_labels, created_at, selection_label
+from airflow_provider_minimax.api.jobs import (
+    KNOWN_LABELS,
+    Job,
+    check_labels,
+    created_at,
+    epoch_milliseconds,
+    selection_label,
+)
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
-from airflow_provider_minimax.api.pagination import Image, Page
-from airflow_provider_minimax.api.timestamps import epoch_milliseconds
 from airflow_provider_minimax.api.validation import optional_text
 
 #: A point in time as a parameter gives it.
@@ -32,11 +38,9 @@ _DIGITS: Final = re.compile(r"[\d.]+(e\+?\d+)?", re.ASCII | re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Selection:
-    """Images with one of these statuses, created within ``[created_from, created_to)``.
+    """Images with one of these status labels, created within ``[created_from, created_to)``. None stands for any.
 
-    :param statuses: status labels; None for all.
-    :param created_from: timezone-aware; None for no bound.
-    :param created_to: timezone-aware; None for no bound.
+    Both times are timezone-aware.
     """
 
     statuses: frozenset[str] | None = None
@@ -53,12 +57,12 @@ class Selection:
         """Parse the rendered parameters of a task.
 
         :param statuses: labels such as ``"completed"``, or the text of their list.
-        :param created_from: a datetime or an ISO string, UTC where it names no zone; or epoch milliseconds (of ten
-            digits: seconds), as a number or as text. Inclusive.
-        :param created_to: the same; exclusive.
+        :param created_from: inclusive; see ``point_in_time``.
+        :param created_to: exclusive.
         :raises MiniMaxBadRequestError: an unknown label, an invalid time, or an empty window.
         """
-        start, end = _moment("created_from", created_from), _moment("created_to", created_to)
+        start = None if created_from is None else point_in_time("created_from", created_from)
+        end = None if created_to is None else point_in_time("created_to", created_to)
         if start is not None and end is not None and start >= end:
             raise MiniMaxBadRequestError(
                 f"The window [{start.isoformat()}, {end.isoformat()}) is empty: created_from must be before "
@@ -108,10 +112,6 @@ class Selection:
 
 def _milliseconds(moment: datetime) -> float:
     return moment.timestamp() * 1000
-
-
-def _moment(parameter: str, value: object) -> datetime | None:
-    return None if value is None else point_in_time(parameter, value)
 
 
 def point_in_time(parameter: str, value: object) -> datetime:

@@ -45,9 +45,7 @@ def parse_id(value: object, kind: Kind, *, account: str | None = None) -> Resour
     """Parse a full id, and refuse what the service would refuse later.
 
     :param value: the user's value, usually an XCom or a rendered template.
-    :param kind: the expected kind of resource.
-    :param account: if given, the account that must own the resource.
-    :return: the parts of the id.
+    :param account: the account that must own the resource; None for any.
     :raises MiniMaxBadRequestError: not a full id, an id of another kind, or of another account.
     """
     wanted = _SHAPE.format(kind=kind)
@@ -79,6 +77,12 @@ def parse_media_id(value: object, *, account: str | None = None) -> ResourceId:
         wanted = " or ".join(_SHAPE.format(kind=kind) for kind in ("image", "video"))
         raise MiniMaxBadRequestError(f"{quoted(value)} is not the full id of an image or a video; expected {wanted}.")
     return parse_id(value, cast("Kind", match["kind"]), account=account)
+
+
+def parse_media_ids(value: object, parameter: str, account: str | None) -> list[ResourceId]:
+    """Parse the images and videos of a parameter; see ``parse_id_list`` and ``parse_media_id``."""
+    given, _ = parse_id_list(value, parameter)
+    return [parse_media_id(required_text(parameter, one), account=account) for one in given]
 
 
 def parse_id_list(value: object, parameter: str, *kinds: Kind) -> tuple[list[str], bool]:

@@ -15,7 +15,6 @@ from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.serialization import to_plain_json
 from airflow_provider_minimax.api.sources import JOB_PAGES, WEB_APPLICATION, Source
-from airflow_provider_minimax.api.timestamps import epoch_milliseconds
 from airflow_provider_minimax.api.validation import is_list, members, quoted, read_literal
 
 #: An image or a video as the API sends it. Every field is optional in practice.
@@ -74,7 +73,12 @@ _SPELLINGS: Final[Mapping[str, str]] = {
 }
 
 _DIGITS: Final = re.compile(r"\d{1,9}", re.ASCII)
-
+#: The text of a number of at least ten digits, as JSON or Python writes it.
+_TIMESTAMP: Final = re.compile(r"\d{10,}(\.\d+)?|\d\.\d+e\+?\d{1,3}", re.ASCII | re.IGNORECASE)
+#: A number of ten digits is one of seconds (from 2001 to 2286); a larger one is one of milliseconds.
+_SECONDS: Final = range(10**9, 10**10)
+#: The year 10000 in milliseconds: no library can hold a later date.
+_END: Final = 253_402_300_800_000
 
 _COMMON_FIELDS: Final = ("status", "statusLabel", "statusFinal", "createTime", "modelID", "aspectRatio")
 
@@ -174,6 +178,19 @@ def _service_label(job: Job) -> str | None:
 def created_at(job: Job) -> int | None:
     """Return when a job was created, in epoch milliseconds; None without one."""
     return epoch_milliseconds(job.get("createTime"))
+
+
+def epoch_milliseconds(value: object) -> int | None:
+    """Return a number, or the text of one, as milliseconds since the epoch; None if it is no date.
+
+    Ten digits are seconds: as milliseconds they would lie in the first months of 1970.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        value = float(text) if _TIMESTAMP.fullmatch(text) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _END:
+        return None
+    return round(value * 1000) if int(value) in _SECONDS else round(value)
 
 
 def media_url(job: Job) -> str | None:

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from airflow_provider_minimax.api.cursors import (
     CURSOR_FORMS,
     Image,
+    Page,
     Place,
     Position,
     image_before_last,
@@ -57,7 +58,7 @@ __all__ = [
     "walk",
 ]
 
-#: Fetches the page after a cursor.
+#: Fetches the page after a cursor, as the API sends it.
 Fetch = Callable[[str], dict[str, Any]]
 
 
@@ -83,16 +84,6 @@ class PageFetcher:
             self._size = SAFE_PAGE_SIZE
         self._is_accepted = True
         return page
-
-
-class Page(NamedTuple):
-    """The new images of one page, newest first.
-
-    ``total`` is the service's own count of the account's images; None without one.
-    """
-
-    images: list[Image]
-    total: int | None
 
 
 @dataclass(frozen=True)
@@ -124,8 +115,7 @@ def walk(first: dict[str, Any], fetch: Fetch, end: EndCheck | None = None, kind:
 
     The first page is yielded even without images, for its ``total``.
 
-    :param first: the first page, as the API sends it.
-    :param fetch: returns the page after a cursor, as the API sends it.
+    :param first: the first page.
     :param end: how to check the end; None if the list may be incomplete.
     :param kind: what the list holds, for the errors.
     :raises MiniMaxUpstreamError: the list breaks off, the cursor does not move, or the pages repeat in a circle.
@@ -147,10 +137,8 @@ def walk(first: dict[str, Any], fetch: Fetch, end: EndCheck | None = None, kind:
 def resume_walk(
     position: Position, fetch: Fetch, end: EndCheck | None = None, kind: MediaKind = IMAGES
 ) -> Iterator[Page]:
-    """Resume an earlier walk: yield the pages after its position.
+    """Resume an earlier walk: yield the pages after its position. See ``walk`` for the other parameters.
 
-    :param end: how to check the end; None if the list may be incomplete.
-    :param kind: what the list holds, for the errors.
     :raises PositionLostError: the service no longer knows the position.
     :raises MiniMaxShortListError: the list ends before as many images as the service counts.
     """

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from airflow_provider_minimax.api import backoff, errors
@@ -15,10 +16,6 @@ from airflow_provider_minimax.api.serialization import loads
 from airflow_provider_minimax.api.settings import USER_PREFIX, Settings
 from airflow_provider_minimax.compat import AirflowFailException
 
-_UNAUTHORIZED: Final = 401
-_NOT_FOUND: Final = 404
-_PROXY_LOGIN: Final = 407
-_TIMED_OUT: Final = 408
 _NO_HELP: Final = "A retry will not help"
 _SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
@@ -108,7 +105,7 @@ def meaning_of(status: int, *, billable: bool) -> Meaning:
         return _BUSY_CREATE if billable and meaning is _BUSY else meaning
     if is_redirect:
         return _REDIRECT
-    return _OTHER_REFUSAL if 400 <= status < 500 and status != _TIMED_OUT else _FAULT
+    return _OTHER_REFUSAL if 400 <= status < 500 and status != HTTPStatus.REQUEST_TIMEOUT else _FAULT
 
 
 def error_for(
@@ -149,18 +146,22 @@ def _advice(meaning: Meaning, status: int, operation: str, settings: Settings | 
     """Return the advice for a status. Who sent it, and what it was a response to, may say more than its number."""
     address = f'"Base URL" ({settings.base_url})' if settings else '"Base URL"'
     if meaning is _LOST_CREATE:
-        hint = f"If {address} is wrong, nothing was created. " if status == _NOT_FOUND else ""
+        hint = f"If {address} is wrong, nothing was created. " if status == HTTPStatus.NOT_FOUND else ""
         return f"{hint}{meaning.advice}"
-    if is_page and issubclass(meaning.error, AirflowFailException) and status != _PROXY_LOGIN:
+    if (
+        is_page
+        and issubclass(meaning.error, AirflowFailException)
+        and status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+    ):
         return (
             f"{_NO_HELP}: this is no response of the API. A firewall or a proxy on the way refused the request, or "
             f"{address} is wrong."
         )
-    if status == _UNAUTHORIZED and settings and not settings.token.startswith(USER_PREFIX):
+    if status == HTTPStatus.UNAUTHORIZED and settings and not settings.token.startswith(USER_PREFIX):
         return f"{meaning.advice} This one does not begin with {USER_PREFIX!r}: copy the token whole."
-    if status == _NOT_FOUND and "/videos/user:" in operation:
+    if status == HTTPStatus.NOT_FOUND and "/videos/user:" in operation:
         return f"{_NO_HELP}: the id is unknown, or moderation has removed the video."
-    if status == _NOT_FOUND and "/images/user:" not in operation:
+    if status == HTTPStatus.NOT_FOUND and "/images/user:" not in operation:
         return f"{_NO_HELP}: the account is unknown, or {address} is not the address of the API."
     return meaning.advice
 
@@ -220,26 +221,18 @@ def retry_after(headers: Mapping[str, str], document: object, now: datetime) -> 
     header = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(header):
         return backoff.plausible_retry_after(float(header))
-    at = _http_date(header)
+    at = _read_time(parsedate_to_datetime, header)
     if at is None and isinstance(document, dict):
-        at = _iso_time(document.get("retryAfter"))
+        at = _read_time(datetime.fromisoformat, document.get("retryAfter"))
     return None if at is None else backoff.plausible_retry_after(max(0.0, (at - now).total_seconds()))
 
 
-def _http_date(text: str) -> datetime | None:
+def _read_time(read: Callable[[str], datetime], text: object) -> datetime | None:
+    if not isinstance(text, str):
+        return None
     try:
-        at = parsedate_to_datetime(text)
+        at = read(text)
     except (ValueError, OverflowError):
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _iso_time(value: object) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        at = datetime.fromisoformat(value)
-    except ValueError:
         return None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final, NoReturn, Self, Union
 
@@ -122,14 +122,11 @@ def _is_too_deep(value: Any) -> bool:
     # Level by level: recursion could itself run out of stack.
     level = [value] if type(value) in _CONTAINERS else []
     for _ in range(MAX_DEPTH):
-        level = [member for one in level for member in _members(one) if type(member) in _CONTAINERS]
+        members = (member for one in level for member in (one.values() if type(one) is dict else one))
+        level = [member for member in members if type(member) in _CONTAINERS]
         if not level:
             return False
     return True
-
-
-def _members(container: Any) -> Iterable[Any]:
-    return container.values() if type(container) is dict else container
 
 
 def _too_deep() -> UnreadableError:

@@ -60,13 +60,12 @@ class Settings:
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
     conn_id: str = field(default="", compare=False)
+    prices: UserPrices | None = field(default=None, repr=False)
 
     @property
     def proxies(self) -> dict[str, str]:
         """The own proxy, as the HTTP library takes it; empty without one."""
         return {} if self.proxy is None else {"http": self.proxy, "https": self.proxy}
-
-    prices: UserPrices | None = field(default=None, repr=False)
 
     @property
     def total_timeout(self) -> float:
@@ -151,7 +150,7 @@ def proxy_address(value: object, where: str) -> str | None:
     :param where: names the connection in the message; the address is not shown, since it may hold a password.
     :raises MiniMaxBadRequestError: it is not an address.
     """
-    text = _text("Proxy", value, where)
+    text = optional_field("Proxy", value, where)
     if text is None:
         return None
     address = text if "://" in text else f"http://{text}"
@@ -164,14 +163,6 @@ def proxy_address(value: object, where: str) -> str | None:
     return address
 
 
-def ca_bundle(value: object, where: str) -> str | None:
-    """Return the path of the CA certificates; None for an empty field. Whether it exists shows when it is used.
-
-    :raises MiniMaxBadRequestError: it is not text.
-    """
-    return _text("CA bundle", value, where)
-
-
 def origin_of(url: str) -> str:
     """Return scheme, host and port of an address, for a log or an error; empty if it is malformed.
 
@@ -181,11 +172,15 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts else ""
 
 
-def _text(field_label: str, value: object, where: str) -> str | None:
+def optional_field(label: str, value: object, where: str) -> str | None:
+    """Return the text of a connection's field; None for an empty one.
+
+    :raises MiniMaxBadRequestError: it is not text.
+    """
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise MiniMaxBadRequestError(f'{where}: "{field_label}" takes text.')
+        raise MiniMaxBadRequestError(f'{where}: "{label}" takes text.')
     return value.strip() or None
 
 

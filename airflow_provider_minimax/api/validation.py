@@ -142,10 +142,10 @@ def members(value: Iterable[object]) -> Iterable[object]:
     return value[:] if isinstance(value, Sequence) else value
 
 
-def quoted(value: object) -> str:
+def quoted(value: object, max_chars: int = _MAX_QUOTED) -> str:
     """Return a wrong value for an error, cut where it is long."""
     text = repr(value)
-    return text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}..."
+    return text if len(text) <= max_chars else f"{text[:max_chars]}..."
 
 
 def missing_value_error(parameter: str, value: object) -> MiniMaxBadRequestError:

@@ -16,8 +16,8 @@ from airflow_provider_minimax.api.settings import (
     CheckInputs,
     Settings,
     base_url,
-    ca_bundle,
     check_token,
+    optional_field,
     proxy_address,
     read_check_inputs,
 )
@@ -266,7 +266,9 @@ def read_settings(connection: Connection, conn_id: str, account: str | None = No
     chosen = account or default_account
     check_inputs = _check_inputs(where, extras.pop(_CHECK_INPUTS, None))
     numbers = {name: _number(where, name, extras.pop(name, None)) for name in _NUMBERS}
-    proxy, bundle = proxy_address(extras.pop("proxy", None), where), ca_bundle(extras.pop("ca_bundle", None), where)
+    proxy = proxy_address(extras.pop("proxy", None), where)
+    # Whether there is such a file shows when it is used.
+    bundle = optional_field("CA bundle", extras.pop("ca_bundle", None), where)
     prices = _user_prices(where, extras.pop(_PRICES, None))
     for name in extras:
         log.warning("%s: the unknown extra %r is ignored.", where, name)

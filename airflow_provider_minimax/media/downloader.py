@@ -14,10 +14,10 @@ from types import TracebackType
 from typing import Final, Self
 
 from airflow_provider_minimax.api import media_types
+from airflow_provider_minimax.api.cursors import Image, image_key
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.jobs import media_url
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
-from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.media.filenames import MEDIA, MediaError, Saved, file_name, stem_and_digits, stem_of
 from airflow_provider_minimax.media.web import WebReader

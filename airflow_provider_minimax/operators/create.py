@@ -27,8 +27,8 @@ from airflow_provider_minimax.lineage import Lineage, LineageMixin, data_of, ima
 from airflow_provider_minimax.links import MiniMaxMediaLink, first_url
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
 from airflow_provider_minimax.operators.cancellation import SubmittedJobs, is_killed_by_user, run_within_kill_timeout
-from airflow_provider_minimax.operators.costs import pulled_cost, push_cost
-from airflow_provider_minimax.operators.job_errors import explain_timeout, explained_moderation
+from airflow_provider_minimax.operators.capacity import CapacityMixin
+from airflow_provider_minimax.operators.costs import describe_created, pulled_cost, push_cost
 from airflow_provider_minimax.polling import events, timing
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ _MAP_INDEX: Final = (
 _MAX_SECOND_POLL_DELAY: Final = 10.0
 
 
-class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
+class MiniMaxCreateOperator(CapacityMixin, LineageMixin, MiniMaxBaseOperator):
     """Creates jobs, each paid for once, and waits for them.
 
     A record in Airflow's ``task_state_store`` (3.3 and newer) outlives the attempt: it is stored before the create is
@@ -94,7 +94,6 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
         again; by default 30 min for images and 60 min for a video.
     :param max_credits: refuse a create that costs more, or whose price is unknown. Each create is judged on its own,
         so in a mapped task each of its instances. Templated.
-    :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account to work on, or ``"auto"`` for one with capacity and credits. Templated.
     """
 
@@ -163,8 +162,6 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
     # What was made
 
     def _made(self, context: Context) -> Made | None:
-        from airflow_provider_minimax.operators.costs import describe_created
-
         return describe_created(context, self.kind, self._created) if self._created else None
 
     def _lineage(self) -> Lineage:
@@ -186,12 +183,12 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
         if events.has_ended_task(event):
             # Only a test run of a DAG gets here: the trigger has pushed the result and ended the task.
             return None
+        from airflow_provider_minimax.operators.job_wait import GRACE, explained_moderation
+
         store = self._record_store(context)
         with store.final_if_lost():
             if events.is_back_on_worker(event):
                 # The triggerer could not take over the wait.
-                from airflow_provider_minimax.operators.job_wait import GRACE
-
                 self._context = context
                 wait = self._wait_for_ids(tuple(event["ids"]), event["fresh_until"] - GRACE)
                 return self._finish(wait.wait_until(event["deadline"], self._stop_if_killed_by_user))
@@ -242,9 +239,7 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
                 # With jobs, it was not a create that found no capacity.
                 if self._jobs or not submitter.may_come_back:
                     raise
-                from airflow_provider_minimax.operators.capacity import submit_later
-
-                submit_later(self, context["ti"].try_number, store, since or started, error)
+                self._submit_later(context["ti"].try_number, store, since or started, error)
             finally:
                 # Each attempt, since Airflow removes the XComs of the one before.
                 push_cost(context, store)
@@ -296,8 +291,8 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
 
     def _submitter(self, context: Context, store: RecordStore, *, repeat_at_capacity: bool) -> Submitter:
         from airflow_provider_minimax.api.prices import read_max_credits
-        from airflow_provider_minimax.submission.retry_delays import RetryDelays
         from airflow_provider_minimax.submission.submitter import Submitter
+        from airflow_provider_minimax.submission.times import RetryDelays
 
         request = self._request()
         return Submitter(
@@ -340,6 +335,8 @@ class MiniMaxCreateOperator(LineageMixin, MiniMaxBaseOperator):
 
         :raises AirflowSensorTimeout: they are not.
         """
+        from airflow_provider_minimax.operators.job_wait import explain_timeout, explained_moderation
+
         try:
             record = store.record
             ids = record.ids if record else tuple(pulled_cost(context).get("jobs", ()))

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Unpack
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.ids import Kind, parse_id_list, parse_media_id
+from airflow_provider_minimax.api.ids import parse_media_ids
 from airflow_provider_minimax.api.kinds import MEDIA_KINDS
-from airflow_provider_minimax.api.validation import required_text
 from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.arguments import rendered
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
@@ -40,7 +39,6 @@ class MiniMaxDeleteOperator(MiniMaxBaseOperator):
         under ``manifest``: text, a ``Path`` or an ``ObjectStoragePath``. Templated.
     :param storage_conn_id: the Airflow connection of its storage. Templated.
     :param force: delete without an export.
-    :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account that the ids have to belong to; defaults to the connection's. Templated.
     :return: (XCom) how many were deleted, or were gone already: ``images``, ``videos``.
     :raises MiniMaxBadRequestError: the export does not hold all of them, or is not whole; nothing was deleted.
@@ -75,11 +73,9 @@ class MiniMaxDeleteOperator(MiniMaxBaseOperator):
 
     def execute(self, context: Context) -> dict[str, int]:  # noqa: ARG002 - Airflow passes it
         """Check the export, and delete."""
-        given, _ = parse_id_list(self.ids, "ids")
         client = self.hook.get_conn()
         # All of them, before the first one is deleted.
-        account = client.settings.account
-        jobs = dict(_parse(required_text("ids", job_id), account) for job_id in given)
+        jobs = {job.full: job.kind for job in parse_media_ids(self.ids, "ids", client.settings.account)}
         if not self.force:
             self._confirm(list(jobs))
         counts = {kind.plural: 0 for kind in MEDIA_KINDS.values()}
@@ -118,8 +114,3 @@ class MiniMaxDeleteOperator(MiniMaxBaseOperator):
                 f"with their file ({'; '.join(named)}{f'; and {more} more' if more else ''}). Export them, or delete "
                 "those that it holds."
             )
-
-
-def _parse(job_id: str, account: str | None) -> tuple[str, Kind]:
-    job = parse_media_id(job_id, account=account)
-    return job.full, job.kind

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, Unpack
 
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
-from airflow_provider_minimax.api.ids import Kind, parse_id, parse_id_list, parse_media_id
+from airflow_provider_minimax.api.ids import parse_id, parse_media_ids
 from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, media_url, outcome, status_label, unknown_end
-from airflow_provider_minimax.api.validation import ON_EMPTY, one_of, optional_text, required_text
+from airflow_provider_minimax.api.validation import ON_EMPTY, one_of, optional_text
 from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.arguments import rendered
 from airflow_provider_minimax.compat import AirflowSkipException
@@ -55,7 +55,6 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
     :param allow_private_addresses: let an https address, and those that it redirects to, lie in a private network or
         on the worker itself. Off by default: a prompt or a ``conf`` that names the address must not read what only the
         worker can.
-    :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account to upload to; required by the service where several are configured. Templated.
     :return: (XCom) the file id.
     """
@@ -177,7 +176,6 @@ class MiniMaxDownloadOperator(LineageMixin, MiniMaxBaseOperator):
         ``ObjectStoragePath``. Templated; what was rendered to nothing, as a whole or in a segment, is refused.
     :param storage_conn_id: the Airflow connection of the storage. Templated.
     :param on_empty: what an empty list means: ``"fail"`` the task, ``"skip"`` it, or ``"return"`` an empty list.
-    :param minimax_conn_id: the Airflow connection. Templated.
     :param account: the Hailuo account that the ids have to belong to; defaults to the connection's. Templated.
     :return: (XCom) a list of ``id``, ``path``, ``bytes``, ``sha256``, in the order asked.
     :raises MiniMaxModeratedError: there is no file, and there will be none.
@@ -217,33 +215,31 @@ class MiniMaxDownloadOperator(LineageMixin, MiniMaxBaseOperator):
         from airflow_provider_minimax.storage.errors import storage_errors
         from airflow_provider_minimax.storage.folders import folder_at, storage_at
 
-        ids, _ = parse_id_list(self.ids, "ids")
-        if not ids:
+        asked = parse_media_ids(self.ids, "ids", self.account)
+        if not asked:
             return self._nothing()
-        ids = [required_text("ids", job_id) for job_id in ids]
-        kinds = [self._kind(job_id) for job_id in ids]
         client = self.hook.get_conn()
         storage = storage_at(folder_at(self.output_path, self.storage_conn_id))
         with storage_errors(storage.folder):
             storage.prepare()
         self._check_stopped()
         with self._interruptible():
-            jobs = [client.get_job(kind, job_id) for kind, job_id in zip(kinds, ids, strict=True)]
-        for job_id, job in zip(ids, jobs, strict=True):
-            _check_finished(job_id, job)
+            jobs = [client.get_job(one.kind, one.full) for one in asked]
+        for one, job in zip(asked, jobs, strict=True):
+            _check_finished(one.full, job)
         found: list[dict[str, Any]] = []
         with MediaDownloader(
             client.settings, storage, below="", stem=download_stem, check_stopped=self._check_stopped
         ) as fetcher:
-            for job_id, coming in zip(ids, [fetcher.submit(job) for job in jobs], strict=True):
+            for one, coming in zip(asked, [fetcher.submit(job) for job in jobs], strict=True):
                 try:
                     saved = wait_for_result(coming, self._check_stopped)
                 except MediaError as error:
                     raise errors.MiniMaxUpstreamError(
-                        f"The file of {job_id} was not fetched: {error}. A retry fetches what is missing."
+                        f"The file of {one.full} was not fetched: {error}. A retry fetches what is missing."
                     ) from None
                 found.append(
-                    {"id": job_id, "path": storage.url(saved.path), "bytes": saved.bytes, "sha256": saved.sha256}
+                    {"id": one.full, "path": storage.url(saved.path), "bytes": saved.bytes, "sha256": saved.sha256}
                 )
         self.media_url = browser_url(found[0]["path"]) or first_url(map(media_url, jobs))
         self._downloaded, self._folder = found, str(storage.folder)
@@ -275,9 +271,6 @@ class MiniMaxDownloadOperator(LineageMixin, MiniMaxBaseOperator):
         if self.on_empty == "fail":
             raise errors.MiniMaxBadRequestError(message)
         return []
-
-    def _kind(self, job_id: str) -> Kind:
-        return parse_media_id(job_id, account=self.account).kind
 
 
 def _check_finished(job_id: str, job: Job) -> None:

@@ -19,24 +19,11 @@ if TYPE_CHECKING:
 
 
 class MiniMaxListImagesOperator(ListMediaOperator):
-    """Lists images of an account, newest first.
+    """Lists images of an account, newest first. Its parameters are those of ``ListMediaOperator``.
 
     The service has no filters, so the list is walked and filtered here, until ``limit`` images match, the walk is
     older than ``created_from``, or the list ends.
 
-    :param limit: maximum number of images returned, after the filters. Templated.
-    :param statuses: status labels to keep, such as ``["completed"]``, or the text of such a list; None for all.
-        Templated.
-    :param created_from: keep images created at or after this time (datetime or ISO string, UTC where it names no
-        zone; or epoch milliseconds). Templated.
-    :param created_to: keep images created before this time. Templated.
-    :param max_scanned: maximum number of images read; None for no limit. To reach it before ``limit`` is an error.
-    :param check_total: an end of the list before as many images as the service counts is an error. Turn it off where
-        the service's ``total`` counts more than the list can show.
-    :param on_empty: what no match means: ``"return"`` an empty list, ``"skip"`` the task, or ``"fail"`` it.
-    :param minimax_conn_id: the Airflow connection. Templated.
-    :param account: the Hailuo account; defaults to the connection's, and is required by the service where
-        several are configured. Templated.
     :return: (XCom) a list of compact images: ``imageId``, ``fileID``, ``status``, ``statusLabel``,
         ``statusFinal``, ``createTime`` (epoch milliseconds), ``modelID``, ``aspectRatio``, ``batchID``, ``desc``,
         ``url``.
@@ -50,38 +37,14 @@ class MiniMaxListImagesOperator(ListMediaOperator):
 class MiniMaxExportImagesOperator(ExportMediaOperator):
     """Exports images of an account to a folder: rows in parts, their files, a page to look at, and a manifest.
 
+    Its parameters are those of ``ExportMediaOperator``, and ``max_images``.
+
     The export is complete or absent: ``manifest.json`` is written last, and an older export in the same folder is
     deleted, its manifest first, once the first page has arrived. Whatever ends an attempt, the next one resumes after
     the last complete part and writes the same bytes as an uninterrupted export. Memory does not grow with the number
     of images. Of two exports in one folder the later one continues, and the earlier one stops.
 
-    :param output_path: the folder, on any storage that ``ObjectStoragePath`` knows: text, a ``Path`` or an
-        ``ObjectStoragePath``. Templated; what was rendered to nothing, as a whole or in a segment, is refused.
-    :param file_format: ``"jsonl"`` (every field that the API sent), ``"jsonl.gz"``, ``"csv"`` (one column for each
-        documented field, nested ones as JSON, undocumented ones in the last column), or ``"parquet"`` (typed; needs
-        the extra ``parquet``). Templated.
-    :param storage_conn_id: the Airflow connection of the storage. Templated.
-    :param statuses: status labels to keep, or the text of their list; None for all. Templated.
-    :param created_from: keep images created at or after this time (datetime or ISO string, UTC where it names no
-        zone; or epoch milliseconds). Templated.
-    :param created_to: keep images created before this time. Templated.
     :param max_images: stop after so many images, the newest ones; None for all. Templated.
-    :param part_rows: images in a part: the most that a killed attempt loses.
-    :param download_media: fetch the files into ``media/``; path, size and checksum go into the row.
-    :param on_media_error: ``"fail"``, or ``"skip"`` a file that cannot be fetched and list it in the manifest.
-    :param contact_sheet: write ``index.html``, a page to look at the newest images.
-    :param mode: ``"snapshot"`` exports from scratch. ``"sync"`` adds new images to the existing export, and
-        brings up to date what was still being made or lacks its file; it does not see what was deleted from the
-        account. Where the parameters, the service or the user have changed since, or a part is missing, it exports
-        from scratch.
-    :param csv_safe: in a CSV file, let cells that begin with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return
-        begin with an apostrophe, so that no spreadsheet takes them for a formula.
-    :param allow_empty: let an empty list take the place of an export that holds images, even where the service does
-        not say that it counts none.
-    :param check_total: an end of the list before as many images as the service counts is an error. Turn it off where
-        the service's ``total`` counts more than the list can show.
-    :param minimax_conn_id: the Airflow connection. Templated.
-    :param account: the Hailuo account; defaults to the connection's. Templated.
     :return: (XCom) the summary: ``path``, ``manifest``, ``images``, ``parts``, ``bytes``, ``media_files``,
         ``media_failed``, ``newest_image_id``, ``oldest_image_id``.
     :raises MiniMaxShortListError: the list ends too early, or is empty where it cannot be; a retry reads it again.

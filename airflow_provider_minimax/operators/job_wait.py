@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_minimax import metrics
-from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxNotFoundError
+from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxModeratedError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.jobs import unknown_end
-from airflow_provider_minimax.compat import AirflowFailException
+from airflow_provider_minimax.compat import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
-from airflow_provider_minimax.operators.job_errors import explain_timeout, explained_moderation
 from airflow_provider_minimax.polling.events import timeout_error
 from airflow_provider_minimax.polling.poller import Poller
 from airflow_provider_minimax.polling.reader import Reader
@@ -63,7 +63,8 @@ class JobWait:
     @property
     def unknown_outcomes(self) -> list[str]:
         """The jobs that are final and neither completed nor known to have failed, with their status."""
-        return [f"{job_id} ({_status_of(found)})" for job_id, found in self._latest.items() if _is_unknown(found)]
+        statuses = ((job_id, _unknown_status(found)) for job_id, found in self._latest.items())
+        return [f"{job_id} ({status})" for job_id, status in statuses if status is not None]
 
     def poll(self, *, is_last: bool = False) -> list[dict[str, Any]] | None:
         """Poll once; return the compact jobs if the wait is over.
@@ -129,6 +130,23 @@ class JobWait:
         )
 
 
+def explain_timeout(error: AirflowSensorTimeout) -> AirflowSensorTimeout:
+    """Add to a timeout what happens to the jobs."""
+    return AirflowSensorTimeout(
+        f"{error} A job that is not final continues at the service and is billed: collect it with a sensor and its id. "
+        "Airflow does not retry a timeout; clear the task to submit a new job."
+    )
+
+
+@contextmanager
+def explained_moderation() -> Iterator[None]:
+    """Add to the error of a moderated job what helps: Airflow does not retry it."""
+    try:
+        yield
+    except MiniMaxModeratedError as error:
+        raise MiniMaxModeratedError(f"{error} Change the prompt and clear the task.", status=error.status) from None
+
+
 def _sleep(seconds: float, check: Callable[[], None]) -> None:
     """Sleep in short pieces: a signal does not end a sleep, and a killed task has only seconds.
 
@@ -140,13 +158,11 @@ def _sleep(seconds: float, check: Callable[[], None]) -> None:
         check()
 
 
-def _is_unknown(found: JobResult) -> bool:
-    """Return whether a job is final, and neither completed nor known to have failed."""
-    if isinstance(found, MiniMaxError):
-        # An error that is never retried says nothing about the job; any other may pass, so the job is not final.
-        return isinstance(found, AirflowFailException) and not isinstance(found, MiniMaxNotFoundError)
-    return unknown_end(found) is not None
-
-
-def _status_of(found: JobResult) -> str:
-    return str(found) if isinstance(found, MiniMaxError) else str(unknown_end(found)).removeprefix("unknown final ")
+def _unknown_status(found: JobResult) -> str | None:
+    """Return the status of a job that is final, and neither completed nor known to have failed; None for any other."""
+    if not isinstance(found, MiniMaxError):
+        end = unknown_end(found)
+        return None if end is None else end.removeprefix("unknown final ")
+    # An error that is never retried says nothing about the job; any other may pass, so the job is not final.
+    is_final = isinstance(found, AirflowFailException) and not isinstance(found, MiniMaxNotFoundError)
+    return str(found) if is_final else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack, get_args
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
@@ -30,8 +30,8 @@ from airflow_provider_minimax.storage.location import plain_url
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
+    from airflow_provider_minimax.api.cursors import Image
     from airflow_provider_minimax.api.filters import PointInTime
-    from airflow_provider_minimax.api.pagination import Image, Page
     from airflow_provider_minimax.api.validation import OnEmpty
     from airflow_provider_minimax.arguments import Location, MiniMaxArguments, Templated
     from airflow_provider_minimax.assets import Made
@@ -42,7 +42,21 @@ log = logging.getLogger(__name__)
 
 
 class ListMediaOperator(MiniMaxBaseOperator):
-    """Lists the images or videos of an account, newest first. See its subclasses for the parameters."""
+    """Lists the images or videos of an account. What its subclasses share; see there.
+
+    :param limit: maximum number of items returned, after the filters. Templated.
+    :param statuses: status labels to keep, such as ``["completed"]``, or the text of such a list; None for all.
+        Templated.
+    :param created_from: keep items created at or after this time (datetime or ISO string, UTC where it names no
+        zone; or epoch milliseconds). Templated.
+    :param created_to: keep items created before this time. Templated.
+    :param max_scanned: maximum number of items read; None for no limit. To reach it before ``limit`` is an error.
+    :param check_total: an end of the list before as many items as the service counts (``total``) is an error. Turn it
+        off where ``total`` counts more than the list can show.
+    :param on_empty: what no match means: ``"return"`` an empty list, ``"skip"`` the task, or ``"fail"`` it.
+    :param account: the Hailuo account; defaults to the connection's, and is required by the service where
+        several are configured. Templated.
+    """
 
     kind: ClassVar[MediaKind]
     template_fields: Sequence[str] = (
@@ -101,7 +115,8 @@ class ListMediaOperator(MiniMaxBaseOperator):
         self._check_stopped()
         with self._interruptible():
             pages = check_times(client.iter_pages(page_size=page_size, kind=kind), selection, kind)
-            for chosen in select_pages(self._until_killed(pages), selection, limit, self.max_scanned, kind):
+            for chosen in select_pages(pages, selection, limit, self.max_scanned, kind):
+                self._check_stopped()
                 found += [compact(item, kind.name) for item in chosen.images]
                 scanned = chosen.scanned
                 progress.update(scanned, len(found), chosen.total)
@@ -110,11 +125,6 @@ class ListMediaOperator(MiniMaxBaseOperator):
         if not found:
             self._report_empty(scanned)
         return found
-
-    def _until_killed(self, pages: Iterator[Page]) -> Iterator[Page]:
-        for page in pages:
-            self._check_stopped()
-            yield page
 
     def _report_empty(self, scanned: int) -> None:
         message = f"None of the {scanned:,} {self.kind.plural} read matches statuses, created_from and created_to."
@@ -125,9 +135,34 @@ class ListMediaOperator(MiniMaxBaseOperator):
 
 
 class ExportMediaOperator(LineageMixin, MiniMaxBaseOperator):
-    """Exports the images or videos of an account to a folder. See its subclasses for the parameters.
+    """Exports the images or videos of an account to a folder. What its subclasses share; see there.
 
+    :param output_path: the folder, on any storage that ``ObjectStoragePath`` knows: text, a ``Path`` or an
+        ``ObjectStoragePath``. One kind alone stands in it. Templated; what was rendered to nothing, as a whole or in a
+        segment, is refused.
+    :param file_format: ``"jsonl"`` (every field that the API sent), ``"jsonl.gz"``, ``"csv"`` (one column for each
+        documented field, nested ones as JSON, undocumented ones in the last column), or ``"parquet"`` (typed; needs
+        the extra ``parquet``). Templated.
+    :param storage_conn_id: the Airflow connection of the storage. Templated.
+    :param statuses: status labels to keep, or the text of their list; None for all. Templated.
+    :param created_from: keep items created at or after this time (datetime or ISO string, UTC where it names no
+        zone; or epoch milliseconds). Templated.
+    :param created_to: keep items created before this time. Templated.
     :param max_items: the value of ``max_images`` or ``max_videos``, which a subclass keeps under that name.
+    :param part_rows: items in a part: the most that a killed attempt loses.
+    :param download_media: fetch the files into ``media/``; path, size and checksum go into the row.
+    :param on_media_error: ``"fail"``, or ``"skip"`` a file that cannot be fetched and list it in the manifest.
+    :param contact_sheet: write ``index.html``, a page to look at the newest items and play videos.
+    :param mode: ``"snapshot"`` exports from scratch. ``"sync"`` adds new items to the existing export, and
+        brings up to date what was still being made or lacks its file; it does not see what was deleted from the
+        account. Where the parameters, the service or the user have changed since, or a part is missing, it exports
+        from scratch.
+    :param csv_safe: in a CSV file, let cells that begin with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return
+        begin with an apostrophe, so that no spreadsheet takes them for a formula.
+    :param allow_empty: let an empty list take the place of an export that holds items, even where the service does
+        not say that it counts none. (A bare array of videos never says so.)
+    :param check_total: an end of the list before as many items as the service counts (``total``) is an error. Turn it
+        off where ``total`` counts more than the list can show.
     """
 
     kind: ClassVar[MediaKind]
@@ -247,7 +282,7 @@ class ExportMediaOperator(LineageMixin, MiniMaxBaseOperator):
 
     def _keep(self, folder: ObjectStoragePath, plan: ExportPlan, summary: dict[str, Any]) -> None:
         """Keep what the link, the outlets and lineage need of the export."""
-        from airflow_provider_minimax.api.pagination import image_key
+        from airflow_provider_minimax.api.cursors import image_key
         from airflow_provider_minimax.assets import MAX_IDS
         from airflow_provider_minimax.export import contact_sheet
         from airflow_provider_minimax.export.publish import read_newest

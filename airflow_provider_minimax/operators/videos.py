@@ -17,22 +17,12 @@ if TYPE_CHECKING:
 
 
 class MiniMaxListVideosOperator(ListMediaOperator):
-    """Lists videos of an account, newest first.
+    """Lists videos of an account, newest first. Its parameters are those of ``ListMediaOperator``.
 
     The service has no filters, so the list is walked and filtered here, until ``limit`` videos match, or the list ends.
 
-    :param limit: maximum number of videos returned, after the filters.
-    :param statuses: status labels to keep, such as ``["completed"]``; None for all. Templated.
-    :param created_from: keep videos created at or after this time (datetime or ISO string, UTC where it names no
-        zone; or epoch milliseconds). The service does not document a creation time of videos: where the list shows
-        none, a window is an error. Templated.
-    :param created_to: keep videos created before this time. Templated.
-    :param max_scanned: maximum number of videos read; None for no limit. To reach it before ``limit`` is an error.
-    :param check_total: where the service counts its videos (``total``), an end of the list before as many is an error.
-    :param on_empty: what no match means: ``"return"`` an empty list, ``"skip"`` the task, or ``"fail"`` it.
-    :param minimax_conn_id: the Airflow connection. Templated.
-    :param account: the Hailuo account; defaults to the connection's, and is required by the service where
-        several are configured. Templated.
+    :param created_from: keep videos created at or after this time. The service does not document a creation time of
+        videos: where the list shows none, a window is an error. Templated.
     :return: (XCom) a list of compact videos: ``videoId``, ``status``, ``statusLabel``, ``statusFinal``, ``createTime``
         (epoch milliseconds, or None), ``modelID``, ``aspectRatio``, ``desc``, ``width``, ``height``, ``url``.
     :raises MiniMaxBadRequestError: a window, and the list shows no times; never retried.
@@ -46,37 +36,14 @@ class MiniMaxListVideosOperator(ListMediaOperator):
 class MiniMaxExportVideosOperator(ExportMediaOperator):
     """Exports videos of an account to a folder: rows in parts, their files, a page to look at, and a manifest.
 
-    It works as the export of images does: complete or absent, resumed after a kill, the same bytes each time, in memory
-    that does not grow.
+    Its parameters are those of ``ExportMediaOperator``, and ``max_videos``. It works as the export of images does:
+    complete or absent, resumed after a kill, the same bytes each time, in memory that does not grow.
 
-    :param output_path: the folder, on any storage that ``ObjectStoragePath`` knows: text, a ``Path`` or an
-        ``ObjectStoragePath``. One for videos alone. Templated; what was rendered to nothing, as a whole or in a
-        segment, is refused.
-    :param file_format: ``"jsonl"`` (every field that the API sent), ``"jsonl.gz"``, ``"csv"`` (one column for each
-        documented field, nested ones as JSON, undocumented ones in the last column), or ``"parquet"`` (typed; needs
-        the extra ``parquet``).
-    :param storage_conn_id: the Airflow connection of the storage. Templated.
-    :param statuses: status labels to keep; None for all. Templated.
     :param created_from: keep videos created at or after this time. The service does not document a creation time of
         videos: where the list shows none, a window is an error. Templated.
-    :param created_to: keep videos created before this time. Templated.
     :param max_videos: stop after so many videos, the newest ones; None for all. Templated.
-    :param part_rows: videos in a part: the most that a killed attempt loses.
     :param download_media: fetch the files into ``media/``; path, size and checksum go into the row. A body that is no
         video, by its first bytes, is refused.
-    :param on_media_error: ``"fail"``, or ``"skip"`` a file that cannot be fetched and list it in the manifest.
-    :param contact_sheet: write ``index.html``, a page to look at and play the newest videos.
-    :param mode: ``"snapshot"`` exports from scratch. ``"sync"`` adds new videos to the existing export, and
-        brings up to date what was still being made or lacks its file; it does not see what was deleted from the
-        account. Where the parameters, the service or the user have changed since, or a part is missing, it exports
-        from scratch.
-    :param csv_safe: in a CSV file, let cells that begin with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return
-        begin with an apostrophe, so that no spreadsheet takes them for a formula.
-    :param allow_empty: let an empty list take the place of an export that holds videos. A list of videos that is a
-        bare array never says that it counts none.
-    :param check_total: where the service counts its videos (``total``), an end of the list before as many is an error.
-    :param minimax_conn_id: the Airflow connection. Templated.
-    :param account: the Hailuo account; defaults to the connection's. Templated.
     :return: (XCom) the summary: ``path``, ``manifest``, ``videos``, ``parts``, ``bytes``, ``media_files``,
         ``media_failed``, ``newest_video_id``, ``oldest_video_id``.
     :raises MiniMaxBadRequestError: a window, and the list shows no times; never retried.

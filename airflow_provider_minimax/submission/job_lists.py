@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from airflow_provider_minimax.api.accounts import healthy_accounts
+from airflow_provider_minimax.api.cursors import Page
 from airflow_provider_minimax.api.errors import (
     MiniMaxAuthError,
     MiniMaxBadRequestError,
@@ -15,6 +16,7 @@ from airflow_provider_minimax.api.errors import (
 )
 from airflow_provider_minimax.api.ids import Kind, parse_id
 from airflow_provider_minimax.api.jobs import created_at
+from airflow_provider_minimax.api.kinds import MEDIA_KINDS
 from airflow_provider_minimax.api.validation import SAFE_PAGE_SIZE
 from airflow_provider_minimax.submission.record import Record
 from airflow_provider_minimax.submission.recovery import JobList, reaches_back
@@ -26,16 +28,6 @@ log = logging.getLogger(__name__)
 
 #: The default of ``JobLists.max_pages``.
 MAX_PAGES: Final = 20
-
-
-class Page(NamedTuple):
-    """A page of a list.
-
-    :param total: the service's count of all jobs; None for videos, which it does not count.
-    """
-
-    jobs: Sequence[Mapping[str, Any]]
-    total: object = None
 
 
 class Snapshot(NamedTuple):
@@ -73,10 +65,10 @@ class JobLists:
         known_ids: dict[str, tuple[str, ...]] = {}
         times: list[int] = []
         for name, pages in self._newest_pages(account):
-            jobs = [job for page in pages for job in page.jobs]
-            ids = dict.fromkeys(str(job[self._id_name]) for job in jobs if job.get(self._id_name))
+            jobs = [job for page in pages for job in page.images]
+            ids = dict.fromkeys(self._ids(jobs))
             times += [created for job in jobs if (created := created_at(job)) is not None]
-            if ids or all(page.total == 0 and not isinstance(page.total, bool) for page in pages):
+            if ids or all(page.total == 0 for page in pages):
                 known_ids[name] = tuple(ids)
             else:
                 log.info(
@@ -94,9 +86,9 @@ class JobLists:
         """
         return [self._read_account_since(record, account) for account in self._accounts(record.account)]
 
-    @property
-    def _id_name(self) -> str:
-        return f"{self._kind}Id"
+    def _ids(self, jobs: list[dict[str, Any]]) -> list[str]:
+        name = MEDIA_KINDS[self._kind].id_field
+        return [str(job[name]) for job in jobs if job.get(name)]
 
     def _accounts(self, account: str | None) -> list[str]:
         return [account] if account is not None else healthy_accounts(self._client.list_accounts())
@@ -129,27 +121,24 @@ class JobLists:
         """
         try:
             pages = self._read_newest(None)
-            ids = [str(job[self._id_name]) for job in pages[0].jobs if job.get(self._id_name)]
-            return [parse_id(one, self._kind).account for one in ids[:1]], pages
+            return [parse_id(one, self._kind).account for one in self._ids(pages[0].images)[:1]], pages
         except MiniMaxBadRequestError:
             return [], None
 
     def _read_newest(self, account: str | None) -> list[Page]:
         """Read the first page; a short one twice, since it may be short only for a moment."""
-        pages = [next(self._pages(account), Page([]))]
-        if len(pages[0].jobs) < SAFE_PAGE_SIZE:
-            pages.append(next(self._pages(account), Page([])))
-        return pages
+        first = next(self._pages(account))
+        return [first] if len(first.images) >= SAFE_PAGE_SIZE else [first, next(self._pages(account))]
 
     def _read_account_since(self, record: Record, account: str) -> JobList:
         jobs: list[Mapping[str, Any]] = []
         for number, page in enumerate(self._pages(account), start=1):
-            jobs += page.jobs
+            jobs += page.images
             if not jobs and (record.known_ids.get(account) or page.total):
                 raise EmptyListError(
                     f"The list of {record.kind}s of account {account} is empty, which it was not before."
                 )
-            if reaches_back(record, account, page.jobs):
+            if reaches_back(record, account, page.images):
                 break
             if number == self._max_pages:
                 log.warning(
@@ -162,12 +151,9 @@ class JobLists:
         return JobList(account, jobs)
 
     def _pages(self, account: str | None) -> Iterator[Page]:
-        if self._kind == "image":
-            return (
-                Page(page.images, page.total)
-                for page in self._client.iter_pages(account, SAFE_PAGE_SIZE, check_end=False)
-            )
-        return (Page(jobs) for jobs in self._client.iter_job_pages(self._kind, account, SAFE_PAGE_SIZE))
+        pages = self._client.iter_pages(account, SAFE_PAGE_SIZE, check_end=False, kind=MEDIA_KINDS[self._kind])
+        # Of videos no count is documented.
+        return pages if self._kind == "image" else (page._replace(total=None) for page in pages)
 
     def _warn_unknown(self, account: str | None, reason: str) -> None:
         log.warning(

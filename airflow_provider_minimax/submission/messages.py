@@ -8,6 +8,7 @@ from typing import Final
 
 from airflow_provider_minimax.api.errors import MiniMaxUnknownOutcomeError
 from airflow_provider_minimax.api.ids import Kind
+from airflow_provider_minimax.api.kinds import MEDIA_KINDS
 from airflow_provider_minimax.submission.record import Record
 
 #: Characters of a prompt in a log line or an error.
@@ -42,15 +43,10 @@ def search_verdict(candidates: Sequence[tuple[str, ...]]) -> str:
     )
 
 
-def an(kind: Kind) -> str:
-    """Return a kind of job with its article."""
-    return "an image" if kind == "image" else "a video"
-
-
 def look_for(kind: Kind, prompt: str | None, account: str | None) -> str:
     """Return what to look for at the service."""
     where = f"on account {account}" if account else "on each account of the connection"
-    return f"Look for {an(kind)} with the prompt {shorten(prompt)} {where}"
+    return f"Look for {MEDIA_KINDS[kind].with_article} with the prompt {shorten(prompt)} {where}"
 
 
 def shorten(prompt: str | None) -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 import msgspec
 
 from airflow_provider_minimax.api.ids import Kind, parse_id
-from airflow_provider_minimax.submission.clock import CLOCK_SKEW
+from airflow_provider_minimax.submission.times import CLOCK_SKEW
 
 _VERSION: Final = 1
 #: Fields of a create that do not change what is generated.

@@ -9,24 +9,28 @@ costs a person a look, a stranger's job is a wrong result that nobody notices.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import parse_id
 from airflow_provider_minimax.api.jobs import created_at
 from airflow_provider_minimax.api.models import image_ratio, match_model
-from airflow_provider_minimax.submission.clock import CLOCK_SKEW
-from airflow_provider_minimax.submission.prompts import match_prompt
 from airflow_provider_minimax.submission.record import Record
+from airflow_provider_minimax.submission.times import CLOCK_SKEW
 
 Job = Mapping[str, Any]
 #: Milliseconds after a create in which a job without a creation time may be ours if it shows our file. A file mostly
 #: belongs to one run of a DAG, but not always: the next run must not recover the job of this one.
 FILE_PROVES_FOR: Final = 3_600_000
+#: Minimum characters of a truncated prompt: many jobs share fewer.
+MIN_TRUNCATED: Final = 100
+#: What may mark the truncation: dots, or the rest of a multi-byte character.
+_TRUNCATION_MARKS: Final = ".\N{HORIZONTAL ELLIPSIS}\N{REPLACEMENT CHARACTER} "
 
 
 class RecoveredJobs(NamedTuple):
@@ -149,7 +153,8 @@ class Recovery:
 
     def _matches_ratio(self, job: Job, ratio: str) -> bool:
         # A list of videos shows no ratio.
-        return self.record.kind == "video" or ratio.casefold() == "auto" or _matches(job.get("aspectRatio"), ratio)
+        shown = job.get("aspectRatio")
+        return self.record.kind == "video" or not shown or ratio.casefold() in ("auto", str(shown).casefold())
 
     def _match_model(self, job: Job) -> str | None:
         return match_model(self.record.kind, self.body, job.get("modelID"))
@@ -189,6 +194,29 @@ def reaches_back(record: Record, account: str, page: Iterable[Job]) -> bool:
     first = min(first for first, _ in record.created_between())
     known = record.known_ids.get(account, ())
     return any(_id(record, job) in known or (created_at(job) or first) < first for job in page)
+
+
+def match_prompt(shown: object, sent: str) -> Literal["exact", "truncated"] | None:
+    """Return how the prompt in a list matches the prompt that was sent; None when it does not.
+
+    The service may store it in another form: line ends, whitespace and the Unicode form of accents
+    (NFC or NFD) are ignored.
+
+    :param shown: the ``desc`` of a job.
+    :return: ``"truncated"`` when it is only the beginning, which other prompts may share.
+    """
+    if not isinstance(shown, str | None):
+        return None
+    ours, theirs = _normalize(sent), _normalize(shown or "")
+    if theirs == ours:
+        return "exact"
+    stem = theirs.rstrip(_TRUNCATION_MARKS)
+    return "truncated" if len(stem) >= MIN_TRUNCATED and ours.startswith(stem) else None
+
+
+def _normalize(text: str) -> str:
+    # NFD, so that a prompt truncated between a letter and its accent still matches.
+    return " ".join(unicodedata.normalize("NFD", text).split())
 
 
 # The scheduler
@@ -257,10 +285,6 @@ def _files_of(job: Job) -> set[str]:
 
 def _bare(file_id: object) -> str:
     return str(file_id).rpartition(":")[2]
-
-
-def _matches(shown: object, sent: str) -> bool:
-    return not shown or str(shown).casefold() == sent.casefold()
 
 
 def _id(record: Record, job: Job) -> object:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from airflow_provider_minimax.api import models, payloads
-from airflow_provider_minimax.api.fields import parameters, read_fields
+from airflow_provider_minimax.api.fields import read_fields
 from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.settings import CheckInputs, read_check_inputs
 from airflow_provider_minimax.api.validation import optional_text
@@ -35,7 +35,7 @@ class CreateRequest:
         :param rendered: its attributes.
         :raises MiniMaxBadRequestError: one of them is malformed.
         """
-        fields = read_fields(kind, {name: rendered[name] for name in parameters(kind)})
+        fields = read_fields(kind, rendered)
         prompt, account, checks = (optional_text(one, rendered[one]) for one in ("prompt", "account", "check_inputs"))
         return cls(kind, prompt, account, fields, read_check_inputs("check_inputs", checks) if checks else None)
 

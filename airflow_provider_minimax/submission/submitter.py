@@ -14,19 +14,19 @@ from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO, TRY_NEXT_ACCOUNT, candidates, no_account_error
 from airflow_provider_minimax.api.backoff import CREATE_BUDGET
 from airflow_provider_minimax.api.ids import parse_id
-from airflow_provider_minimax.api.input_checks import check_inputs
+from airflow_provider_minimax.api.kinds import MEDIA_KINDS
 from airflow_provider_minimax.api.models import model_name
+from airflow_provider_minimax.api.payloads import check_inputs
 from airflow_provider_minimax.api.prices import Cost, check_max_credits
 from airflow_provider_minimax.api.responses import LOOK_FOR_IT
 from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.submission import decision, messages, recovery
-from airflow_provider_minimax.submission.clock import estimate_clock
 from airflow_provider_minimax.submission.job_lists import EmptyListError, JobLists
 from airflow_provider_minimax.submission.pricing import find_cost
 from airflow_provider_minimax.submission.record import Record, fingerprint
 from airflow_provider_minimax.submission.record_store import RecordStore
 from airflow_provider_minimax.submission.request import CreateRequest
-from airflow_provider_minimax.submission.retry_delays import RetryDelays
+from airflow_provider_minimax.submission.times import RetryDelays, estimate_clock
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.api.client import MiniMaxClient
@@ -44,9 +44,8 @@ MAX_FOREIGN_IDS: Final = 200
 class Submitter:
     """Submits the jobs of one attempt of a task, or returns those of an earlier attempt.
 
-    :param max_tries: of the task; see ``Record``.
+    :param max_tries: of the task; see ``Record``, also for ``is_mapped``.
     :param attempt: the number of this attempt. Deferrals and reschedules do not change it.
-    :param is_mapped: see ``Record``.
     :param before_create: called right before a create is sent; may raise.
     :param search_interval: seconds between two searches for a lost job.
     :param max_credits: refuse a create that costs more, or whose price is unknown; None for no limit.
@@ -246,7 +245,7 @@ class Submitter:
     def _log_submit(self, record: Record) -> None:
         log.info(
             "Submitting %s with the prompt %s and model %s to %s (replyRef %s). Cost: %s.",
-            f"{record.quantity} images" if record.quantity > 1 else messages.an(record.kind),
+            f"{record.quantity} images" if record.quantity > 1 else MEDIA_KINDS[record.kind].with_article,
             messages.shorten(record.prompt),
             record.model,
             f"account {record.account}" if record.account else "an account of the service's choice",
@@ -300,19 +299,16 @@ class Submitter:
 
     def _recover_job(self, record: Record, cause: str) -> Record:
         """Search for the job of a create without response and adopt it; otherwise resubmit or fail."""
-        failure: EmptyListError | None = None
         for search in range(1, MAX_SEARCHES + 1):
-            failure, found = None, None
+            found = None
             try:
                 record, found = self._search_once(record, is_last=search == MAX_SEARCHES)
-            except EmptyListError as error:
-                # It may be empty only for a moment.
-                failure = error
             except errors.MiniMaxError as error:
-                # Also an error that is never retried: first of all there may be a billed job.
-                raise messages.unknown_outcome_error(
-                    record, f"{cause} The search for its job failed: {error}"
-                ) from None
+                # Also after an error that is never retried: first of all there may be a billed job. But a list may be
+                # empty only for a moment.
+                if not isinstance(error, EmptyListError) or search == MAX_SEARCHES:
+                    what = f"{cause} The search for its job failed: {error}"
+                    raise messages.unknown_outcome_error(record, what) from None
             if found is not None:
                 log.warning(
                     "Recovered %s by %s: its create got no response, and nothing is submitted again.",
@@ -324,8 +320,6 @@ class Submitter:
                 return record
             if search < MAX_SEARCHES:
                 time.sleep(self._search_interval)
-        if failure is not None:
-            raise messages.unknown_outcome_error(record, f"{cause} The search for its job failed: {failure}")
         return self._resubmit(record, cause, messages.search_verdict(self._candidates))
 
     def _resubmit(self, record: Record, cause: str, verdict: str) -> Record:

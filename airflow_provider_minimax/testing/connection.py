@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.hooks import minimax
 from airflow_provider_minimax.polling import timing
-from airflow_provider_minimax.submission import capacity
+from airflow_provider_minimax.submission import times
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -46,6 +46,6 @@ def connected_to(sandbox: Sandbox) -> Iterator[None]:
         patch.setattr(timing, "first_delay", lambda _: 0.0)
         patch.setattr(timing, "next_delay", lambda *_: INTERVAL)
         patch.setattr(timing, "min_deferral", lambda _: 0.0)
-        patch.setattr(capacity, "MIN_DELAY", 0.0)
-        patch.setattr(capacity, "MAX_RETRY_AFTER", 0.0)
+        patch.setattr(times, "MIN_DELAY", 0.0)
+        patch.setattr(times, "MAX_RETRY_AFTER", 0.0)
         yield

@@ -20,8 +20,8 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
+from airflow_provider_minimax.api.cursors import Image
 from airflow_provider_minimax.api.media_types import MAGIC_BYTES, content_type
-from airflow_provider_minimax.api.pagination import Image
 from airflow_provider_minimax.compat import conf
 from airflow_provider_minimax.export.contact_sheet import media_path, shown_fields
 from airflow_provider_minimax.export.formats import SAFE_CSV, format_named

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_minimax.api.cursors import Page, image_key
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.pagination import Page, image_key
 
 Image = dict[str, Any]
 NEWEST = 1_742_000_000_000

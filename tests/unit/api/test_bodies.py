@@ -7,11 +7,19 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.payloads import image_body, video_body
+from airflow_provider_minimax.api.payloads import create_body
 
 
 def file_id(number: int, account: str = "2") -> str:
     return f"user:1-minimax:{account}-file:{number}"
+
+
+def image_body(prompt: Any, account: str | None, fields: dict[str, Any]) -> dict[str, Any]:
+    return create_body("image", prompt, account, fields)
+
+
+def video_body(prompt: Any, account: str | None, fields: dict[str, Any]) -> dict[str, Any]:
+    return create_body("video", prompt, account, fields)
 
 
 def test_every_field_of_an_image_has_the_vendors_spelling() -> None:

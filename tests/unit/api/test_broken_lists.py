@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_minimax.api.cursors import image_key
 from airflow_provider_minimax.api.errors import (
     MiniMaxBadRequestError,
     MiniMaxCapacityError,
@@ -14,7 +15,7 @@ from airflow_provider_minimax.api.errors import (
     MiniMaxNotFoundError,
     MiniMaxUpstreamError,
 )
-from airflow_provider_minimax.api.pagination import image_key, walk
+from airflow_provider_minimax.api.pagination import walk
 from tests.unit.api.lists import collect, history, image, no_next_page
 
 

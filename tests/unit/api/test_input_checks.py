@@ -10,8 +10,8 @@ import pytest
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import Kind
-from airflow_provider_minimax.api.input_checks import check_inputs, normalize_words
 from airflow_provider_minimax.api.models import MODELS, image_ratio, jobs_made
+from airflow_provider_minimax.api.payloads import check_inputs, normalize_words
 from airflow_provider_minimax.api.settings import CheckInputs
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_minimax.api.cursors import Page, Place, Position, image_key
 from airflow_provider_minimax.api.errors import MiniMaxShortListError, MiniMaxUpstreamError
-from airflow_provider_minimax.api.pagination import EndCheck, Page, Place, Position, image_key, resume_walk, walk
+from airflow_provider_minimax.api.pagination import EndCheck, resume_walk, walk
 from airflow_provider_minimax.compat import AirflowFailException
 from tests.unit.api.lists import NEWEST, ListService, history, image, keys, no_next_page
 

@@ -8,8 +8,9 @@ from weakref import WeakSet
 
 import pytest
 
+from airflow_provider_minimax.api.cursors import Page, image_key
 from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
-from airflow_provider_minimax.api.pagination import Page, count_of, image_key, walk
+from airflow_provider_minimax.api.pagination import count_of, walk
 from tests.unit.api.lists import FORMS, ListService, collect, history, image, keys, no_next_page
 
 

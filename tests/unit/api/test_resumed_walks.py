@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_minimax.api.cursors import Place, Position, image_key
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxUpstreamError
-from airflow_provider_minimax.api.pagination import Place, Position, PositionLostError, image_key, resume_walk, walk
+from airflow_provider_minimax.api.pagination import PositionLostError, resume_walk, walk
 from tests.unit.api.lists import FORMS, NEWEST, ListService, collect, history, image, keys
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pendulum
 import pytest
 
+from airflow_provider_minimax.api.cursors import Page
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxScanLimitError
 from airflow_provider_minimax.api.filters import PointInTime, Selection, select_pages
-from airflow_provider_minimax.api.pagination import Page
 
 #: 2025-03-17T01:02:14.234Z
 MOMENT = 1742173334234

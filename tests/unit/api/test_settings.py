@@ -9,8 +9,8 @@ from airflow_provider_minimax.api.settings import (
     DEFAULT_BASE_URL,
     Settings,
     base_url,
-    ca_bundle,
     check_token,
+    optional_field,
     origin_of,
     proxy_address,
 )
@@ -166,9 +166,14 @@ def test_what_is_no_proxy_is_refused_without_being_shown(value: object) -> None:
 
 
 def test_a_ca_bundle_is_a_path_or_nothing() -> None:
-    assert [ca_bundle(value, "c") for value in (None, "", " ", " /a b.pem ")] == [None, None, None, "/a b.pem"]
+    assert [optional_field("CA bundle", value, "c") for value in (None, "", " ", " /a b.pem ")] == [
+        None,
+        None,
+        None,
+        "/a b.pem",
+    ]
     with pytest.raises(MiniMaxBadRequestError, match="Connection 'c': \"CA bundle\" takes text"):
-        ca_bundle(True, "Connection 'c'")
+        optional_field("CA bundle", True, "Connection 'c'")
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_minimax.api.client import MiniMaxClient
+from airflow_provider_minimax.api.cursors import Page
 from airflow_provider_minimax.api.errors import MiniMaxAuthError, MiniMaxBadRequestError, MiniMaxError
-from airflow_provider_minimax.api.pagination import Page
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.options import ExportPlan
@@ -69,9 +69,9 @@ class PausedInTheEnd(MiniMaxClient):
     def pause(self) -> Pause:
         return Pause()
 
-    def get_image(self, image_id: str) -> dict[str, Any]:
+    def get_job(self, kind: Any, job_id: str) -> dict[str, Any]:
         self.pause.wait()
-        return super().get_image(image_id)
+        return super().get_job(kind, job_id)
 
 
 @pytest.fixture

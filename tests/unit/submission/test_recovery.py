@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.submission.clock import CLOCK_SKEW
 from airflow_provider_minimax.submission.record import Record
 from airflow_provider_minimax.submission.recovery import (
     FILE_PROVES_FOR,
@@ -18,6 +17,7 @@ from airflow_provider_minimax.submission.recovery import (
     foreign_jobs,
     reaches_back,
 )
+from airflow_provider_minimax.submission.times import CLOCK_SKEW
 from tests.support import image_id
 
 NOW = 1_800_000_000_000

@@ -121,10 +121,10 @@ class Refused(MiniMaxClient):
     job_id: str
     error: errors.MiniMaxError
 
-    def get_image(self, image_id: str) -> dict[str, Any]:
-        if image_id == self.job_id:
+    def get_job(self, kind: Any, job_id: str) -> dict[str, Any]:
+        if job_id == self.job_id:
             raise self.error
-        return super().get_image(image_id)
+        return super().get_job(kind, job_id)
 
 
 @pytest.mark.parametrize(
