@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
 from airflow_provider_minimax.api.jobs import is_final, media_url
-from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.export.formats import is_installed
 from airflow_provider_minimax.export.manifest import Manifest, MediaFailure
@@ -44,63 +43,62 @@ class Entry(NamedTuple):
     failure: MediaFailure | None = None
 
 
-def attach_media(
-    batches: Iterable[list[Entry]],
-    media: MediaSource | None,
-    *,
-    skip: bool,
-    check: Callable[[], None] = lambda: None,
-    kind: MediaKind = IMAGES,
-) -> Iterator[list[Entry]]:
-    """Yield the entries in order, each when its file is downloaded.
+class MediaRows:
+    """Gives rows their files; without a source, rows stay as they are.
 
-    :param media: None where no files are downloaded.
-    :param skip: leave out a file that cannot be downloaded instead of raising.
+    :param source: None where no files are downloaded.
+    :param plan: says whether a file that cannot be downloaded is left out, or an error.
     :param check: called every now and then while waiting for a file; if it raises, the wait ends.
-    :param kind: what the entries are, for the error.
     """
-    if media is None:
-        yield from batches
-        return
-    waiting: deque[tuple[Entry, Future[Saved] | None]] = deque()
-    for batch in batches:
-        waiting.extend((entry, start_download(entry, media)) for entry in batch)
-        ready = []
-        while waiting and (len(waiting) > _MAX_WAITING or _is_done(waiting[0][1])):
-            ready.append(finish_download(*waiting.popleft(), skip=skip, check=check, kind=kind))
-        yield ready
-    yield [finish_download(*one, skip=skip, check=check, kind=kind) for one in waiting]
 
+    def __init__(self, source: MediaSource | None, plan: ExportPlan, check: Callable[[], None]) -> None:
+        self._source = source
+        self._plan = plan
+        self._check = check
 
-def start_download(entry: Entry, media: MediaSource) -> Future[Saved] | None:
-    """Start to download the file of a selected image; None where it has none (yet)."""
-    image = entry.image
-    return media.submit(image) if entry.row is not None and is_final(image) and media_url(image) else None
+    def attach(self, batches: Iterable[list[Entry]]) -> Iterator[list[Entry]]:
+        """Yield the entries in order, each when its file is downloaded."""
+        if self._source is None:
+            yield from batches
+            return
+        waiting: deque[tuple[Entry, Future[Saved] | None]] = deque()
+        for batch in batches:
+            waiting.extend((entry, self.start(entry)) for entry in batch)
+            ready = []
+            while waiting and (len(waiting) > _MAX_WAITING or _is_done(waiting[0][1])):
+                ready.append(self.finish(*waiting.popleft()))
+            yield ready
+        yield [self.finish(*one) for one in waiting]
 
+    def start(self, entry: Entry) -> Future[Saved] | None:
+        """Start to download the file of a selected image; None where it has none (yet)."""
+        image = entry.image
+        if self._source is None or entry.row is None or not is_final(image) or not media_url(image):
+            return None
+        return self._source.submit(image)
 
-def finish_download(
-    entry: Entry, download: Future[Saved] | None, *, skip: bool, check: Callable[[], None], kind: MediaKind = IMAGES
-) -> Entry:
-    """Wait for the file of a selected image, and return the entry with it.
+    def finish(self, entry: Entry, download: Future[Saved] | None) -> Entry:
+        """Wait for the file of a selected image, and return the entry with it.
 
-    :raises MiniMaxUpstreamError: it could not be downloaded, and is not to be skipped.
-    """
-    if entry.row is None:
-        return entry
-    image = entry.image
-    saved: Saved | None = None
-    failure: MediaFailure | None = None
-    try:
-        saved = wait_for_result(download, check) if download is not None else None
-    except MediaError as error:
-        failure = MediaFailure(image_key(image) or "", str(error))
-    if failure is not None and not skip:
-        raise MiniMaxUpstreamError(
-            f"The file of {kind.name} {failure.image_id} cannot be fetched: {failure.reason}. A retry will try again "
-            f"and keeps what was fetched; on_media_error='skip' exports the {kind.name} without its file."
-        )
-    values: tuple[Any, ...] = saved if saved is not None else (None, None, None)
-    return Entry(image, image | dict(zip(MEDIA_FIELDS, values, strict=True)), saved, failure)
+        :raises MiniMaxUpstreamError: it could not be downloaded, and is not to be skipped.
+        """
+        if self._source is None or entry.row is None:
+            return entry
+        image = entry.image
+        saved: Saved | None = None
+        failure: MediaFailure | None = None
+        try:
+            saved = wait_for_result(download, self._check) if download is not None else None
+        except MediaError as error:
+            failure = MediaFailure(image_key(image) or "", str(error))
+        if failure is not None and not self._plan.skip_bad_media:
+            name = self._plan.kind.name
+            raise MiniMaxUpstreamError(
+                f"The file of {name} {failure.image_id} cannot be fetched: {failure.reason}. A retry will try again "
+                f"and keeps what was fetched; on_media_error='skip' exports the {name} without its file."
+            )
+        values: tuple[Any, ...] = saved if saved is not None else (None, None, None)
+        return Entry(image, image | dict(zip(MEDIA_FIELDS, values, strict=True)), saved, failure)
 
 
 def _is_done(download: Future[Saved] | None) -> bool:

@@ -15,15 +15,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
-from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
+from airflow_provider_minimax.api.kinds import MediaKind
 from airflow_provider_minimax.export.checkpoint import CHECKPOINT, Checkpoint, KnownFiles, load_checkpoint
 from airflow_provider_minimax.export.manifest import MANIFEST, StoredManifest, load_manifest
-from airflow_provider_minimax.export.parts import Part, edited_parts, foreign_parts
+from airflow_provider_minimax.export.parts import Part, edited_parts, first_damaged, foreign_parts
+from airflow_provider_minimax.media.filenames import MEDIA
 from airflow_provider_minimax.storage.base import Draft, DraftGoneError, Storage
 from airflow_provider_minimax.storage.errors import storage_errors
 
@@ -35,18 +36,6 @@ class TakenOverError(MiniMaxError):
     """Another export has taken the folder over."""
 
 
-class Inspection(NamedTuple):
-    """What earlier exports have left in a folder, and the sizes of its files."""
-
-    manifest: StoredManifest | None
-    checkpoint: Checkpoint | None
-    sizes: Mapping[str, int]
-
-
-class _Owned(msgspec.Struct):
-    owner: str | None = None
-
-
 class Ownership:
     """The right of one attempt to change a folder.
 
@@ -55,9 +44,7 @@ class Ownership:
     :param kind: what is exported.
     """
 
-    def __init__(
-        self, storage: Storage, check_stopped: Callable[[], None] = lambda: None, kind: MediaKind = IMAGES
-    ) -> None:
+    def __init__(self, storage: Storage, check_stopped: Callable[[], None], kind: MediaKind) -> None:
         self._kind = kind
         self._storage = storage
         self._check_stopped = check_stopped
@@ -68,31 +55,37 @@ class Ownership:
         #: The checkpoint as it is stored now.
         self._stored = b""
 
-    def inspect(self) -> Inspection:
-        """Return what earlier exports have left, and remember it for ``take_over``.
+    def inspect(self) -> tuple[StoredManifest | None, Checkpoint | None, Mapping[str, int]]:
+        """Return what earlier exports have left, and the sizes of all files, and remember it for ``take_over``.
 
         :raises MiniMaxBadRequestError: there are foreign files with names of ours.
         """
-        manifest_body, checkpoint_body = self._storage.read(MANIFEST), self._storage.read(CHECKPOINT)
-        self._inspected = _digest(manifest_body), _digest(checkpoint_body)
-        manifest = load_manifest(self._storage, manifest_body, self._kind)
-        stored = load_checkpoint(self._storage, checkpoint_body, self._kind)
-        known, checkpoint = (KnownFiles(), None) if stored is None else stored
+        with storage_errors(self._storage.folder):
+            bodies = self._storage.read(MANIFEST), self._storage.read(CHECKPOINT)
+        self._inspected = _digest(bodies[0]), _digest(bodies[1])
+        manifest = load_manifest(self._storage, bodies[0], self._kind)
+        known, checkpoint = load_checkpoint(self._storage, bodies[1], self._kind)
         parts = [] if manifest is None else manifest.parts
         has_media = known.has_media or (manifest is not None and manifest.has_media)
         self._known = KnownFiles(parts, known.all_parts, None, known.owners, has_media)
-        return Inspection(manifest, checkpoint, self._check_contents())
+        return manifest, checkpoint, self.check_files()
+
+    def check_files(self) -> Mapping[str, int]:
+        """Check that there are no foreign files with names of ours, and return the sizes of all files.
+
+        Hashes are checked, too, where reading costs little. Not to be called under the lock, which others wait for.
+
+        :raises MiniMaxBadRequestError: there are.
+        """
+        with storage_errors(self._storage.folder):
+            sizes = self._check_foreign()
+            if self._storage.is_local and (names := edited_parts(self._storage, sizes, self._known.all_parts)):
+                raise _foreign_error(self._storage, names)
+        return sizes
 
     def _check_foreign(self) -> Mapping[str, int]:
         sizes = self._storage.sizes()
         if names := foreign_parts(sizes, self._known.all_parts, self._kind):
-            raise _foreign_error(self._storage, names)
-        return sizes
-
-    def _check_contents(self) -> Mapping[str, int]:
-        """Check hashes, too, where reading costs little. Not to be called under the lock, which others wait for."""
-        sizes = self._check_foreign()
-        if self._storage.is_local and (names := edited_parts(self._storage, sizes, self._known.all_parts)):
             raise _foreign_error(self._storage, names)
         return sizes
 
@@ -119,24 +112,15 @@ class Ownership:
                 raise self._taken_over()
         self._checkpoint, self._stored = checkpoint, body
 
-    def discard_rival_drafts(self, *folders: str) -> None:
+    def discard_rival_drafts(self) -> None:
         """Discard the drafts of earlier attempts, so that they cannot be committed any more.
 
-        :param folders: folders within this one, to look through as well.
         :raises TakenOverError: a manifest has appeared meanwhile.
         """
         with self.changing():
-            self._storage.discard_drafts(self._state.former_owners, *folders)
+            self._storage.discard_drafts(self._state.former_owners, MEDIA)
             if _digest(self._storage.read(MANIFEST)) != self._inspected[0]:
                 raise self._taken_over()
-
-    def check_files(self) -> Mapping[str, int]:
-        """Check that there are no foreign files with names of ours, and return the sizes of all files.
-
-        :raises MiniMaxBadRequestError: there are.
-        """
-        with storage_errors(self._storage.folder):
-            return self._check_contents()
 
     def remove_manifest(self) -> None:
         """Remove the manifest of the older export.
@@ -163,7 +147,7 @@ class Ownership:
         with storage_errors(self._storage.folder):
             body = self._storage.read(CHECKPOINT)
         try:
-            owner = None if body is None else msgspec.json.decode(body, type=_Owned).owner
+            owner = None if body is None else msgspec.json.decode(body, type=KnownFiles).owner
         except msgspec.DecodeError:
             owner = None
         if owner != self._storage.token:
@@ -215,8 +199,29 @@ class Ownership:
         else:
             raise _foreign_error(self._storage, [part.name])
 
-    def publish(self, name: str, body: bytes, check: Callable[[], None] = lambda: None) -> None:
-        """Make a manifest or a checkpoint appear, unless the folder is not ours any more.
+    def publish_manifest(self, body: bytes, parts: list[Part]) -> None:
+        """Make the manifest appear if its parts exist as they were written, and it replaces no foreign file.
+
+        :raises MiniMaxError: a part has changed.
+        """
+        self._publish(MANIFEST, body, lambda: self._check_parts(parts))
+
+    def _check_parts(self, parts: list[Part]) -> None:
+        storage, etags = self._storage, self._state.etags
+        load_manifest(storage, storage.read(MANIFEST), self._kind)
+        files = {file.name: file for file in storage.files()}
+        name = first_damaged(parts, {file.name: file.size for file in files.values()})
+        if name is None:
+            names = (part.name for part in parts)
+            name = next((name for name in names if etags.get(name, files[name].etag) != files[name].etag), None)
+        if name is not None:
+            raise MiniMaxError(
+                f"{storage.url(name)} is not what was written there: something else changes the folder. No manifest "
+                "was written. A retry names the file, or starts from scratch."
+            )
+
+    def _publish(self, name: str, body: bytes, check: Callable[[], None] = lambda: None) -> None:
+        """Make a file appear, unless the folder is not ours any more.
 
         :param check: called as late as possible; if it raises, the file does not appear.
         """
@@ -233,7 +238,7 @@ class Ownership:
 
     def _save(self, state: Checkpoint) -> None:
         body = msgspec.json.encode(state)
-        self.publish(CHECKPOINT, body)
+        self._publish(CHECKPOINT, body)
         self._stored = body
 
     def remove(self, name: str) -> None:

@@ -43,20 +43,13 @@ def _text(value: object) -> str:
     return value
 
 
-def _integer(bits: int) -> Callable[[object], int]:
+def _integer(first: int, end: int) -> Callable[[object], int]:
     def convert(value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not -(2**bits) <= value < 2**bits:
+        if not isinstance(value, int) or isinstance(value, bool) or not first <= value < end:
             raise _MisfitError
         return value
 
     return convert
-
-
-def _date(value: object) -> int:
-    """Return epoch milliseconds that any reader of the file can take for a date."""
-    if not isinstance(value, int) or isinstance(value, bool) or not _MIN_DATE <= value < _DATE_END:
-        raise _MisfitError
-    return value
 
 
 def _boolean(value: object) -> bool:
@@ -99,11 +92,11 @@ def _fields(names: tuple[str, ...]) -> pa.StructType:
 
 #: Column -> its type, and the conversion of a value of the API. All other columns are text.
 _COLUMNS: Final[Mapping[str, tuple[pa.DataType, Callable[[object], Any]]]] = {
-    **{name: (pa.int64(), _integer(63)) for name in INTEGERS},
+    **{name: (pa.int64(), _integer(-(2**63), 2**63)) for name in INTEGERS},
     **{name: (pa.bool_(), _boolean) for name in BOOLEANS},
-    "createTime": (pa.timestamp("ms", tz="UTC"), _date),
+    "createTime": (pa.timestamp("ms", tz="UTC"), _integer(_MIN_DATE, _DATE_END)),
     # Wider than 64 bits: all that the service promises is a JSON number.
-    "userID": (pa.decimal128(38, 0), _integer(126)),
+    "userID": (pa.decimal128(38, 0), _integer(-(2**126), 2**126)),
     "tags": (pa.list_(_fields(_TAG)), _tags),
     "originFiles": (pa.list_(pa.string()), _texts_of),
     "extra": (pa.struct([("cameraMotions", pa.list_(pa.string())), ("promptStruct", pa.string())]), _extra),
@@ -166,7 +159,9 @@ def read_parquet(file: IO[bytes], names: tuple[str, ...] | None) -> Iterator[Ima
     columns = None if names is None else [*names, OTHER_FIELDS]
     for batch in pq.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS, columns=columns):
         # As numbers: a file can hold timestamps that are no date in Python.
-        numbers = pa.schema([(field.name, _number_type(field.type)) for field in batch.schema])
+        numbers = pa.schema(
+            [field.with_type(pa.int64()) if pa.types.is_timestamp(field.type) else field for field in batch.schema]
+        )
         for row in pa.Table.from_batches([batch]).cast(numbers).to_pylist():
             others = row.pop(OTHER_FIELDS, None)
             image = {name: _as_sent(name, value) for name, value in row.items() if value is not None}
@@ -177,10 +172,6 @@ def max_group_bytes(file: IO[bytes]) -> int:
     """Return the bytes that the largest row group of a file takes without its compression; a group is read at once."""
     metadata = pq.ParquetFile(file).metadata
     return max((metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)), default=0)
-
-
-def _number_type(kind: pa.DataType) -> pa.DataType:
-    return pa.int64() if pa.types.is_timestamp(kind) else kind
 
 
 def _as_sent(name: str, value: Any) -> Any:

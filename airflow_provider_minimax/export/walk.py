@@ -6,16 +6,17 @@ read, so that no page is requested for nothing.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxUpstreamError
 from airflow_provider_minimax.api.filters import Selection, check_times
+from airflow_provider_minimax.api.jobs import created_at
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
-from airflow_provider_minimax.api.pagination import Page
-from airflow_provider_minimax.export import sync
+from airflow_provider_minimax.api.pagination import Image, Page, image_key
 from airflow_provider_minimax.export.manifest import Head
 from airflow_provider_minimax.export.media_rows import Entry
+from airflow_provider_minimax.export.options import ExportPlan
 
 
 class Batch(NamedTuple):
@@ -25,19 +26,16 @@ class Batch(NamedTuple):
     entries: list[Entry]
 
 
-def walk(
-    pages: Iterator[Page], selection: Selection, max_images: int | None, known: Head | None, kind: MediaKind = IMAGES
-) -> Iterator[Batch]:
+def walk(pages: Iterator[Page], plan: ExportPlan, max_images: float, known: Head | None) -> Iterator[Batch]:
     """Yield images, those that are selected with a row, until no later page can hold a selected one.
 
-    :param max_images: the walk ends at the last of so many selected images.
+    :param max_images: the walk ends at the last of so many selected images; it may be infinite.
     :param known: where a sync has met the images that its folder holds; None for an export from scratch.
-    :param kind: what the pages hold.
     """
-    left = math.inf if max_images is None else max_images
+    left, selection = max_images, plan.selection
     takes_all = selection == Selection()
-    pages = check_times(pages, selection, kind)
-    batches = sync.new_images(pages, known, kind) if known is not None else ((page, page.images) for page in pages)
+    pages = check_times(pages, selection, plan.kind)
+    batches = ((page, page.images) for page in pages) if known is None else new_images(pages, known, plan.kind)
     while left and (batch := next(batches, None)) is not None:
         page, images = batch
         entries: list[Entry] = []
@@ -50,3 +48,54 @@ def walk(
         yield Batch(page, entries)
         if selection.is_past(images):
             return
+
+
+def new_images(pages: Iterable[Page], known: Head, kind: MediaKind = IMAGES) -> Iterator[tuple[Page, list[Image]]]:
+    """Yield pages with their images that a walk meets before the known ones.
+
+    :param known: the first page of last time. Images older than its oldest are known, too, and so are those without a
+        time that stand behind the last known one of their page.
+    :param kind: what the list holds, for the errors.
+    :raises MiniMaxUpstreamError: the list ends without a known image: it is another list, or half of one.
+    """
+    keys = frozenset(known.keys)
+    owners = frozenset(map(_owner, keys))
+    for page in pages:
+        _refuse_other_owners(page.images, owners, kind)
+        is_known = [image_key(image) in keys for image in page.images]
+        behind = len(is_known) - is_known[::-1].index(True) if any(is_known) else len(is_known)
+        fresh = [
+            image
+            for place, image in enumerate(page.images)
+            if not (is_known[place] or _is_older(image, known, is_behind=place >= behind))
+        ]
+        yield page, fresh
+        if len(fresh) < len(page.images):
+            return
+    if keys:
+        raise MiniMaxUpstreamError(
+            f"The list of {kind.plural} ended without one that the mirror holds; the mirror stays as it is. A retry "
+            "reads the list again. If all of them were deleted from the account, or it is another account now, sync "
+            "into another output_path, or remove the manifest.json there to start the mirror from scratch."
+        )
+
+
+def _refuse_other_owners(images: Iterable[Image], owners: frozenset[str], kind: MediaKind) -> None:
+    """Refuse images of an account that has none in the mirror: where the service chooses it, that may change."""
+    others = {_owner(image_key(image) or "") for image in images} - owners - {""}
+    if others and owners - {""}:
+        raise MiniMaxBadRequestError(
+            f"The list holds {kind.plural} of {', '.join(sorted(others))}, and the mirror those of "
+            f"{', '.join(sorted(owners - {''}))}. Set the account, or choose another output_path."
+        )
+
+
+def _owner(key: str) -> str:
+    """Return the account in a full id; empty for a bare one."""
+    return key.rpartition("-")[0] if key.startswith("user:") else ""
+
+
+def _is_older(image: Image, known: Head, *, is_behind: bool) -> bool:
+    """Return whether an image is older than the known ones: by its time, or without times by its place in the list."""
+    created = created_at(image)
+    return is_behind if created is None or not known.oldest else created <= known.oldest

@@ -22,7 +22,7 @@ from airflow.models.xcom import XComModel
 from anyio import CapacityLimiter, fail_after, to_thread
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import Response, StreamingResponse
-from sqlalchemy import Text, and_, cast, func, select
+from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import ColumnElement
 
@@ -51,6 +51,8 @@ _ASSETS: Final = {"gallery.css": "text/css", "gallery.js": "text/javascript"}
 _ALWAYS: Final = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 _RUN: Final = "/gallery/dags/{dag_id}/runs/{run_id}"
 _TASK: Final = _RUN + "/tasks/{task_id}/{map_index}"
+#: Of a ``TaskKey``.
+_KEYS: Final = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index)
 _may_read = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
 
 
@@ -142,13 +144,8 @@ def _task(dag_id: str, run_id: str, task_id: str, map_index: str) -> TaskKey:
     return TaskKey(dag_id, run_id, task_id, int(map_index) if re.fullmatch(r"\d{1,9}", map_index) else -1)
 
 
-def _of_task(task: TaskKey) -> tuple[ColumnElement[bool], ...]:
-    return (
-        XComModel.dag_id == task.dag_id,
-        XComModel.run_id == task.run_id,
-        XComModel.task_id == task.task_id,
-        XComModel.map_index == task.map_index,
-    )
+def _of_task(task: TaskKey) -> Iterable[ColumnElement[bool]]:
+    return (column == value for column, value in zip(_KEYS, task, strict=True))
 
 
 def _may_read_xcoms(user: GetUserDep, dag_id: str) -> bool:
@@ -160,20 +157,16 @@ def _may_read_xcoms(user: GetUserDep, dag_id: str) -> bool:
 
 def _query(session: Session, *conditions: ColumnElement[bool]) -> list[XCom]:
     """Return the values of tasks, the latest first, each with what the task has cost."""
-    keys = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index)
-    same_task = and_(
-        TaskInstance.dag_id == XComModel.dag_id,
-        TaskInstance.run_id == XComModel.run_id,
-        TaskInstance.task_id == XComModel.task_id,
-        TaskInstance.map_index == XComModel.map_index,
-    )
-
     size = func.length(cast(XComModel.value, Text))
 
     def values(key: str) -> dict[TaskKey, object]:
-        query = select(*keys, size, XComModel.value).join(TaskInstance, same_task)
-        query = query.where(XComModel.key == key, size <= MAX_VALUE_BYTES, *conditions)
-        query = query.order_by(XComModel.timestamp.desc()).limit(MAX_XCOMS)
+        query = (
+            select(*_KEYS, size, XComModel.value)
+            .join(TaskInstance)
+            .where(XComModel.key == key, size <= MAX_VALUE_BYTES, *conditions)
+            .order_by(XComModel.timestamp.desc())
+            .limit(MAX_XCOMS)
+        )
         found: dict[TaskKey, object] = {}
         left = MAX_VALUE_BYTES
         for *task, length, value in session.execute(query, execution_options={"yield_per": 10}):

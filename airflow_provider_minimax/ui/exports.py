@@ -25,7 +25,7 @@ from airflow_provider_minimax.api.pagination import Image
 from airflow_provider_minimax.compat import conf
 from airflow_provider_minimax.export.contact_sheet import media_path, shown_fields
 from airflow_provider_minimax.export.formats import SAFE_CSV, format_named
-from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, kind_of, load_manifest
+from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, load_whole
 from airflow_provider_minimax.export.parts import part_number
 from airflow_provider_minimax.storage.base import Storage
 from airflow_provider_minimax.storage.folders import path_at, storage_at
@@ -181,11 +181,11 @@ def _parse(path: str, body: bytes) -> Export:
 
 
 def _read_rows(path: str, body: bytes) -> Export:
-    storage, kind = _storage(path), kind_of(body)
-    stored = load_manifest(storage, body, kind) if kind else None
-    if stored is None or stored.manifest is None:
+    storage = _storage(path)
+    whole = load_whole(storage, body)
+    if whole is None:
         raise UnreadableError(path)
-    manifest = stored.manifest
+    _, manifest = whole
     rows = tuple(islice(_rows(storage, manifest), MAX_ROWS))
     media = frozenset(found for row in rows if (found := media_path(row)) is not None)
     return Export(rows, manifest.contents.images, media)
