@@ -26,16 +26,13 @@ _VERSION: Final = 1
 class Checkpoint(msgspec.Struct):
     """The state of an unfinished export.
 
-    :param plan: the parameters that shape the files.
     :param run: the task instance that wrote it; None outside of Airflow.
     :param base: the hash of the manifest that a sync adds to; None where the export starts from scratch.
     :param head: the first page of the list when the export began.
-    :param parts: those that are committed.
     :param scanned: images that are dealt with, selected or not.
     :param total: images of the account, as the service counted them.
     :param after: the position behind the last of them.
     :param is_complete: the walk has reached its end.
-    :param owner: the attempt that owns the folder.
     :param strays: parts that an attempt was about to commit, or that an older export has left. They are ours, and are
         removed unless the export contains them.
     :param former_owners: attempts whose drafts may still exist.
@@ -79,8 +76,6 @@ class Checkpoint(msgspec.Struct):
 
         :param shape: what two exports must have in common.
         :param base: the hash of the manifest that the export adds to.
-        :param sizes: of the files in the folder.
-        :param skip_bad_media: whether the export may leave out files.
         """
         if self.plan != shape:
             return f"it was made with other parameters, or of other {kind.plural}"
@@ -93,10 +88,7 @@ class Checkpoint(msgspec.Struct):
         return None
 
     def staleness(self, first: Page | None, kind: MediaKind = IMAGES) -> str | None:
-        """Return why another run would not find the same items; None where it would.
-
-        :param first: the first page of the list as it is now.
-        """
+        """Return why another run would not find the same items; None where it would."""
         if first is None or Head.of(first.images) != self.head or first.total != self.total:
             return "it is of another run, and the list has changed since"
         if self.contents.unfinished:
@@ -173,10 +165,8 @@ def start(
 ) -> tuple[Checkpoint, Iterator[Page]]:
     """Return the state from which an export starts, and the pages that remain.
 
-    :param checkpoint: of an earlier attempt.
     :param scratch: the state of an export from scratch.
     :param read_pages: reads the list behind a position; the whole list for None.
-    :param sizes: of the files in the folder.
     """
     # Without a position, the attempt failed before its first part.
     if checkpoint is None or (checkpoint.after is None and not checkpoint.is_complete):

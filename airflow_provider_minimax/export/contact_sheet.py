@@ -99,10 +99,7 @@ def remove(storage: Storage) -> None:
 def page(rows: Iterable[Image], total: int, kind: MediaKind = IMAGES, name: str = "") -> Iterator[bytes]:
     """Yield the page piece by piece.
 
-    :param rows: newest first.
     :param total: images or videos of the export; the rows may be fewer.
-    :param kind: what they are called on the page.
-    :param name: of the export, for the title.
     """
     style, script = resource("contact_sheet.css"), resource("contact_sheet.js")
     policy = (
@@ -129,8 +126,6 @@ def page(rows: Iterable[Image], total: int, kind: MediaKind = IMAGES, name: str 
 def frame(*, title: str, kind: str, head: str, foot: str, without_script: str) -> tuple[bytes, bytes]:
     """Return what stands before and after the data of a page.
 
-    :param title: text.
-    :param kind: what one of the things shown is called.
     :param head: the elements of its style.
     :param foot: the element of its script.
     :param without_script: text, for a browser that runs none.
@@ -155,7 +150,6 @@ def cells(row: Image, address: str | None, facts: Mapping[str, str] | None = Non
     """Return a row as the script of the page reads it.
 
     :param address: of its file, as the page links to it; checked by the caller. None without one.
-    :param facts: what else to show of it.
     """
     shape = str(row.get("aspectRatio") or "")
     return [

@@ -15,34 +15,25 @@ import itertools
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
 from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxShortListError
-from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.jobs import is_final
-from airflow_provider_minimax.api.kinds import MediaKind
 from airflow_provider_minimax.api.pagination import Image, Page, Position, PositionLostError, image_key
 from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.export import contact_sheet, sync
-from airflow_provider_minimax.export.checkpoint import CHECKPOINT, Checkpoint, start
+from airflow_provider_minimax.export.checkpoint import Checkpoint, start
 from airflow_provider_minimax.export.manifest import MANIFEST, Head, Manifest, Unfinished
-from airflow_provider_minimax.export.media_rows import (
-    Entry,
-    MediaRows,
-    MediaSource,
-    recorded_files,
-    remove_stray_media,
-)
-from airflow_provider_minimax.export.options import ExportPlan, source_of
+from airflow_provider_minimax.export.media_rows import MediaRows, recorded_files, remove_stray_media
+from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.ownership import Ownership
 from airflow_provider_minimax.export.parts import Part, PartWriter, next_number
 from airflow_provider_minimax.export.progress import WalkProgress
-from airflow_provider_minimax.export.read_ahead import read_ahead
-from airflow_provider_minimax.export.walk import Batch, walk
-from airflow_provider_minimax.media.filenames import MEDIA, stem_and_digits
+from airflow_provider_minimax.export.walk import Batch, Entry, read_ahead, walk
+from airflow_provider_minimax.media.filenames import MEDIA
 from airflow_provider_minimax.storage.base import Draft, Storage
 from airflow_provider_minimax.storage.errors import storage_errors
 from airflow_provider_minimax.storage.folders import storage_at
@@ -50,25 +41,14 @@ from airflow_provider_minimax.storage.folders import storage_at
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider_minimax.api.settings import Settings
+    from airflow_provider_minimax.api.client import MiniMaxClient
+    from airflow_provider_minimax.media.downloader import MediaDownloader
 
 log = logging.getLogger(__name__)
 
 
-class Client(Protocol):
-    """The part of the client that an export uses."""
-
-    settings: Settings
-
-    def iter_pages(self, *, after: Position | None = None, kind: MediaKind) -> Iterator[Page]:
-        """Read a list, newest first: all of it, or what stands behind a position."""
-
-    def get_job(self, kind: Kind, job_id: str) -> Image:
-        """Read one image or video."""
-
-
 def export_images(
-    client: Client,
+    client: MiniMaxClient,
     *,
     plan: ExportPlan,
     folder: ObjectStoragePath,
@@ -84,30 +64,26 @@ def export_images(
     :param check_stopped: called for each page and each piece of a file, from several threads; if it raises, the export
         ends and leaves its checkpoint and no manifest.
     :param on_newest: called with the newest selected image, unless an earlier attempt has read it.
-    :return: the summary for the XCom.
     :raises MiniMaxBadRequestError: the folder cannot be written, or holds foreign files with names of ours.
     """
     storage = storage_at(folder)
-    with contextlib.ExitStack() as stack:
-        media: MediaSource | None = None
-        if plan.download_media:
-            # Here, so that parsing a DAG file does not import the HTTP stack.
-            from airflow_provider_minimax.media.downloader import MediaDownloader
+    if not plan.download_media:
+        return _Export(client, plan, storage, run, None, check_stopped, on_newest).run()
+    # Here, so that an export without files does not import the HTTP stack.
+    from airflow_provider_minimax.media.downloader import MediaDownloader
 
-            media = stack.enter_context(
-                MediaDownloader(client.settings, storage, check_stopped=check_stopped, kind=plan.kind)
-            )
-        return _Export(client, plan, storage, run, media, check_stopped, on_newest).run()
+    with MediaDownloader(client.settings, storage, check_stopped=check_stopped, kind=plan.kind) as downloader:
+        return _Export(client, plan, storage, run, downloader, check_stopped, on_newest).run()
 
 
 class _Export:
     def __init__(
         self,
-        client: Client,
+        client: MiniMaxClient,
         plan: ExportPlan,
         storage: Storage,
         run: str | None,
-        source: MediaSource | None,
+        downloader: MediaDownloader | None,
         check_stopped: Callable[[], None],
         on_newest: Callable[[Image], None],
     ) -> None:
@@ -115,13 +91,13 @@ class _Export:
         self._plan = plan
         self._storage = storage
         self._run = run
-        self._source = source
+        self._downloader = downloader
         self._check_stopped = check_stopped
         self._on_newest = on_newest
-        self._media = MediaRows(source, plan, check_stopped)
+        self._media = MediaRows(downloader, plan, check_stopped)
         self._ownership = Ownership(storage, check_stopped, plan.kind)
         #: What two exports must have in common, so that one can add to the other.
-        self._shape = plan.describe() | source_of(client.settings)
+        self._shape = plan.describe(client.settings)
         #: The export that a sync adds to, and the hash of its manifest.
         self._base: Manifest | None = None
         self._base_hash: str | None = None
@@ -155,12 +131,12 @@ class _Export:
         if self._plan.sync and stored is not None:
             self._base = sync.find_base(stored, self._shape, sizes)
             self._base_hash = None if self._base is None else stored.sha256
-        if self._base is None and self._source is not None:
+        if self._base is None and self._downloader is not None:
             # A sync has few new images, and does not list a large folder for them.
             # To be read now: their parts go when the first new one appears.
             exports = (one for one in (stored and stored.manifest, checkpoint) if one is not None)
             files = (recorded_files(self._storage, one.plan, one.parts, self._check_stopped) for one in exports)
-            self._source.trust(itertools.chain.from_iterable(files))
+            self._downloader.trust(itertools.chain.from_iterable(files))
         try:
             begin = start(checkpoint, self._scratch(), self._read_pages, self._plan, self._storage, sizes)
             self._export(*begin)
@@ -284,16 +260,10 @@ class _Export:
         """Take the folder over. What an older export has left stays until ``_clear_folder``."""
         if self._owns_folder:
             return
-        storage, state, ownership = self._storage, self._state, self._ownership
-        with storage_errors(storage.folder):
-            storage.prepare(*([MEDIA] if self._plan.download_media else []))
-        ownership.take_over(state, [*state.parts, *([] if self._base is None else self._base.parts)])
-        ownership.discard_rival_drafts()
-        uploads = {CHECKPOINT, *(part.name for part in state.strays)}
-        if state.former_owners:
-            with storage_errors(storage.folder):
-                storage.abort_uploads(lambda name: name in uploads or _is_media(name))
-        state.former_owners = []
+        state, base = self._state, [] if self._base is None else self._base.parts
+        with storage_errors(self._storage.folder):
+            self._storage.prepare(*([MEDIA] if self._plan.download_media else []))
+        self._ownership.take_over(state, [*state.parts, *base])
         self._owns_folder = True
 
     def _clear_folder(self) -> None:
@@ -390,9 +360,3 @@ class _Export:
             f"newest_{kind.name}_id": contents.newest_image_id,
             f"oldest_{kind.name}_id": contents.oldest_image_id,
         }
-
-
-def _is_media(name: str) -> bool:
-    """Return whether a name within the folder is the name of an image's file."""
-    folder, _, file = name.rpartition("/")
-    return folder == MEDIA and stem_and_digits(file) is not None

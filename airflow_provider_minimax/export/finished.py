@@ -12,7 +12,7 @@ from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.export.formats import Format
 from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, load_manifest, load_whole
 from airflow_provider_minimax.export.options import ExportPlan
-from airflow_provider_minimax.export.parts import is_intact, read_rows, stored_format
+from airflow_provider_minimax.export.parts import read_rows, stored_format
 from airflow_provider_minimax.export.rows import MEDIA_FIELDS
 from airflow_provider_minimax.storage.base import Storage
 from airflow_provider_minimax.storage.errors import reading_errors, storage_faults
@@ -47,8 +47,6 @@ def find_unconfirmed(
     The service's own copy of any other id may be deleted. So all of it is read and hashed: the parts, and the
     file of each image or video in question.
 
-    :param storage: the folder of the export.
-    :param ids: full ids.
     :param check: called for each part and file; if it raises, the check ends.
     :raises MiniMaxBadRequestError: the folder holds no whole export, or one without files.
     :raises MiniMaxError: the folder cannot be read.
@@ -57,7 +55,7 @@ def find_unconfirmed(
         id_field, file_format, manifest = _load(storage)
         for part in manifest.parts:
             check()
-            if not is_intact(storage, part):
+            if not storage.holds(part.name, part.bytes, part.sha256):
                 raise MiniMaxBadRequestError(
                     f"{storage.url(part.name)} is missing, or is not what the manifest names. Nothing was deleted. "
                     "Export again."
@@ -103,8 +101,4 @@ def _why_unconfirmed(storage: Storage, row: Image) -> str | None:
     path, size, sha256 = (row.get(name) for name in MEDIA_FIELDS)
     if not path:
         return "it has no file there"
-    try:
-        is_there = storage.size_and_hash(str(path)) == (size, sha256)
-    except FileNotFoundError:
-        is_there = False
-    return None if is_there else f"{path} is missing or damaged"
+    return None if storage.holds(str(path), size, sha256) else f"{path} is missing or damaged"

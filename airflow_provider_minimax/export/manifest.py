@@ -97,7 +97,6 @@ class Manifest(msgspec.Struct):
 
     Nothing in it depends on when or how often the export ran: the same images give the same bytes.
 
-    :param plan: the parameters that shape the files.
     :param head: by which a sync recognises known images.
     :param parts: newest images first.
     """
@@ -109,12 +108,8 @@ class Manifest(msgspec.Struct):
 
     def encode(self, kind: MediaKind = IMAGES) -> bytes:
         """Return the file. Its keys name the kind: what is ``newest_image_id`` here is ``newest_video_id`` there."""
-        document = {
-            **self.plan,
-            **msgspec.to_builtins(self.contents),
-            "head": msgspec.to_builtins(self.head),
-            "parts": msgspec.to_builtins(self.parts),
-        }
+        document = msgspec.to_builtins(self)
+        document = {**document.pop("plan"), **document.pop("contents"), **document}
         named = {"kind": mark(kind, MANIFEST), "version": 1, **_rename_keys(document, IMAGES.name, kind.name)}
         return (json.dumps(named, indent=2) + "\n").encode()
 
@@ -144,7 +139,6 @@ class StoredManifest(NamedTuple):
 def load_manifest(storage: Storage, body: bytes | None, kind: MediaKind = IMAGES) -> StoredManifest | None:
     """Return the manifest of a folder; None where it is missing.
 
-    :param kind: what the export holds.
     :raises MiniMaxBadRequestError: the file is foreign.
     """
     document = load_record(storage, MANIFEST, body, kind)
@@ -175,14 +169,11 @@ def _manifest(document: dict[str, Any]) -> Manifest | None:
     if document.pop("version", None) != 1:
         return None
     try:
-        contents, head, parts = (
-            msgspec.convert({name: document.pop(name) for name in Contents.__struct_fields__}, Contents),
-            msgspec.convert(document.pop("head"), Head),
-            msgspec.convert(document.pop("parts"), list[Part]),
-        )
+        contents = {name: document.pop(name) for name in Contents.__struct_fields__}
+        rest = {"head": document.pop("head"), "parts": document.pop("parts"), "plan": document}
+        return msgspec.convert({"contents": contents, **rest}, Manifest)
     except (KeyError, msgspec.ValidationError):
         return None
-    return Manifest(document, contents, head, parts)
 
 
 def load_record(storage: Storage, name: str, body: bytes | None, kind: MediaKind) -> dict[str, Any] | None:

@@ -24,7 +24,7 @@ from airflow_provider_minimax.api.kinds import MediaKind
 from airflow_provider_minimax.export.checkpoint import CHECKPOINT, Checkpoint, KnownFiles, load_checkpoint
 from airflow_provider_minimax.export.manifest import MANIFEST, StoredManifest, load_manifest
 from airflow_provider_minimax.export.parts import Part, edited_parts, first_damaged, foreign_parts
-from airflow_provider_minimax.media.filenames import MEDIA
+from airflow_provider_minimax.media.filenames import MEDIA, stem_and_digits
 from airflow_provider_minimax.storage.base import Draft, DraftGoneError, Storage
 from airflow_provider_minimax.storage.errors import storage_errors
 
@@ -39,9 +39,7 @@ class TakenOverError(MiniMaxError):
 class Ownership:
     """The right of one attempt to change a folder.
 
-    :param storage: the folder.
     :param check_stopped: called before each change; raises once the task is stopped.
-    :param kind: what is exported.
     """
 
     def __init__(self, storage: Storage, check_stopped: Callable[[], None], kind: MediaKind) -> None:
@@ -90,7 +88,7 @@ class Ownership:
         return sizes
 
     def take_over(self, checkpoint: Checkpoint, keep: Iterable[Part]) -> None:
-        """Take the folder over. A rival stops before its next change.
+        """Take the folder over. A rival stops before its next change, and what it has not committed is discarded.
 
         :param checkpoint: the state from which this attempt starts.
         :param keep: the parts that it builds on.
@@ -111,16 +109,19 @@ class Ownership:
             if not self._storage.replace(CHECKPOINT, body, lambda current: _digest(current) == self._inspected[1]):
                 raise self._taken_over()
         self._checkpoint, self._stored = checkpoint, body
+        self._discard_rivals(checkpoint)
 
-    def discard_rival_drafts(self) -> None:
-        """Discard the drafts of earlier attempts, so that they cannot be committed any more.
-
-        :raises TakenOverError: a manifest has appeared meanwhile.
-        """
+    def _discard_rivals(self, checkpoint: Checkpoint) -> None:
+        """Discard the drafts and uploads of earlier attempts, so that they cannot be committed any more."""
         with self.changing():
-            self._storage.discard_drafts(self._state.former_owners, MEDIA)
+            self._storage.discard_drafts(checkpoint.former_owners, MEDIA)
             if _digest(self._storage.read(MANIFEST)) != self._inspected[0]:
                 raise self._taken_over()
+        if checkpoint.former_owners:
+            names = {CHECKPOINT, *(part.name for part in checkpoint.strays)}
+            with storage_errors(self._storage.folder):
+                self._storage.abort_uploads(lambda name: name in names or _is_media(name))
+        checkpoint.former_owners = []
 
     def remove_manifest(self) -> None:
         """Remove the manifest of the older export.
@@ -204,41 +205,34 @@ class Ownership:
 
         :raises MiniMaxError: a part has changed.
         """
-        self._publish(MANIFEST, body, lambda: self._check_parts(parts))
-
-    def _check_parts(self, parts: list[Part]) -> None:
         storage, etags = self._storage, self._state.etags
-        load_manifest(storage, storage.read(MANIFEST), self._kind)
-        files = {file.name: file for file in storage.files()}
-        name = first_damaged(parts, {file.name: file.size for file in files.values()})
-        if name is None:
-            names = (part.name for part in parts)
-            name = next((name for name in names if etags.get(name, files[name].etag) != files[name].etag), None)
-        if name is not None:
-            raise MiniMaxError(
-                f"{storage.url(name)} is not what was written there: something else changes the folder. No manifest "
-                "was written. A retry names the file, or starts from scratch."
-            )
 
-    def _publish(self, name: str, body: bytes, check: Callable[[], None] = lambda: None) -> None:
-        """Make a file appear, unless the folder is not ours any more.
-
-        :param check: called as late as possible; if it raises, the file does not appear.
-        """
-
-        def check_all() -> None:
+        def check() -> None:
             self.check()
-            check()
+            load_manifest(storage, storage.read(MANIFEST), self._kind)
+            files = {file.name: file for file in storage.files()}
+            name = first_damaged(parts, {file.name: file.size for file in files.values()})
+            if name is None:
+                names = (part.name for part in parts)
+                name = next((name for name in names if etags.get(name, files[name].etag) != files[name].etag), None)
+            if name is not None:
+                raise MiniMaxError(
+                    f"{storage.url(name)} is not what was written there: something else changes the folder. No "
+                    "manifest was written. A retry names the file, or starts from scratch."
+                )
 
+        self._publish(MANIFEST, body, check)
+
+    def _publish(self, name: str, body: bytes, check: Callable[[], None]) -> None:
         with storage_errors(self._storage.folder):
             try:
-                self._storage.publish(name, body, check_all)
+                self._storage.publish(name, body, check)
             except DraftGoneError:
                 raise self._taken_over() from None
 
     def _save(self, state: Checkpoint) -> None:
         body = msgspec.json.encode(state)
-        self._publish(CHECKPOINT, body)
+        self._publish(CHECKPOINT, body, self.check)
         self._stored = body
 
     def remove(self, name: str) -> None:
@@ -300,6 +294,12 @@ def _foreign_error(storage: Storage, names: list[str]) -> MiniMaxBadRequestError
         f"{storage.folder} holds files that no export has written, or that were changed since: "
         f"{', '.join(names[:_MAX_NAMES])}{more}. They stay as they are. Choose another output_path, or remove them."
     )
+
+
+def _is_media(name: str) -> bool:
+    """Return whether a name within the folder is the name of an image's file."""
+    folder, _, file = name.rpartition("/")
+    return folder == MEDIA and stem_and_digits(file) is not None
 
 
 def _digest(body: bytes | None) -> bytes:

@@ -42,10 +42,7 @@ def next_number(parts: Iterable[Part]) -> int:
 
 
 def first_damaged(parts: Iterable[Part], sizes: Mapping[str, int]) -> str | None:
-    """Return the first part that is missing or of another size; None where all match.
-
-    :param sizes: of the files in the folder.
-    """
+    """Return the first part that is missing or of another size; None where all match."""
     return next((part.name for part in parts if sizes.get(part.name) != part.bytes), None)
 
 
@@ -54,7 +51,6 @@ def foreign_parts(sizes: Mapping[str, int], ours: Collection[Part], kind: MediaK
 
     An unknown name of one attempt is in nobody's way: that attempt has lost the folder, and its upload came late.
 
-    :param sizes: of the files in the folder.
     :param ours: all parts that our manifest and our checkpoint know.
     :param kind: whose parts; those of another kind are files like any other.
     """
@@ -71,7 +67,6 @@ def foreign_parts(sizes: Mapping[str, int], ours: Collection[Part], kind: MediaK
 def edited_parts(storage: Storage, sizes: Mapping[str, int], ours: Iterable[Part]) -> list[str]:
     """Return those of our parts whose content has changed while their size has not.
 
-    :param sizes: of the files in the folder.
     :param ours: all parts that our manifest and our checkpoint know.
     """
     same_size = [part for part in ours if sizes.get(part.name) == part.bytes]
@@ -83,14 +78,6 @@ def edited_parts(storage: Storage, sizes: Mapping[str, int], ours: Iterable[Part
             if (name, storage.size_and_hash(name)[1]) not in known:
                 edited.append(name)
     return edited
-
-
-def is_intact(storage: Storage, part: Part) -> bool:
-    """Return whether a part holds what was written; all of it is read and hashed."""
-    try:
-        return storage.size_and_hash(part.name) == (part.bytes, part.sha256)
-    except FileNotFoundError:
-        return False
 
 
 def stored_format(plan: Mapping[str, object], parts: Iterable[Part]) -> Format | None:

@@ -19,7 +19,6 @@ class WalkProgress:
     :param before: images that an earlier attempt has read.
     :param clock: monotonic, in seconds.
     :param verb: what happens to the selected images.
-    :param items: what is read, in the plural.
     """
 
     def __init__(

@@ -16,9 +16,10 @@ from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxN
 from airflow_provider_minimax.api.jobs import is_final
 from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.export.manifest import Contents, Manifest, StoredManifest, Unfinished, fingerprint
-from airflow_provider_minimax.export.media_rows import Entry, MediaRows
+from airflow_provider_minimax.export.media_rows import MediaRows
 from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.parts import Part, PartWriter, first_damaged, next_number, read_rows
+from airflow_provider_minimax.export.walk import Entry
 from airflow_provider_minimax.storage.base import Draft, Storage
 from airflow_provider_minimax.storage.errors import storage_errors
 
@@ -31,7 +32,6 @@ def find_base(stored: StoredManifest, shape: dict[str, Any], sizes: Mapping[str,
     """Return the export that a sync can add to; None where it has to start from scratch.
 
     :param shape: what two exports must have in common.
-    :param sizes: of the files in the folder.
     """
     if stored.manifest is None or stored.manifest.plan != shape:
         log.info("The existing export has other parameters or another source; the export starts from scratch.")
@@ -54,9 +54,6 @@ def merge(
 ) -> Manifest:
     """Return the manifest of the existing export together with its new images.
 
-    :param fresh: the new images.
-    :param read_image: reads an image again.
-    :param commit: makes a draft appear as a part.
     :param check: called every now and then; if it raises, the merge ends.
     """
     refresh = _Refresh(base, plan, media, check)

@@ -1,22 +1,41 @@
-"""The walk through the list: which images it selects, and where it ends.
+"""The walk through the list: which images it selects, where it ends, and a thread that reads its pages ahead.
 
-It runs in the thread that reads ahead and touches no state of the export. Its end is decided here, where the pages are
-read, so that no page is requested for nothing.
+The walk runs in that thread and touches no state of the export. Its end is decided here, where the pages are read, so
+that no page is requested for nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Generator, Iterable, Iterator
+from queue import Empty, SimpleQueue
+from threading import Semaphore, Thread
+from typing import Final, NamedTuple, TypeVar
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxUpstreamError
 from airflow_provider_minimax.api.filters import Selection, check_times
 from airflow_provider_minimax.api.jobs import created_at
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.pagination import Image, Page, image_key
-from airflow_provider_minimax.export.manifest import Head
-from airflow_provider_minimax.export.media_rows import Entry
+from airflow_provider_minimax.export.manifest import Head, MediaFailure
 from airflow_provider_minimax.export.options import ExportPlan
+from airflow_provider_minimax.media.filenames import Saved
+
+T = TypeVar("T")
+
+#: With one alone, the next request would wait behind the work on the page that has just arrived. And the walk goes on
+#: while the disk syncs a part, which takes as long as a few pages.
+_AHEAD: Final = 8
+#: Seconds between two checks while the task waits for the thread.
+_CHECK_INTERVAL: Final = 0.25
+
+
+class Entry(NamedTuple):
+    """An image of the list, with its row if it is selected, and its file if it has one."""
+
+    image: Image
+    row: Image | None
+    saved: Saved | None = None
+    failure: MediaFailure | None = None
 
 
 class Batch(NamedTuple):
@@ -55,7 +74,6 @@ def new_images(pages: Iterable[Page], known: Head, kind: MediaKind = IMAGES) -> 
 
     :param known: the first page of last time. Images older than its oldest are known, too, and so are those without a
         time that stand behind the last known one of their page.
-    :param kind: what the list holds, for the errors.
     :raises MiniMaxUpstreamError: the list ends without a known image: it is another list, or half of one.
     """
     keys = frozenset(known.keys)
@@ -99,3 +117,50 @@ def _is_older(image: Image, known: Head, *, is_behind: bool) -> bool:
     """Return whether an image is older than the known ones: by its time, or without times by its place in the list."""
     created = created_at(image)
     return is_behind if created is None or not known.oldest else created <= known.oldest
+
+
+def read_ahead(items: Iterator[T], check: Callable[[], None]) -> Generator[T, None, None]:
+    """Yield items that a thread of their own reads ahead.
+
+    When this ends early, one item may still be on its way; nobody waits for it.
+
+    :param check: called before each item, and every now and then while waiting; if it raises, the reading ends.
+    """
+    # A queue in C: each page passes through it, and a future for each would cost as much as parsing a tenth of it.
+    ready: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+    room = Semaphore(_AHEAD)
+    is_stopped = False
+
+    def read() -> None:
+        item: T | None = None
+        try:
+            while room.acquire() and not is_stopped:
+                check()
+                item = next(items, None)
+                ready.put((item, None))
+                if item is None:
+                    return
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where the item is awaited
+            ready.put((None, error))
+
+    # A daemon, so that a request that hangs does not stop the process from ending.
+    Thread(target=read, name="minimax-pages", daemon=True).start()
+    try:
+        while (item := _next_of(ready, check)) is not None:
+            room.release()
+            yield item
+    finally:
+        is_stopped = True
+        room.release()
+
+
+def _next_of(ready: SimpleQueue[tuple[T | None, BaseException | None]], check: Callable[[], None]) -> T | None:
+    while True:
+        try:
+            item, error = ready.get(timeout=_CHECK_INTERVAL)
+        except Empty:
+            check()
+        else:
+            if error is not None:
+                raise error
+            return item

@@ -5,6 +5,7 @@ Who may read the XComs of a DAG in Airflow may see what its tasks have made; Air
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from functools import partial, wraps
@@ -30,8 +31,7 @@ from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.export.contact_sheet import frame, resource, safe_json
 from airflow_provider_minimax.operators.costs import COST_KEY
 from airflow_provider_minimax.ui.exports import MediaFile, UnreadableError, open_media, read_export
-from airflow_provider_minimax.ui.gallery import XCom, gather
-from airflow_provider_minimax.ui.xcoms import TaskKey, read_value
+from airflow_provider_minimax.ui.gallery import TaskKey, XCom, gather, read_value
 
 #: Values of tasks that a page reads: those of the latest.
 MAX_XCOMS: Final = 200
@@ -98,36 +98,31 @@ def show_latest(request: Request, session: SessionDep, user: GetUserDep) -> Resp
 
 def show_run(request: Request, session: SessionDep, dag_id: str, run_id: str) -> Response:
     """Show what the tasks of a DAG run have made."""
-    found = _query(session, XComModel.dag_id == dag_id, XComModel.run_id == run_id)
-    return _page(request, dag_id, found)
+    return _page(request, dag_id, _query(session, XComModel.dag_id == dag_id, XComModel.run_id == run_id))
 
 
-def show_task(
-    request: Request, session: SessionDep, dag_id: str, run_id: str, task_id: str, map_index: str
-) -> Response:
+async def _task(dag_id: str, run_id: str, task_id: str, map_index: str) -> TaskKey:
+    # Of a task that is not mapped, Airflow's UI leaves the placeholder as it is.
+    return TaskKey(dag_id, run_id, task_id, int(map_index) if re.fullmatch(r"\d{1,9}", map_index) else -1)
+
+
+TaskDep = Annotated[TaskKey, Depends(_task)]
+
+
+def show_task(request: Request, session: SessionDep, task: TaskDep) -> Response:
     """Show what a task has made."""
-    task = _task(dag_id, run_id, task_id, map_index)
-    context = _query(session, XComModel.dag_id == dag_id, XComModel.run_id == run_id)
+    context = _query(session, XComModel.dag_id == task.dag_id, XComModel.run_id == task.run_id)
     return _page(request, str(task), _query(session, *_of_task(task)), context)
 
 
 def send_media(
-    session: SessionDep,
-    dag_id: str,
-    run_id: str,
-    task_id: str,
-    map_index: str,
-    name: str,
-    range_header: Annotated[str, Header(alias="range")] = "",
+    session: SessionDep, task: TaskDep, name: str, range_header: Annotated[str, Header(alias="range")] = ""
 ) -> Response:
     """Send a file of an export of a task."""
-    xcoms = _query(session, *_of_task(_task(dag_id, run_id, task_id, map_index)))
+    xcoms = _query(session, *_of_task(task))
     for path in (path for xcom in xcoms for path in read_value(xcom.value).exports):
-        try:
-            media = open_media(path, f"media/{name}")
-        except UnreadableError:
-            continue
-        return _send(media, range_header)
+        with contextlib.suppress(UnreadableError):
+            return _send(open_media(path, f"media/{name}"), range_header)
     raise HTTPException(404, "No export of this task that can be read here has such a file.")
 
 
@@ -137,11 +132,6 @@ def send_asset(name: str) -> Response:
         raise HTTPException(404)
     body = resource(name.replace("gallery", "contact_sheet"))
     return Response(body, media_type=_ASSETS[name], headers=_ALWAYS | {"Cache-Control": "no-cache"})
-
-
-def _task(dag_id: str, run_id: str, task_id: str, map_index: str) -> TaskKey:
-    # Of a task that is not mapped, Airflow's UI leaves the placeholder as it is.
-    return TaskKey(dag_id, run_id, task_id, int(map_index) if re.fullmatch(r"\d{1,9}", map_index) else -1)
 
 
 def _of_task(task: TaskKey) -> Iterable[ColumnElement[bool]]:
