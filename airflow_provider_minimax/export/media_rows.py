@@ -105,7 +105,7 @@ def _is_done(download: Future[Saved] | None) -> bool:
 
 
 def recorded_files(
-    storage: Storage, plan: Mapping[str, object], parts: Iterable[Part], check: Callable[[], None]
+    storage: Storage, plan: Mapping[str, object], parts: list[Part], check: Callable[[], None]
 ) -> Iterator[tuple[str, int, str]]:
     """Yield name, size and SHA-256 of the files that the rows of an earlier export record.
 
@@ -114,7 +114,6 @@ def recorded_files(
     :param plan: as the manifest or the checkpoint of that export holds it.
     :param check: called for each part; if it raises, the reading ends.
     """
-    parts = list(parts)
     file_format = stored_format(plan, parts)
     if plan.get("media") is not True or file_format is None or not is_installed(file_format.extension):
         return

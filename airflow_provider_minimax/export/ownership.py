@@ -62,10 +62,10 @@ class Ownership:
             bodies = self._storage.read(MANIFEST), self._storage.read(CHECKPOINT)
         self._inspected = _digest(bodies[0]), _digest(bodies[1])
         manifest = load_manifest(self._storage, bodies[0], self._kind)
-        known, checkpoint = load_checkpoint(self._storage, bodies[1], self._kind)
-        parts = [] if manifest is None else manifest.parts
-        has_media = known.has_media or (manifest is not None and manifest.has_media)
-        self._known = KnownFiles(parts, known.all_parts, None, known.owners, has_media)
+        self._known, checkpoint = load_checkpoint(self._storage, bodies[1], self._kind)
+        if manifest is not None:
+            self._known.parts = [*manifest.parts, *self._known.parts]
+            self._known.had_media |= manifest.has_media
         return manifest, checkpoint, self.check_files()
 
     def check_files(self) -> Mapping[str, int]:
