@@ -32,7 +32,7 @@ from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.ownership import Ownership
 from airflow_provider_minimax.export.parts import Part, PartWriter, next_number
 from airflow_provider_minimax.export.progress import WalkProgress
-from airflow_provider_minimax.export.walk import Batch, Entry, read_ahead, walk
+from airflow_provider_minimax.export.walk import Entry, read_ahead, walk
 from airflow_provider_minimax.media.filenames import MEDIA
 from airflow_provider_minimax.storage.base import Draft, Storage
 from airflow_provider_minimax.storage.errors import storage_errors
@@ -142,7 +142,11 @@ class _Export:
             self._export(*begin)
         except PositionLostError as error:
             log.warning("%s The export starts from scratch.", error)
-            self._inspect_again()
+            if self._owns_folder:
+                # So that the new start removes what the first one has written.
+                self._ownership.check()
+                self._ownership.inspect()
+                self._owns_folder = self._is_cleared = False
             self._export(self._scratch(), self._read_pages(None))
         return self._finish()
 
@@ -151,13 +155,6 @@ class _Export:
 
     def _scratch(self) -> Checkpoint:
         return Checkpoint.begin(self._shape, self._run, self._base_hash, self._plan.kind)
-
-    def _inspect_again(self) -> None:
-        """Let the new start of this attempt remove what its first start has written."""
-        if self._owns_folder:
-            self._ownership.check()
-            self._ownership.inspect()
-            self._owns_folder = self._is_cleared = False
 
     # The walk
 
@@ -183,7 +180,7 @@ class _Export:
         finally:
             writer.abort()
 
-    def _receive(self, batches: Iterable[Batch]) -> Iterator[list[Entry]]:
+    def _receive(self, batches: Iterable[tuple[Page, list[Entry]]]) -> Iterator[list[Entry]]:
         """Record what the list says of itself. The first page makes the folder ours; an older export stays for now.
 
         :raises MiniMaxShortListError: an empty list would replace images.

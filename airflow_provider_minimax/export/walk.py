@@ -38,15 +38,10 @@ class Entry(NamedTuple):
     failure: MediaFailure | None = None
 
 
-class Batch(NamedTuple):
-    """A page as it was read, and the entries that the export has to process."""
-
-    page: Page
-    entries: list[Entry]
-
-
-def walk(pages: Iterator[Page], plan: ExportPlan, max_images: float, known: Head | None) -> Iterator[Batch]:
-    """Yield images, those that are selected with a row, until no later page can hold a selected one.
+def walk(
+    pages: Iterator[Page], plan: ExportPlan, max_images: float, known: Head | None
+) -> Iterator[tuple[Page, list[Entry]]]:
+    """Yield pages with their entries, a row for each selected image, until no later page can hold a selected one.
 
     :param max_images: the walk ends at the last of so many selected images; it may be infinite.
     :param known: where a sync has met the images that its folder holds; None for an export from scratch.
@@ -64,7 +59,7 @@ def walk(pages: Iterator[Page], plan: ExportPlan, max_images: float, known: Head
             entries.append(Entry(image, image if is_selected else None))
             if not left:
                 break
-        yield Batch(page, entries)
+        yield page, entries
         if selection.is_past(images):
             return
 

@@ -105,18 +105,15 @@ class PrivateAirflow:
                 # Airflow has no value that stands for none.
                 patch.delenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS", raising=False)
                 _reconnect()
-                self._migrate()
+                if not self._is_migrated:
+                    from airflow.utils.db import initdb
+
+                    # What ``airflow db migrate`` does.
+                    initdb()
+                    self._is_migrated = True
                 yield
         finally:
             _reconnect()
-
-    def _migrate(self) -> None:
-        """Do what ``airflow db migrate`` does, once."""
-        if not self._is_migrated:
-            from airflow.utils.db import initdb
-
-            initdb()
-            self._is_migrated = True
 
     def run(self, dag: DAG, *, choices: Mapping[str, Choice] | None = None, **options: Any) -> DagRun:
         """Run a DAG to its end in this process, with ``dag.test()``. The DAG may come from any file.
