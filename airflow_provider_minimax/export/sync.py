@@ -8,7 +8,7 @@ the old one stays valid. Otherwise it waits for the next sync.
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -109,7 +109,8 @@ class _Refresh:
         self._failures = {failure.image_id: failure for failure in base.contents.media_failed}
         self._plan = plan
         self._media = media
-        self._changed: dict[str, Entry] = {}
+        #: By the part that holds their row, and by id.
+        self._changed: defaultdict[str | None, dict[str, Entry]] = defaultdict(dict)
         self.contents = Contents()
 
     def read(self, read_image: Callable[[str], Image]) -> None:
@@ -133,7 +134,7 @@ class _Refresh:
             if entry.saved is None and one.seen == fingerprint(entry.image):
                 self._postpone(one)
             else:
-                self._changed[one.image_id] = entry
+                self._changed[one.part][one.image_id] = entry
 
     def _postpone(self, one: Unfinished) -> None:
         """Leave an image to the next sync."""
@@ -143,19 +144,13 @@ class _Refresh:
 
     def write_rowless(self, writer: PartWriter) -> list[Part]:
         """Write the images that had no row until now."""
-        for one in self._pending:
-            entry = self._changed.get(one.image_id)
-            if one.part is None and entry is not None:
-                self._write(entry, writer)
+        for entry in self._changed[None].values():
+            self._write(entry, writer)
         return [writer.finish()] if writer.rows else []
 
     def rewrite(self, part: Part, writer: PartWriter, storage: Storage) -> Part | None:
         """Return a part with its rows as they are now; None where none is left."""
-        changed = {
-            one.image_id: self._changed[one.image_id]
-            for one in self._pending
-            if one.part == part.name and one.image_id in self._changed
-        }
+        changed = self._changed[part.name]
         if not changed:
             return part
         name = writer.name
