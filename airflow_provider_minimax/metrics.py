@@ -7,6 +7,8 @@ raises.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -41,31 +43,29 @@ def count(name: str, number: float = 1, /, **tags: str | None) -> None:
 
     :param tags: those that are None are left out.
     """
-    try:
+    with _harmless(name):
         get_stats().incr(name, int(number) if number == int(number) else number, tags=_known(tags))
-    except Exception as error:  # noqa: BLE001 - whatever a backend raises, a task must not fail by it
-        _log_failure(name, error)
 
 
 def gauge(name: str, value: float, /, **tags: str | None) -> None:
     """Set a gauge."""
-    try:
+    with _harmless(name):
         get_stats().gauge(name, value, tags=_known(tags))
-    except Exception as error:  # noqa: BLE001 - as above
-        _log_failure(name, error)
 
 
 def timing(name: str, seconds: float, /, **tags: str | None) -> None:
     """Report how long something took."""
-    try:
+    with _harmless(name):
         get_stats().timing(name, timedelta(seconds=seconds), tags=_known(tags))
-    except Exception as error:  # noqa: BLE001 - as above
-        _log_failure(name, error)
+
+
+@contextmanager
+def _harmless(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever a backend raises, a task must not fail by it
+        log.debug("Metric %s could not be sent: %r", name, error)
 
 
 def _known(tags: dict[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in tags.items() if value is not None}
-
-
-def _log_failure(name: str, error: Exception) -> None:
-    log.debug("Metric %s could not be sent: %r", name, error)

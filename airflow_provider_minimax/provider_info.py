@@ -27,18 +27,13 @@ def _field(label: str, description: str, kind: str, **schema: object) -> dict[st
 FIELD_BEHAVIOUR: Final[dict[str, Any]] = {
     "hidden-fields": ["login", "schema", "port"],
     "relabeling": {"password": "API token", "host": "Base URL"},
-    "placeholders": {
-        "password": "user:1234-...",
-        "host": "https://api.useapi.net/v1/minimax",
-    },
+    "placeholders": {"password": "user:1234-...", "host": "https://api.useapi.net/v1/minimax"},
 }
 
 #: The extras in the connection form.
 CONNECTION_FIELDS: Final[dict[str, dict[str, Any]]] = {
     "account": _field(
-        "Account",
-        "Hailuo account to work on; needed where several are configured at useapi.net.",
-        "string",
+        "Account", "Hailuo account to work on; needed where several are configured at useapi.net.", "string"
     ),
     "connect_timeout": _field("Connect timeout", "Seconds; 10 when empty.", "number", minimum=1),
     "read_timeout": _field("Read timeout", "Seconds; 60 when empty.", "number", minimum=1),
@@ -116,24 +111,12 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["ai", "generative-ai", "service"],
             }
         ],
-        "hooks": [_modules("hooks.minimax")],
-        "operators": [
-            _modules(
-                *("operators.choose", "operators.delete", "operators.files", "operators.images", "operators.videos")
-            )
-        ],
-        "sensors": [_modules("sensors.credits", "sensors.images", "sensors.videos")],
-        "triggers": [
-            _modules(
-                *("triggers.credits", "triggers.jobs", "triggers.new_media", "triggers.start_from_trigger"),
-                "triggers.timer",
-            )
-        ],
+        "hooks": [_modules("hooks", "minimax")],
+        "operators": [_modules("operators", "choose", "delete", "files", "images", "videos")],
+        "sensors": [_modules("sensors", "credits", "images", "videos")],
+        "triggers": [_modules("triggers", "credits", "jobs", "new_media", "start_from_trigger", "timer")],
         "config": {
-            CONFIG_SECTION: {
-                "description": "Defaults for the tasks of MiniMax / Hailuo AI.",
-                "options": _CONFIG_OPTIONS,
-            }
+            CONFIG_SECTION: {"description": f"Defaults for the tasks of {_NAME}.", "options": _CONFIG_OPTIONS},
         },
         "asset-uris": [
             {
@@ -156,5 +139,5 @@ def get_provider_info() -> dict[str, Any]:
     }
 
 
-def _modules(*names: str) -> dict[str, Any]:
-    return {"integration-name": _NAME, "python-modules": [f"{_PACKAGE}.{name}" for name in names]}
+def _modules(folder: str, *names: str) -> dict[str, Any]:
+    return {"integration-name": _NAME, "python-modules": [f"{_PACKAGE}.{folder}.{name}" for name in names]}

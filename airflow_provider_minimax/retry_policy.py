@@ -57,12 +57,8 @@ class MiniMaxRetryPolicy(RetryPolicy):
         upstream: float = 30,
         max_delay: float = 3600.0,
     ) -> None:
-        self._delays = {
-            "capacity": _seconds("capacity", capacity),
-            "on_hold": _seconds("on_hold", on_hold),
-            "unknown_outcome": _seconds("unknown_outcome", unknown_outcome),
-            "upstream": _seconds("upstream", upstream),
-        }
+        delays = {"capacity": capacity, "on_hold": on_hold, "unknown_outcome": unknown_outcome, "upstream": upstream}
+        self._delays = {name: _seconds(name, seconds) for name, seconds in delays.items()}
         self._max_delay = _seconds("max_delay", max_delay)
 
     def evaluate(

@@ -1,17 +1,19 @@
-"""The checkpoint: what of an unfinished export is certain, where the next attempt resumes, and who owns the folder."""
+"""The checkpoint: what of an unfinished export is certain, who owns the folder, and where the next attempt resumes."""
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 import msgspec
 
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.pagination import Image, Page, Place, Position, image_key
-from airflow_provider_minimax.export.manifest import Contents, Head, load_document, mark
-from airflow_provider_minimax.export.parts import Part, first_damaged
+from airflow_provider_minimax.export.manifest import Contents, Head, load_record, mark
+from airflow_provider_minimax.export.options import ExportPlan
+from airflow_provider_minimax.export.parts import Part, first_damaged, first_damaged_media
 from airflow_provider_minimax.storage.base import Storage
 
 log = logging.getLogger(__name__)
@@ -24,16 +26,13 @@ _VERSION: Final = 1
 class Checkpoint(msgspec.Struct):
     """The state of an unfinished export.
 
-    :param plan: the parameters that shape the files.
     :param run: the task instance that wrote it; None outside of Airflow.
     :param base: the hash of the manifest that a sync adds to; None where the export starts from scratch.
     :param head: the first page of the list when the export began.
-    :param parts: those that are committed.
     :param scanned: images that are dealt with, selected or not.
     :param total: images of the account, as the service counted them.
     :param after: the position behind the last of them.
     :param is_complete: the walk has reached its end.
-    :param owner: the attempt that owns the folder.
     :param strays: parts that an attempt was about to commit, or that an older export has left. They are ours, and are
         removed unless the export contains them.
     :param former_owners: attempts whose drafts may still exist.
@@ -62,7 +61,7 @@ class Checkpoint(msgspec.Struct):
     @classmethod
     def begin(cls, plan: dict[str, Any], run: str | None, base: str | None, kind: MediaKind = IMAGES) -> Checkpoint:
         """Return the state of an export that has just begun."""
-        return cls(_VERSION, plan, run, base, Head(), Contents(), kind=_mark(kind))
+        return cls(_VERSION, plan, run, base, Head(), Contents(), kind=mark(kind, CHECKPOINT))
 
     def mismatch(
         self,
@@ -77,8 +76,6 @@ class Checkpoint(msgspec.Struct):
 
         :param shape: what two exports must have in common.
         :param base: the hash of the manifest that the export adds to.
-        :param sizes: of the files in the folder.
-        :param skip_bad_media: whether the export may leave out files.
         """
         if self.plan != shape:
             return f"it was made with other parameters, or of other {kind.plural}"
@@ -91,10 +88,7 @@ class Checkpoint(msgspec.Struct):
         return None
 
     def staleness(self, first: Page | None, kind: MediaKind = IMAGES) -> str | None:
-        """Return why another run would not find the same items; None where it would.
-
-        :param first: the first page of the list as it is now.
-        """
+        """Return why another run would not find the same items; None where it would."""
         if first is None or Head.of(first.images) != self.head or first.total != self.total:
             return "it is of another run, and the list has changed since"
         if self.contents.unfinished:
@@ -139,27 +133,14 @@ class KnownFiles(msgspec.Struct):
         return [*self.former_owners, *([] if self.owner is None else [self.owner])]
 
 
-class StoredCheckpoint(NamedTuple):
-    """The checkpoint of a folder; ``checkpoint`` is None where it is ours and no export can resume from it."""
+def load_checkpoint(storage: Storage, body: bytes | None, kind: MediaKind) -> tuple[KnownFiles, Checkpoint | None]:
+    """Return what the checkpoint of a folder knows, and the checkpoint itself if an export can resume from it.
 
-    known: KnownFiles
-    checkpoint: Checkpoint | None
-
-
-def _mark(kind: MediaKind) -> str:
-    """Return what marks a checkpoint as one of ours; another file of this name is not overwritten."""
-    return f"{mark(kind)}-checkpoint"
-
-
-def load_checkpoint(storage: Storage, body: bytes | None, kind: MediaKind = IMAGES) -> StoredCheckpoint | None:
-    """Return the checkpoint of a folder; None where it is missing.
-
-    :param kind: what the export holds.
     :raises MiniMaxBadRequestError: the file is foreign.
     """
-    if body is None:
-        return None
-    document = load_document(storage, CHECKPOINT, body, _mark(kind), f"the checkpoint of {kind.with_article} export")
+    document = load_record(storage, CHECKPOINT, body, kind)
+    if document is None:
+        return KnownFiles(), None
     try:
         known = msgspec.convert(document, KnownFiles)
     except msgspec.ValidationError:
@@ -167,8 +148,47 @@ def load_checkpoint(storage: Storage, body: bytes | None, kind: MediaKind = IMAG
     reason = "another version"
     if document.get("version") == _VERSION:
         try:
-            return StoredCheckpoint(known, msgspec.convert(document, Checkpoint))
+            return known, msgspec.convert(document, Checkpoint)
         except msgspec.ValidationError as error:
             reason = str(error)
     log.warning("The checkpoint in %s is unusable (%s); the export starts from scratch.", storage.folder, reason)
-    return StoredCheckpoint(known, None)
+    return known, None
+
+
+def start(
+    checkpoint: Checkpoint | None,
+    scratch: Checkpoint,
+    read_pages: Callable[[Position | None], Iterator[Page]],
+    plan: ExportPlan,
+    storage: Storage,
+    sizes: Mapping[str, int],
+) -> tuple[Checkpoint, Iterator[Page]]:
+    """Return the state from which an export starts, and the pages that remain.
+
+    :param scratch: the state of an export from scratch.
+    :param read_pages: reads the list behind a position; the whole list for None.
+    """
+    # Without a position, the attempt failed before its first part.
+    if checkpoint is None or (checkpoint.after is None and not checkpoint.is_complete):
+        return scratch, read_pages(None)
+    skip, kind = plan.skip_bad_media, plan.kind
+    reason = checkpoint.mismatch(scratch.plan, scratch.base, sizes, skip_bad_media=skip, kind=kind)
+    if reason is None and plan.download_media and first_damaged_media(storage, plan.format, checkpoint.parts):
+        reason = "its files are not all there"
+    pages: Iterator[Page] | None = None
+    if reason is None and (scratch.run is None or checkpoint.run != scratch.run):
+        pages = read_pages(None)
+        first = next(pages, None)
+        pages = itertools.chain([] if first is None else [first], pages)
+        reason = checkpoint.staleness(first, kind)
+    if reason is not None:
+        log.info("The checkpoint in %s is discarded: %s.", storage.folder, reason)
+        return scratch, read_pages(None) if pages is None else pages
+    log.info(
+        "The export resumes from its checkpoint: %d %s in %d parts exist.",
+        checkpoint.contents.images,
+        kind.plural,
+        len(checkpoint.parts),
+    )
+    checkpoint.run = scratch.run
+    return checkpoint, iter(()) if checkpoint.is_complete else read_pages(checkpoint.after)

@@ -48,13 +48,8 @@ _MAX_TEXT: Final = 5_000
 _MAX_SHAPE: Final = 20
 #: Pixels that no picture has.
 _PIXELS: Final = 10**6
-_ESCAPES: Final = (
-    (b"<", b"\\u003c"),
-    (b">", b"\\u003e"),
-    (b"&", b"\\u0026"),
-    ("\u2028".encode(), b"\\u2028"),
-    ("\u2029".encode(), b"\\u2029"),
-)
+#: Characters that could end the element around JSON, or its line.
+_ESCAPES: Final = tuple((character.encode(), f"\\u{ord(character):04x}".encode()) for character in "<>&\u2028\u2029")
 _BATCH: Final = 200
 _PLACEHOLDER: Final = re.compile(r"\{\{(\w+)\}\}")
 
@@ -70,12 +65,22 @@ def check(storage: Storage) -> None:
         )
 
 
+def update(storage: Storage, plan: ExportPlan, manifest: Manifest) -> None:
+    """Write the page of an export, or remove that of an older one."""
+    if plan.contact_sheet:
+        check(storage)
+        write(storage, plan, manifest)
+    else:
+        remove(storage)
+
+
 def write(storage: Storage, plan: ExportPlan, manifest: Manifest, max_images: int = MAX_IMAGES) -> None:
     """Write the page of an export whose parts all exist.
 
     :param max_images: how many images the page shows at most, the first ones of the export.
     """
-    rows = islice(read_rows(storage, plan.format, manifest.parts, _names(plan)), max_images)
+    names = tuple(name for name in FIELDS if name in plan.columns)
+    rows = islice(read_rows(storage, plan.format, manifest.parts, names), max_images)
     draft = storage.draft()
     try:
         for piece in page(rows, manifest.contents.images, plan.kind, storage.folder.name):
@@ -94,22 +99,12 @@ def remove(storage: Storage) -> None:
 def page(rows: Iterable[Image], total: int, kind: MediaKind = IMAGES, name: str = "") -> Iterator[bytes]:
     """Yield the page piece by piece.
 
-    :param rows: newest first.
     :param total: images or videos of the export; the rows may be fewer.
-    :param kind: what they are called on the page.
-    :param name: of the export, for the title.
     """
     style, script = resource("contact_sheet.css"), resource("contact_sheet.js")
-    policy = "; ".join(
-        (
-            "default-src 'none'",
-            "img-src 'self' file:",
-            f"script-src {_hash(script)}",
-            f"style-src {_hash(style)}",
-            "media-src 'self' file:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
+    policy = (
+        f"default-src 'none'; img-src 'self' file:; script-src {_hash(script)}; style-src {_hash(style)}; "
+        "media-src 'self' file:; base-uri 'none'; form-action 'none'"
     )
     before, after = frame(
         title=f"{name}: contact sheet" if name else "Contact sheet",
@@ -131,8 +126,6 @@ def page(rows: Iterable[Image], total: int, kind: MediaKind = IMAGES, name: str 
 def frame(*, title: str, kind: str, head: str, foot: str, without_script: str) -> tuple[bytes, bytes]:
     """Return what stands before and after the data of a page.
 
-    :param title: text.
-    :param kind: what one of the things shown is called.
     :param head: the elements of its style.
     :param foot: the element of its script.
     :param without_script: text, for a browser that runs none.
@@ -145,19 +138,18 @@ def frame(*, title: str, kind: str, head: str, foot: str, without_script: str) -
         "foot": foot,
         "without_script": html.escape(without_script),
     }
-    before, after = resource("contact_sheet.html").split("{{data}}")
     # In one go: a title may hold what looks like a placeholder.
-    return (
-        _PLACEHOLDER.sub(lambda match: values[match[1]], before).encode(errors="replace"),
-        _PLACEHOLDER.sub(lambda match: values[match[1]], after).encode(),
+    before, after = (
+        _PLACEHOLDER.sub(lambda match: values[match[1]], part).encode(errors="replace")
+        for part in resource("contact_sheet.html").split("{{data}}")
     )
+    return before, after
 
 
 def cells(row: Image, address: str | None, facts: Mapping[str, str] | None = None) -> list[object]:
     """Return a row as the script of the page reads it.
 
     :param address: of its file, as the page links to it; checked by the caller. None without one.
-    :param facts: what else to show of it.
     """
     shape = str(row.get("aspectRatio") or "")
     return [
@@ -206,10 +198,6 @@ def safe_json(value: object) -> bytes:
     for character, escape in _ESCAPES:
         text = text.replace(character, escape)
     return text
-
-
-def _names(plan: ExportPlan) -> tuple[str, ...]:
-    return tuple(name for name in FIELDS if name in plan.columns)
 
 
 def _is_foreign(storage: Storage) -> bool:

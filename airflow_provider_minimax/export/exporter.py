@@ -11,38 +11,29 @@ the thread of the task.
 from __future__ import annotations
 
 import contextlib
-import functools
+import itertools
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
 from airflow_provider_minimax import metrics
 from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxShortListError
-from airflow_provider_minimax.api.ids import Kind
 from airflow_provider_minimax.api.jobs import is_final
-from airflow_provider_minimax.api.pagination import Image, Page, PositionLostError, image_key
+from airflow_provider_minimax.api.pagination import Image, Page, Position, PositionLostError, image_key
+from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.export import contact_sheet, sync
-from airflow_provider_minimax.export.checkpoint import CHECKPOINT, Checkpoint
-from airflow_provider_minimax.export.manifest import MANIFEST, Head, Manifest, StoredManifest, Unfinished
-from airflow_provider_minimax.export.media_rows import (
-    Entry,
-    MediaSource,
-    attach_media,
-    recorded_files,
-    remove_stray_media,
-)
-from airflow_provider_minimax.export.merge import merge
-from airflow_provider_minimax.export.options import ExportPlan, source_of
+from airflow_provider_minimax.export.checkpoint import Checkpoint, start
+from airflow_provider_minimax.export.manifest import MANIFEST, Head, Manifest, Unfinished
+from airflow_provider_minimax.export.media_rows import MediaRows, recorded_files, remove_stray_media
+from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.ownership import Ownership
 from airflow_provider_minimax.export.parts import Part, PartWriter, next_number
 from airflow_provider_minimax.export.progress import WalkProgress
-from airflow_provider_minimax.export.publish import check_parts, summarize, write_contact_sheet
-from airflow_provider_minimax.export.read_ahead import read_ahead
-from airflow_provider_minimax.export.resume import PageSource, Start, start
-from airflow_provider_minimax.export.walk import Batch, walk
-from airflow_provider_minimax.media.filenames import MEDIA, stem_and_digits
+from airflow_provider_minimax.export.walk import Entry, read_ahead, walk
+from airflow_provider_minimax.media.filenames import MEDIA
 from airflow_provider_minimax.storage.base import Draft, Storage
 from airflow_provider_minimax.storage.errors import storage_errors
 from airflow_provider_minimax.storage.folders import storage_at
@@ -50,32 +41,20 @@ from airflow_provider_minimax.storage.folders import storage_at
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider_minimax.api.settings import Settings
+    from airflow_provider_minimax.api.client import MiniMaxClient
+    from airflow_provider_minimax.media.downloader import MediaDownloader
 
 log = logging.getLogger(__name__)
 
 
-class Client(PageSource, Protocol):
-    """The part of the client that an export uses."""
-
-    settings: Settings
-
-    def get_job(self, kind: Kind, job_id: str) -> Image:
-        """Read one image or video."""
-
-
-def _ignore(_image: Image) -> None:
-    """Do nothing."""
-
-
 def export_images(
-    client: Client,
+    client: MiniMaxClient,
     *,
     plan: ExportPlan,
     folder: ObjectStoragePath,
     run: str | None = None,
     check_stopped: Callable[[], None] = lambda: None,
-    on_newest: Callable[[Image], None] = _ignore,
+    on_newest: Callable[[Image], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Write the selected images or videos of an account to a folder, all of them or none.
 
@@ -85,43 +64,40 @@ def export_images(
     :param check_stopped: called for each page and each piece of a file, from several threads; if it raises, the export
         ends and leaves its checkpoint and no manifest.
     :param on_newest: called with the newest selected image, unless an earlier attempt has read it.
-    :return: the summary for the XCom.
     :raises MiniMaxBadRequestError: the folder cannot be written, or holds foreign files with names of ours.
     """
     storage = storage_at(folder)
-    with contextlib.ExitStack() as stack:
-        media: MediaSource | None = None
-        if plan.download_media:
-            # Here, so that parsing a DAG file does not import the HTTP stack.
-            from airflow_provider_minimax.media.downloader import MediaDownloader
+    if not plan.download_media:
+        return _Export(client, plan, storage, run, None, check_stopped, on_newest).run()
+    # Here, so that an export without files does not import the HTTP stack.
+    from airflow_provider_minimax.media.downloader import MediaDownloader
 
-            media = stack.enter_context(
-                MediaDownloader(client.settings, storage, check_stopped=check_stopped, kind=plan.kind)
-            )
-        return _Export(client, plan, storage, run, media, check_stopped, on_newest).run()
+    with MediaDownloader(client.settings, storage, check_stopped=check_stopped, kind=plan.kind) as downloader:
+        return _Export(client, plan, storage, run, downloader, check_stopped, on_newest).run()
 
 
 class _Export:
     def __init__(
         self,
-        client: Client,
+        client: MiniMaxClient,
         plan: ExportPlan,
         storage: Storage,
         run: str | None,
-        media: MediaSource | None,
+        downloader: MediaDownloader | None,
         check_stopped: Callable[[], None],
         on_newest: Callable[[Image], None],
     ) -> None:
-        self._check_stopped = check_stopped
-        self._on_newest = on_newest
         self._client = client
         self._plan = plan
         self._storage = storage
         self._run = run
-        self._media = media
+        self._downloader = downloader
+        self._check_stopped = check_stopped
+        self._on_newest = on_newest
+        self._media = MediaRows(downloader, plan, check_stopped)
         self._ownership = Ownership(storage, check_stopped, plan.kind)
         #: What two exports must have in common, so that one can add to the other.
-        self._shape = plan.describe() | source_of(client.settings)
+        self._shape = plan.describe(client.settings)
         #: The export that a sync adds to, and the hash of its manifest.
         self._base: Manifest | None = None
         self._base_hash: str | None = None
@@ -146,61 +122,55 @@ class _Export:
             self._ownership.release_if_unused()
 
     def _run_to_end(self) -> dict[str, Any]:
-        with storage_errors(self._storage.folder):
-            stored, checkpoint, sizes = self._ownership.inspect()
-            if self._plan.contact_sheet:
-                # Now, and not after a long walk.
+        stored, checkpoint, sizes = self._ownership.inspect()
+        if self._plan.contact_sheet:
+            # Now, and not after a long walk.
+            with storage_errors(self._storage.folder):
                 contact_sheet.check(self._storage)
         self._replaces_images = stored is not None and (stored.manifest is None or stored.manifest.contents.images > 0)
         if self._plan.sync and stored is not None:
             self._base = sync.find_base(stored, self._shape, sizes)
             self._base_hash = None if self._base is None else stored.sha256
-        if self._base is None and self._media is not None:
+        if self._base is None and self._downloader is not None:
             # A sync has few new images, and does not list a large folder for them.
-            self._media.trust(self._recorded_files(stored, checkpoint))
+            # To be read now: their parts go when the first new one appears.
+            exports = (one for one in (stored and stored.manifest, checkpoint) if one is not None)
+            files = (recorded_files(self._storage, one.plan, one.parts, self._check_stopped) for one in exports)
+            self._downloader.trust(itertools.chain.from_iterable(files))
         try:
-            self._export(start(checkpoint, self._scratch(), self._client, self._plan, self._storage, sizes))
+            begin = start(checkpoint, self._scratch(), self._read_pages, self._plan, self._storage, sizes)
+            self._export(*begin)
         except PositionLostError as error:
             log.warning("%s The export starts from scratch.", error)
-            self._inspect_again()
-            self._export(Start(self._scratch(), self._client.iter_pages(kind=self._plan.kind)))
+            if self._owns_folder:
+                # So that the new start removes what the first one has written.
+                self._ownership.check()
+                self._ownership.inspect()
+                self._owns_folder = self._is_cleared = False
+            self._export(self._scratch(), self._read_pages(None))
         return self._finish()
 
-    def _recorded_files(
-        self, stored: StoredManifest | None, checkpoint: Checkpoint | None
-    ) -> Iterator[tuple[str, int, str]]:
-        """Yield the media files of earlier exports. To be read now: their parts go when the first new one appears."""
-        for earlier in (None if stored is None else stored.manifest, checkpoint):
-            if earlier is not None:
-                yield from recorded_files(self._storage, earlier.plan, earlier.parts, self._check_stopped)
+    def _read_pages(self, after: Position | None) -> Iterator[Page]:
+        return self._client.iter_pages(after=after, kind=self._plan.kind)
 
     def _scratch(self) -> Checkpoint:
         return Checkpoint.begin(self._shape, self._run, self._base_hash, self._plan.kind)
 
-    def _inspect_again(self) -> None:
-        """Let the new start of this attempt remove what its first start has written."""
-        if self._owns_folder:
-            self._ownership.check()
-            with storage_errors(self._storage.folder):
-                self._ownership.inspect()
-            self._owns_folder = self._is_cleared = False
-
     # The walk
 
-    def _export(self, begin: Start) -> None:
-        plan, state, kind = self._plan, begin.state, self._plan.kind
+    def _export(self, state: Checkpoint, remaining: Iterator[Page]) -> None:
+        plan, kind = self._plan, self._plan.kind
         self._state, self._saved_at = state, state.scanned
         self._last = None if state.after is None else state.after.as_image()
-        max_images = None if plan.max_images is None else plan.max_images - state.contents.images
+        max_images = math.inf if plan.max_images is None else plan.max_images - state.contents.images
         known = None if self._base is None or state.is_complete else self._base.head
         number = next_number([] if self._base is None else self._base.parts) + len(state.parts)
         writer = PartWriter(self._storage, plan.format, plan.columns, number, self._commit_part, kind)
         progress = WalkProgress(state.scanned, items=kind.plural)
-        pages = read_ahead(walk(begin.pages, plan.selection, max_images, known, kind), self._check_stopped)
+        pages = read_ahead(walk(remaining, plan, max_images, known), self._check_stopped)
         try:
             with contextlib.closing(pages):
-                received, skip = self._receive(pages), plan.skip_bad_media
-                for entries in attach_media(received, self._media, skip=skip, check=self._check_stopped, kind=kind):
+                for entries in self._media.attach(self._receive(pages)):
                     self._check_stopped()
                     self._write(entries, writer)
                     progress.update(state.scanned, state.contents.images, state.total)
@@ -210,23 +180,20 @@ class _Export:
         finally:
             writer.abort()
 
-    def _receive(self, batches: Iterable[Batch]) -> Iterator[list[Entry]]:
+    def _receive(self, batches: Iterable[tuple[Page, list[Entry]]]) -> Iterator[list[Entry]]:
         """Record what the list says of itself. The first page makes the folder ours; an older export stays for now.
 
         :raises MiniMaxShortListError: an empty list would replace images.
         """
+        state = self._state
         for page, entries in batches:
-            self._record(page)
+            if not state.scanned and not state.head.keys:
+                if not page.images:
+                    self._refuse_empty_list(page.total)
+                state.head = Head.of(page.images)
+            state.total = page.total
             self._prepare_folder()
             yield entries
-
-    def _record(self, page: Page) -> None:
-        state = self._state
-        if not state.scanned and not state.head.keys:
-            if not page.images:
-                self._refuse_empty_list(page.total)
-            state.head = Head.of(page.images)
-        state.total = page.total
 
     def _refuse_empty_list(self, total: int | None) -> None:
         """Refuse to replace images by an empty list, unless the service says that there are none."""
@@ -241,7 +208,7 @@ class _Export:
     def _write(self, entries: list[Entry], writer: PartWriter) -> None:
         state, contents = self._state, self._state.contents
         before, covers, oldest = state.scanned, self._plan.selection.covers, None
-        for count, (image, row, saved, failure) in enumerate(entries, 1):
+        for number, (image, row, saved, failure) in enumerate(entries, 1):
             if failure is not None or (not is_final(image) and covers(image)):
                 contents.unfinished.append(Unfinished.of(image, None if row is None else writer.name))
             if row is None:
@@ -251,12 +218,12 @@ class _Export:
             if contents.newest_image_id is None:
                 contents.newest_image_id = image_key(image)
                 self._on_newest(image)
-            contents.count_file(None if saved is None else saved.bytes, failure)
+            contents.count_file(saved, failure)
             writer.add(row)
             if writer.rows == self._plan.part_rows:
                 state.parts.append(writer.finish())
-                state.scanned, contents.oldest_image_id = before + count, image_key(image)
-                self._save(entries, count)
+                state.scanned, contents.oldest_image_id = before + number, image_key(image)
+                self._save(entries, number)
         state.scanned = before + len(entries)
         if oldest is not None:
             contents.oldest_image_id = image_key(oldest)
@@ -290,16 +257,10 @@ class _Export:
         """Take the folder over. What an older export has left stays until ``_clear_folder``."""
         if self._owns_folder:
             return
-        storage, state, ownership = self._storage, self._state, self._ownership
-        with storage_errors(storage.folder):
-            storage.prepare(*([MEDIA] if self._plan.download_media else []))
-        ownership.take_over(state, [*state.parts, *([] if self._base is None else self._base.parts)])
-        ownership.discard_rival_drafts(MEDIA)
-        uploads = {CHECKPOINT, *(part.name for part in state.strays)}
-        if state.former_owners:
-            with storage_errors(storage.folder):
-                storage.abort_uploads(lambda name: name in uploads or _is_media(name))
-        state.former_owners = []
+        state, base = self._state, [] if self._base is None else self._base.parts
+        with storage_errors(self._storage.folder):
+            self._storage.prepare(*([MEDIA] if self._plan.download_media else []))
+        self._ownership.take_over(state, [*state.parts, *base])
         self._owns_folder = True
 
     def _clear_folder(self) -> None:
@@ -313,8 +274,9 @@ class _Export:
         existing = ownership.check_files()
         if self._base is None and not state.is_complete:
             ownership.remove_manifest()
-            with ownership.changing():
-                contact_sheet.remove(storage)
+            if contact_sheet.NAME in existing:
+                with ownership.changing():
+                    contact_sheet.remove(storage)
         for part in state.strays:
             if part.name in existing:
                 ownership.remove(part.name)
@@ -334,10 +296,9 @@ class _Export:
             self._save_checkpoint()
         manifest = self._merge(Manifest(state.plan, state.contents, state.head, state.parts))
         with ownership.changing():
-            write_contact_sheet(storage, self._plan, manifest)
+            contact_sheet.update(storage, self._plan, manifest)
         self._sync_media(manifest.contents.media_files)
-        body = manifest.encode(self._plan.kind)
-        ownership.publish(MANIFEST, body, lambda: check_parts(storage, self._plan, manifest, state.etags))
+        ownership.publish_manifest(manifest.encode(self._plan.kind), manifest.parts)
         names = {part.name for part in manifest.parts}
         with storage_errors(storage.folder):
             existing = storage.sizes()
@@ -354,21 +315,46 @@ class _Export:
         size = sum(part.bytes for part in state.parts) + state.contents.media_bytes
         metrics.count(metrics.EXPORTED, state.contents.images, kind=self._plan.kind.name)
         metrics.count(metrics.EXPORT_BYTES, size, kind=self._plan.kind.name)
-        return summarize(storage, self._plan.kind, manifest, state.scanned)
+        return self._summarize(manifest)
 
     def _merge(self, fresh: Manifest) -> Manifest:
         base, state = self._base, self._state
         if base is None:
             return fresh
-        read, commit = functools.partial(self._client.get_job, self._plan.kind.name), self._commit_part
-        manifest = merge(base, fresh, self._plan, self._storage, self._media, read, commit, self._check_stopped)
+
+        def read_image(image_id: str) -> Image:
+            return self._client.get_job(self._plan.kind.name, image_id)
+
+        manifest = sync.merge(
+            base, fresh, self._plan, self._storage, self._media, read_image, self._commit_part, self._check_stopped
+        )
         state.strays += [part for part in base.parts if part not in manifest.parts]
         if state.strays:
             self._ownership.save_checkpoint()
         return manifest
 
-
-def _is_media(name: str) -> bool:
-    """Return whether a name within the folder is the name of an image's file."""
-    folder, _, file = name.rpartition("/")
-    return folder == MEDIA and stem_and_digits(file) is not None
+    def _summarize(self, manifest: Manifest) -> dict[str, Any]:
+        """Log and return the summary for the XCom."""
+        storage, kind, contents = self._storage, self._plan.kind, manifest.contents
+        size = sum(part.bytes for part in manifest.parts)
+        log.info(
+            "Exported %s to %s (%s, %s bytes; %s, %s bytes; %s read).",
+            count(contents.images, kind.name),
+            storage.folder,
+            count(len(manifest.parts), "part"),
+            f"{size:,}",
+            count(contents.media_files, "file"),
+            f"{contents.media_bytes:,}",
+            count(self._state.scanned, kind.name),
+        )
+        return {
+            "path": str(storage.folder),
+            "manifest": storage.url(MANIFEST),
+            kind.plural: contents.images,
+            "parts": len(manifest.parts),
+            "bytes": size,
+            "media_files": contents.media_files,
+            "media_failed": len(contents.media_failed),
+            f"newest_{kind.name}_id": contents.newest_image_id,
+            f"oldest_{kind.name}_id": contents.oldest_image_id,
+        }

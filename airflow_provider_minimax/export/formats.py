@@ -8,6 +8,7 @@ import io
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from importlib.util import find_spec
 from typing import IO, Any, Final, Literal, NamedTuple
 
@@ -64,12 +65,16 @@ _ESCAPED_FORMULA: Final = re.compile(r"'+[=+\-@\t\r]")
 
 
 class _CsvWriter:
-    _is_safe = False
+    """Writes CSV.
 
-    def __init__(self, sink: Sink, names: tuple[str, ...]) -> None:
+    :param is_safe: escape cells that a spreadsheet would take for a formula, with an apostrophe.
+    """
+
+    def __init__(self, sink: Sink, names: tuple[str, ...], *, is_safe: bool = False) -> None:
         self._sink = sink
         self._names = names[:-1]
         self._known = frozenset(self._names)
+        self._is_safe = is_safe
         self._put([names])
 
     def write(self, images: list[Image]) -> None:
@@ -90,12 +95,6 @@ class _CsvWriter:
         self._sink.write(text.getvalue().encode("utf-8", "backslashreplace"))
 
 
-class _SafeCsvWriter(_CsvWriter):
-    """Escapes cells that a spreadsheet would take for a formula, with an apostrophe."""
-
-    _is_safe = True
-
-
 def _read_jsonl(file: IO[bytes], _: tuple[str, ...] | None) -> Iterator[Image]:
     return (loads(line) for line in file)
 
@@ -105,15 +104,7 @@ def _read_gzipped_jsonl(file: IO[bytes], names: tuple[str, ...] | None) -> Itera
         yield from _read_jsonl(lines, names)  # type: ignore[arg-type]
 
 
-def _read_csv(file: IO[bytes], _: tuple[str, ...] | None) -> Iterator[Image]:
-    return _read_cells(file, lambda cell: cell)
-
-
-def _read_safe_csv(file: IO[bytes], _: tuple[str, ...] | None) -> Iterator[Image]:
-    return _read_cells(file, lambda cell: cell[1:] if _ESCAPED_FORMULA.match(cell) else cell)
-
-
-def _read_cells(file: IO[bytes], unescape: Callable[[str], str]) -> Iterator[Image]:
+def _read_csv(file: IO[bytes], _: tuple[str, ...] | None, *, is_safe: bool = False) -> Iterator[Image]:
     # A prompt may be longer than the module's default of 128 KiB.
     csv.field_size_limit(2**31 - 1)
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
@@ -121,7 +112,9 @@ def _read_cells(file: IO[bytes], unescape: Callable[[str], str]) -> Iterator[Ima
         rows = csv.reader(text)
         for header in itertools.islice(rows, 1):
             for cells in rows:
-                row = {name: _value(name, unescape(cell)) for name, cell in zip(header, cells, strict=True) if cell}
+                if is_safe:
+                    cells = [cell[1:] if _ESCAPED_FORMULA.match(cell) else cell for cell in cells]
+                row = {name: _value(name, cell) for name, cell in zip(header, cells, strict=True) if cell}
                 others: Any = row.pop(OTHER_FIELDS, {})
                 yield row | others
     finally:
@@ -158,10 +151,8 @@ FORMATS: Final[Mapping[str, Format]] = {
     "csv": Format("csv", _CsvWriter, _read_csv),
     "parquet": Format("parquet", _write_parquet, _read_parquet),
 }
-
-
 #: CSV for spreadsheets.
-SAFE_CSV: Final = Format("csv", _SafeCsvWriter, _read_safe_csv)
+SAFE_CSV: Final = Format("csv", partial(_CsvWriter, is_safe=True), partial(_read_csv, is_safe=True))
 
 
 def check_format_name(name: str) -> None:

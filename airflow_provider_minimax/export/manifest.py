@@ -14,14 +14,15 @@ from airflow_provider_minimax.api.kinds import IMAGES, MEDIA_KINDS, MediaKind
 from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.api.serialization import dumps
 from airflow_provider_minimax.export.parts import Part
+from airflow_provider_minimax.media.filenames import Saved
 from airflow_provider_minimax.storage.base import Storage
 
 MANIFEST: Final = "manifest.json"
 
 
-def mark(kind: MediaKind) -> str:
-    """Return what marks a manifest as one of ours; another file of this name is not overwritten."""
-    return f"airflow-provider-minimax/{kind.plural}"
+def mark(kind: MediaKind, name: str) -> str:
+    """Return what marks a manifest or a checkpoint as one of ours; another file of this name is not overwritten."""
+    return f"airflow-provider-minimax/{kind.plural}" + ("" if name == MANIFEST else f"-{name.partition('.')[0]}")
 
 
 class MediaFailure(msgspec.Struct, frozen=True):
@@ -82,15 +83,11 @@ class Contents(msgspec.Struct):
     media_failed: list[MediaFailure] = []
     unfinished: list[Unfinished] = []
 
-    def count_file(self, size: int | None, failure: MediaFailure | None) -> None:
-        """Count the file of a row.
-
-        :param size: in bytes; None without a file.
-        :param failure: why it could not be downloaded; None otherwise.
-        """
-        if size is not None:
+    def count_file(self, saved: Saved | None, failure: MediaFailure | None) -> None:
+        """Count the file of a row, or why it could not be downloaded."""
+        if saved is not None:
             self.media_files += 1
-            self.media_bytes += size
+            self.media_bytes += saved.bytes
         if failure is not None:
             self.media_failed.append(failure)
 
@@ -100,7 +97,6 @@ class Manifest(msgspec.Struct):
 
     Nothing in it depends on when or how often the export ran: the same images give the same bytes.
 
-    :param plan: the parameters that shape the files.
     :param head: by which a sync recognises known images.
     :param parts: newest images first.
     """
@@ -112,13 +108,9 @@ class Manifest(msgspec.Struct):
 
     def encode(self, kind: MediaKind = IMAGES) -> bytes:
         """Return the file. Its keys name the kind: what is ``newest_image_id`` here is ``newest_video_id`` there."""
-        document = {
-            **self.plan,
-            **msgspec.to_builtins(self.contents),
-            "head": msgspec.to_builtins(self.head),
-            "parts": msgspec.to_builtins(self.parts),
-        }
-        named = {"kind": mark(kind), "version": 1, **_rename_keys(document, IMAGES.name, kind.name)}
+        document = msgspec.to_builtins(self)
+        document = {**document.pop("plan"), **document.pop("contents"), **document}
+        named = {"kind": mark(kind, MANIFEST), "version": 1, **_rename_keys(document, IMAGES.name, kind.name)}
         return (json.dumps(named, indent=2) + "\n").encode()
 
 
@@ -147,12 +139,11 @@ class StoredManifest(NamedTuple):
 def load_manifest(storage: Storage, body: bytes | None, kind: MediaKind = IMAGES) -> StoredManifest | None:
     """Return the manifest of a folder; None where it is missing.
 
-    :param kind: what the export holds.
     :raises MiniMaxBadRequestError: the file is foreign.
     """
-    if body is None:
+    document = load_record(storage, MANIFEST, body, kind)
+    if body is None or document is None:
         return None
-    document = load_document(storage, MANIFEST, body, mark(kind), f"the manifest of {kind.with_article} export")
     document = _rename_keys(document, kind.name, IMAGES.name)
     try:
         parts = msgspec.convert(document.get("parts", []), list[Part])
@@ -162,14 +153,15 @@ def load_manifest(storage: Storage, body: bytes | None, kind: MediaKind = IMAGES
     return StoredManifest(hashlib.sha256(body).hexdigest(), _manifest(document), parts, has_media)
 
 
-def kind_of(body: bytes) -> MediaKind | None:
-    """Return what the export of a manifest holds; None where the file is foreign."""
-    try:
-        document = json.loads(body)
-    except ValueError:
-        return None
-    found = document.get("kind") if isinstance(document, dict) else None
-    return next((kind for kind in MEDIA_KINDS.values() if mark(kind) == found), None)
+def load_whole(storage: Storage, body: bytes | None) -> tuple[MediaKind, Manifest] | None:
+    """Return what an export of any kind holds, and its manifest.
+
+    :return: None where that is missing, foreign, or of another version.
+    """
+    found = _parse(body or b"").get("kind")
+    kind = next((kind for kind in MEDIA_KINDS.values() if mark(kind, MANIFEST) == found), None)
+    stored = None if kind is None else load_manifest(storage, body, kind)
+    return None if kind is None or stored is None or stored.manifest is None else (kind, stored.manifest)
 
 
 def _manifest(document: dict[str, Any]) -> Manifest | None:
@@ -177,29 +169,33 @@ def _manifest(document: dict[str, Any]) -> Manifest | None:
     if document.pop("version", None) != 1:
         return None
     try:
-        contents, head, parts = (
-            msgspec.convert({name: document.pop(name) for name in Contents.__struct_fields__}, Contents),
-            msgspec.convert(document.pop("head"), Head),
-            msgspec.convert(document.pop("parts"), list[Part]),
-        )
+        contents = {name: document.pop(name) for name in Contents.__struct_fields__}
+        rest = {"head": document.pop("head"), "parts": document.pop("parts"), "plan": document}
+        return msgspec.convert({"contents": contents, **rest}, Manifest)
     except (KeyError, msgspec.ValidationError):
         return None
-    return Manifest(document, contents, head, parts)
 
 
-def load_document(storage: Storage, name: str, body: bytes, kind: str, description: str) -> dict[str, Any]:
-    """Return a JSON file of ours.
+def load_record(storage: Storage, name: str, body: bytes | None, kind: MediaKind) -> dict[str, Any] | None:
+    """Return a manifest or a checkpoint as JSON, of any version; None where it is missing.
 
-    :param kind: the mark that makes it ours.
-    :param description: what it should be, for the error.
     :raises MiniMaxBadRequestError: the file is foreign.
     """
+    if body is None:
+        return None
+    document = _parse(body)
+    if document.get("kind") != mark(kind, name):
+        raise MiniMaxBadRequestError(
+            f"{storage.url(name)} is not the {name.partition('.')[0]} of {kind.with_article} export. Nothing was "
+            "changed. Choose another output_path, or remove it."
+        )
+    return document
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    """Return a JSON object; an empty one for anything else."""
     try:
         document = json.loads(body)
     except ValueError:
-        document = None
-    if not isinstance(document, dict) or document.get("kind") != kind:
-        raise MiniMaxBadRequestError(
-            f"{storage.url(name)} is not {description}. Nothing was changed. Choose another output_path, or remove it."
-        )
-    return document
+        return {}
+    return document if isinstance(document, dict) else {}

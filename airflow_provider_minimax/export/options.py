@@ -21,15 +21,11 @@ _USER: Final = re.compile(r"user:(\d+)-")
 class ExportPlan:
     """The parameters of an export, after their templates are rendered.
 
-    :param kind: what is exported.
-    :param selection: which images are exported.
     :param file_format: a name of ``FORMATS``.
     :param part_rows: images in each part but the last.
     :param max_images: export only so many images, the newest ones.
     :param account: the Hailuo account; None where the service chooses.
-    :param download_media: download the files, too.
     :param skip_bad_media: leave out a file that cannot be downloaded.
-    :param contact_sheet: write an HTML page that shows the images.
     :param csv_safe: escape CSV cells that a spreadsheet would take for a formula.
     :param allow_empty: an empty list may replace an older export, whatever the service counts.
     :param sync: add to the existing export, where it matches.
@@ -58,11 +54,12 @@ class ExportPlan:
         """The columns of a table."""
         return columns(self.kind, media=self.download_media)
 
-    def describe(self) -> dict[str, Any]:
-        """Return what shapes the files, as plain JSON.
+    def describe(self, settings: Settings) -> dict[str, Any]:
+        """Return what shapes the files, and whose images a connection lists, as plain JSON.
 
-        One export can add to another where this and their source are equal.
+        One export can add to another where this is equal. Of the token it holds no more than each id shows.
         """
+        user = _USER.match(settings.token)
         return {
             "format": self.file_format,
             "selection": self.selection.describe(),
@@ -72,10 +69,6 @@ class ExportPlan:
             "media": self.download_media,
             # Only where it is on, so that the manifests of all other exports do not name it.
             **({"csv_safe": True} if self.csv_safe else {}),
+            "service": settings.base_url,
+            "user": user and user[1],
         }
-
-
-def source_of(settings: Settings) -> dict[str, Any]:
-    """Return whose images a connection lists, as plain JSON: of the token no more than each id shows."""
-    user = _USER.match(settings.token)
-    return {"service": settings.base_url, "user": user and user[1]}

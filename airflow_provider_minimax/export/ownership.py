@@ -15,15 +15,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
-from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
+from airflow_provider_minimax.api.kinds import MediaKind
 from airflow_provider_minimax.export.checkpoint import CHECKPOINT, Checkpoint, KnownFiles, load_checkpoint
 from airflow_provider_minimax.export.manifest import MANIFEST, StoredManifest, load_manifest
-from airflow_provider_minimax.export.parts import Part, edited_parts, foreign_parts
+from airflow_provider_minimax.export.parts import Part, edited_parts, first_damaged, foreign_parts
+from airflow_provider_minimax.media.filenames import MEDIA, stem_and_digits
 from airflow_provider_minimax.storage.base import Draft, DraftGoneError, Storage
 from airflow_provider_minimax.storage.errors import storage_errors
 
@@ -35,29 +36,13 @@ class TakenOverError(MiniMaxError):
     """Another export has taken the folder over."""
 
 
-class Inspection(NamedTuple):
-    """What earlier exports have left in a folder, and the sizes of its files."""
-
-    manifest: StoredManifest | None
-    checkpoint: Checkpoint | None
-    sizes: Mapping[str, int]
-
-
-class _Owned(msgspec.Struct):
-    owner: str | None = None
-
-
 class Ownership:
     """The right of one attempt to change a folder.
 
-    :param storage: the folder.
     :param check_stopped: called before each change; raises once the task is stopped.
-    :param kind: what is exported.
     """
 
-    def __init__(
-        self, storage: Storage, check_stopped: Callable[[], None] = lambda: None, kind: MediaKind = IMAGES
-    ) -> None:
+    def __init__(self, storage: Storage, check_stopped: Callable[[], None], kind: MediaKind) -> None:
         self._kind = kind
         self._storage = storage
         self._check_stopped = check_stopped
@@ -68,20 +53,33 @@ class Ownership:
         #: The checkpoint as it is stored now.
         self._stored = b""
 
-    def inspect(self) -> Inspection:
-        """Return what earlier exports have left, and remember it for ``take_over``.
+    def inspect(self) -> tuple[StoredManifest | None, Checkpoint | None, Mapping[str, int]]:
+        """Return what earlier exports have left, and the sizes of all files, and remember it for ``take_over``.
 
         :raises MiniMaxBadRequestError: there are foreign files with names of ours.
         """
-        manifest_body, checkpoint_body = self._storage.read(MANIFEST), self._storage.read(CHECKPOINT)
-        self._inspected = _digest(manifest_body), _digest(checkpoint_body)
-        manifest = load_manifest(self._storage, manifest_body, self._kind)
-        stored = load_checkpoint(self._storage, checkpoint_body, self._kind)
-        known, checkpoint = (KnownFiles(), None) if stored is None else stored
-        parts = [] if manifest is None else manifest.parts
-        has_media = known.has_media or (manifest is not None and manifest.has_media)
-        self._known = KnownFiles(parts, known.all_parts, None, known.owners, has_media)
-        return Inspection(manifest, checkpoint, self._check_contents())
+        with storage_errors(self._storage.folder):
+            bodies = self._storage.read(MANIFEST), self._storage.read(CHECKPOINT)
+        self._inspected = _digest(bodies[0]), _digest(bodies[1])
+        manifest = load_manifest(self._storage, bodies[0], self._kind)
+        self._known, checkpoint = load_checkpoint(self._storage, bodies[1], self._kind)
+        if manifest is not None:
+            self._known.parts = [*manifest.parts, *self._known.parts]
+            self._known.had_media |= manifest.has_media
+        return manifest, checkpoint, self.check_files()
+
+    def check_files(self) -> Mapping[str, int]:
+        """Check that there are no foreign files with names of ours, and return the sizes of all files.
+
+        Hashes are checked, too, where reading costs little. Not to be called under the lock, which others wait for.
+
+        :raises MiniMaxBadRequestError: there are.
+        """
+        with storage_errors(self._storage.folder):
+            sizes = self._check_foreign()
+            if self._storage.is_local and (names := edited_parts(self._storage, sizes, self._known.all_parts)):
+                raise _foreign_error(self._storage, names)
+        return sizes
 
     def _check_foreign(self) -> Mapping[str, int]:
         sizes = self._storage.sizes()
@@ -89,15 +87,8 @@ class Ownership:
             raise _foreign_error(self._storage, names)
         return sizes
 
-    def _check_contents(self) -> Mapping[str, int]:
-        """Check hashes, too, where reading costs little. Not to be called under the lock, which others wait for."""
-        sizes = self._check_foreign()
-        if self._storage.is_local and (names := edited_parts(self._storage, sizes, self._known.all_parts)):
-            raise _foreign_error(self._storage, names)
-        return sizes
-
     def take_over(self, checkpoint: Checkpoint, keep: Iterable[Part]) -> None:
-        """Take the folder over. A rival stops before its next change.
+        """Take the folder over. A rival stops before its next change, and what it has not committed is discarded.
 
         :param checkpoint: the state from which this attempt starts.
         :param keep: the parts that it builds on.
@@ -118,25 +109,19 @@ class Ownership:
             if not self._storage.replace(CHECKPOINT, body, lambda current: _digest(current) == self._inspected[1]):
                 raise self._taken_over()
         self._checkpoint, self._stored = checkpoint, body
+        self._discard_rivals(checkpoint)
 
-    def discard_rival_drafts(self, *folders: str) -> None:
-        """Discard the drafts of earlier attempts, so that they cannot be committed any more.
-
-        :param folders: folders within this one, to look through as well.
-        :raises TakenOverError: a manifest has appeared meanwhile.
-        """
+    def _discard_rivals(self, checkpoint: Checkpoint) -> None:
+        """Discard the drafts and uploads of earlier attempts, so that they cannot be committed any more."""
         with self.changing():
-            self._storage.discard_drafts(self._state.former_owners, *folders)
+            self._storage.discard_drafts(checkpoint.former_owners, MEDIA)
             if _digest(self._storage.read(MANIFEST)) != self._inspected[0]:
                 raise self._taken_over()
-
-    def check_files(self) -> Mapping[str, int]:
-        """Check that there are no foreign files with names of ours, and return the sizes of all files.
-
-        :raises MiniMaxBadRequestError: there are.
-        """
-        with storage_errors(self._storage.folder):
-            return self._check_contents()
+        if checkpoint.former_owners:
+            names = {CHECKPOINT, *(part.name for part in checkpoint.strays)}
+            with storage_errors(self._storage.folder):
+                self._storage.abort_uploads(lambda name: name in names or _is_media(name))
+        checkpoint.former_owners = []
 
     def remove_manifest(self) -> None:
         """Remove the manifest of the older export.
@@ -163,7 +148,7 @@ class Ownership:
         with storage_errors(self._storage.folder):
             body = self._storage.read(CHECKPOINT)
         try:
-            owner = None if body is None else msgspec.json.decode(body, type=_Owned).owner
+            owner = None if body is None else msgspec.json.decode(body, type=KnownFiles).owner
         except msgspec.DecodeError:
             owner = None
         if owner != self._storage.token:
@@ -215,25 +200,39 @@ class Ownership:
         else:
             raise _foreign_error(self._storage, [part.name])
 
-    def publish(self, name: str, body: bytes, check: Callable[[], None] = lambda: None) -> None:
-        """Make a manifest or a checkpoint appear, unless the folder is not ours any more.
+    def publish_manifest(self, body: bytes, parts: list[Part]) -> None:
+        """Make the manifest appear if its parts exist as they were written, and it replaces no foreign file.
 
-        :param check: called as late as possible; if it raises, the file does not appear.
+        :raises MiniMaxError: a part has changed.
         """
+        storage, etags = self._storage, self._state.etags
 
-        def check_all() -> None:
+        def check() -> None:
             self.check()
-            check()
+            load_manifest(storage, storage.read(MANIFEST), self._kind)
+            files = {file.name: file for file in storage.files()}
+            name = first_damaged(parts, {file.name: file.size for file in files.values()})
+            if name is None:
+                names = (part.name for part in parts)
+                name = next((name for name in names if etags.get(name, files[name].etag) != files[name].etag), None)
+            if name is not None:
+                raise MiniMaxError(
+                    f"{storage.url(name)} is not what was written there: something else changes the folder. No "
+                    "manifest was written. A retry names the file, or starts from scratch."
+                )
 
+        self._publish(MANIFEST, body, check)
+
+    def _publish(self, name: str, body: bytes, check: Callable[[], None]) -> None:
         with storage_errors(self._storage.folder):
             try:
-                self._storage.publish(name, body, check_all)
+                self._storage.publish(name, body, check)
             except DraftGoneError:
                 raise self._taken_over() from None
 
     def _save(self, state: Checkpoint) -> None:
         body = msgspec.json.encode(state)
-        self.publish(CHECKPOINT, body)
+        self._publish(CHECKPOINT, body, self.check)
         self._stored = body
 
     def remove(self, name: str) -> None:
@@ -295,6 +294,12 @@ def _foreign_error(storage: Storage, names: list[str]) -> MiniMaxBadRequestError
         f"{storage.folder} holds files that no export has written, or that were changed since: "
         f"{', '.join(names[:_MAX_NAMES])}{more}. They stay as they are. Choose another output_path, or remove them."
     )
+
+
+def _is_media(name: str) -> bool:
+    """Return whether a name within the folder is the name of an image's file."""
+    folder, _, file = name.rpartition("/")
+    return folder == MEDIA and stem_and_digits(file) is not None
 
 
 def _digest(body: bytes | None) -> bytes:

@@ -21,8 +21,8 @@ from airflow_provider_minimax.export.rows import BOOLEANS, INTEGERS, OTHER_FIELD
 GROUP_ROWS: Final = 2_000
 _BATCH_ROWS: Final = 500
 
-_TAG: Final = ("type", "tagIcon", "tagText")
-_VIDEO_URLS: Final = ("feedURL", "downloadURLWithWatermark")
+#: The type of a column, and the conversion of a value of the API.
+Column = tuple[pa.DataType, Callable[[object], Any]]
 #: The years 1 and 10000 in epoch milliseconds: the dates that most libraries can hold.
 _MIN_DATE: Final = -62_135_596_800_000
 _DATE_END: Final = 253_402_300_800_000
@@ -43,20 +43,13 @@ def _text(value: object) -> str:
     return value
 
 
-def _integer(bits: int) -> Callable[[object], int]:
+def _integer(first: int, end: int) -> Callable[[object], int]:
     def convert(value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not -(2**bits) <= value < 2**bits:
+        if not isinstance(value, int) or isinstance(value, bool) or not first <= value < end:
             raise _MisfitError
         return value
 
     return convert
-
-
-def _date(value: object) -> int:
-    """Return epoch milliseconds that any reader of the file can take for a date."""
-    if not isinstance(value, int) or isinstance(value, bool) or not _MIN_DATE <= value < _DATE_END:
-        raise _MisfitError
-    return value
 
 
 def _boolean(value: object) -> bool:
@@ -65,51 +58,41 @@ def _boolean(value: object) -> bool:
     return value
 
 
-def _texts_of(value: object) -> list[str]:
-    """Return a list of anything as a list of JSON texts."""
-    if not isinstance(value, list):
-        raise _MisfitError
-    return [dumps(item).decode() for item in value]
+def _list_of(item: Column) -> Column:
+    item_type, convert_item = item
 
-
-def _struct(names: tuple[str, ...]) -> Callable[[object], dict[str, str]]:
-    def convert(value: object) -> dict[str, str]:
-        if not isinstance(value, dict) or set(value) != set(names):
+    def convert(value: object) -> list[Any]:
+        if not isinstance(value, list):
             raise _MisfitError
-        return {name: _text(value[name]) for name in names}
+        return [convert_item(one) for one in value]
 
-    return convert
-
-
-def _tags(value: object) -> list[dict[str, str]]:
-    if not isinstance(value, list):
-        raise _MisfitError
-    return [_struct(_TAG)(tag) for tag in value]
+    return pa.list_(item_type), convert
 
 
-def _extra(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict) or set(value) != {"cameraMotions", "promptStruct"}:
-        raise _MisfitError
-    return {"cameraMotions": _texts_of(value["cameraMotions"]), "promptStruct": _text(value["promptStruct"])}
+def _struct(**fields: Column) -> Column:
+    def convert(value: object) -> dict[str, Any]:
+        if not isinstance(value, dict) or value.keys() != fields.keys():
+            raise _MisfitError
+        return {name: convert_field(value[name]) for name, (_, convert_field) in fields.items()}
+
+    return pa.struct([(name, field_type) for name, (field_type, _) in fields.items()]), convert
 
 
-def _fields(names: tuple[str, ...]) -> pa.StructType:
-    return pa.struct([(name, pa.string()) for name in names])
-
-
-#: Column -> its type, and the conversion of a value of the API. All other columns are text.
-_COLUMNS: Final[Mapping[str, tuple[pa.DataType, Callable[[object], Any]]]] = {
-    **{name: (pa.int64(), _integer(63)) for name in INTEGERS},
+_TEXT: Final[Column] = (pa.string(), _text)
+#: Anything, as JSON.
+_JSON: Final[Column] = (pa.string(), lambda value: dumps(value).decode())
+#: All other columns are text.
+_COLUMNS: Final[Mapping[str, Column]] = {
+    **{name: (pa.int64(), _integer(-(2**63), 2**63)) for name in INTEGERS},
     **{name: (pa.bool_(), _boolean) for name in BOOLEANS},
-    "createTime": (pa.timestamp("ms", tz="UTC"), _date),
+    "createTime": (pa.timestamp("ms", tz="UTC"), _integer(_MIN_DATE, _DATE_END)),
     # Wider than 64 bits: all that the service promises is a JSON number.
-    "userID": (pa.decimal128(38, 0), _integer(126)),
-    "tags": (pa.list_(_fields(_TAG)), _tags),
-    "originFiles": (pa.list_(pa.string()), _texts_of),
-    "extra": (pa.struct([("cameraMotions", pa.list_(pa.string())), ("promptStruct", pa.string())]), _extra),
-    "videoURLs": (_fields(_VIDEO_URLS), _struct(_VIDEO_URLS)),
+    "userID": (pa.decimal128(38, 0), _integer(-(2**126), 2**126)),
+    "tags": _list_of(_struct(type=_TEXT, tagIcon=_TEXT, tagText=_TEXT)),
+    "originFiles": _list_of(_JSON),
+    "extra": _struct(cameraMotions=_list_of(_JSON), promptStruct=_TEXT),
+    "videoURLs": _struct(feedURL=_TEXT, downloadURLWithWatermark=_TEXT),
 }
-_TEXT: Final = (pa.string(), _text)
 
 
 def schema(names: tuple[str, ...]) -> pa.Schema:
@@ -166,7 +149,9 @@ def read_parquet(file: IO[bytes], names: tuple[str, ...] | None) -> Iterator[Ima
     columns = None if names is None else [*names, OTHER_FIELDS]
     for batch in pq.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS, columns=columns):
         # As numbers: a file can hold timestamps that are no date in Python.
-        numbers = pa.schema([(field.name, _number_type(field.type)) for field in batch.schema])
+        numbers = pa.schema(
+            [field.with_type(pa.int64()) if pa.types.is_timestamp(field.type) else field for field in batch.schema]
+        )
         for row in pa.Table.from_batches([batch]).cast(numbers).to_pylist():
             others = row.pop(OTHER_FIELDS, None)
             image = {name: _as_sent(name, value) for name, value in row.items() if value is not None}
@@ -177,10 +162,6 @@ def max_group_bytes(file: IO[bytes]) -> int:
     """Return the bytes that the largest row group of a file takes without its compression; a group is read at once."""
     metadata = pq.ParquetFile(file).metadata
     return max((metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)), default=0)
-
-
-def _number_type(kind: pa.DataType) -> pa.DataType:
-    return pa.int64() if pa.types.is_timestamp(kind) else kind
 
 
 def _as_sent(name: str, value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -30,14 +30,6 @@ class Part(msgspec.Struct, frozen=True):
     sha256: str
 
 
-def part_name(number: int, extension: str, attempt: str = "", kind: MediaKind = IMAGES) -> str:
-    """Return the name of a part.
-
-    :param attempt: what no other attempt has, where a part could be overwritten otherwise.
-    """
-    return f"{kind.plural}-{number:05d}{attempt and f'-{attempt}'}.{extension}"
-
-
 def part_number(name: str) -> int | None:
     """Return the number of a part; None for a file of another kind."""
     match = _PART_NAME.fullmatch(name)
@@ -50,60 +42,42 @@ def next_number(parts: Iterable[Part]) -> int:
 
 
 def first_damaged(parts: Iterable[Part], sizes: Mapping[str, int]) -> str | None:
-    """Return the first part that is missing or of another size; None where all match.
-
-    :param sizes: of the files in the folder.
-    """
+    """Return the first part that is missing or of another size; None where all match."""
     return next((part.name for part in parts if sizes.get(part.name) != part.bytes), None)
 
 
-def foreign_parts(sizes: Mapping[str, int], ours: Iterable[Part], kind: MediaKind = IMAGES) -> list[str]:
+def foreign_parts(sizes: Mapping[str, int], ours: Collection[Part], kind: MediaKind = IMAGES) -> list[str]:
     """Return the files that have the name of a part and are not ours: unknown, or of another size.
 
     An unknown name of one attempt is in nobody's way: that attempt has lost the folder, and its upload came late.
 
-    :param sizes: of the files in the folder.
     :param ours: all parts that our manifest and our checkpoint know.
     :param kind: whose parts; those of another kind are files like any other.
     """
-    known: dict[str, set[int]] = {}
-    for part in ours:
-        known.setdefault(part.name, set()).add(part.bytes)
-    return sorted(
-        name for name, size in sizes.items() if _is_in_the_way(name, known, kind) and size not in known.get(name, ())
-    )
-
-
-def _is_in_the_way(name: str, known: Container[str], kind: MediaKind) -> bool:
-    match = _PART_NAME.fullmatch(name)
-    return match is not None and match[1] == kind.plural and (match[3] is None or name in known)
+    known, names = {(part.name, part.bytes) for part in ours}, {part.name for part in ours}
+    foreign = []
+    for name, size in sizes.items():
+        match = _PART_NAME.fullmatch(name)
+        is_in_the_way = match is not None and match[1] == kind.plural and (match[3] is None or name in names)
+        if is_in_the_way and (name, size) not in known:
+            foreign.append(name)
+    return sorted(foreign)
 
 
 def edited_parts(storage: Storage, sizes: Mapping[str, int], ours: Iterable[Part]) -> list[str]:
     """Return those of our parts whose content has changed while their size has not.
 
-    :param sizes: of the files in the folder.
     :param ours: all parts that our manifest and our checkpoint know.
     """
-    hashes: dict[str, set[str]] = {}
-    for part in ours:
-        if sizes.get(part.name) == part.bytes:
-            hashes.setdefault(part.name, set()).add(part.sha256)
+    same_size = [part for part in ours if sizes.get(part.name) == part.bytes]
+    known = {(part.name, part.sha256) for part in same_size}
     edited = []
-    for name, known in hashes.items():
+    for name in sorted({part.name for part in same_size}):
         # Another process may remove it meanwhile.
         with contextlib.suppress(FileNotFoundError):
-            if storage.size_and_hash(name)[1] not in known:
+            if (name, storage.size_and_hash(name)[1]) not in known:
                 edited.append(name)
-    return sorted(edited)
-
-
-def is_intact(storage: Storage, part: Part) -> bool:
-    """Return whether a part holds what was written; all of it is read and hashed."""
-    try:
-        return storage.size_and_hash(part.name) == (part.bytes, part.sha256)
-    except FileNotFoundError:
-        return False
+    return edited
 
 
 def stored_format(plan: Mapping[str, object], parts: Iterable[Part]) -> Format | None:
@@ -146,12 +120,9 @@ def first_damaged_media(storage: Storage, file_format: Format, parts: Iterable[P
 class PartWriter:
     """Writes one part after another; each appears under its name when it is complete.
 
-    :param storage: the folder.
-    :param file_format: how images become bytes.
     :param columns: the columns of a table.
     :param number: of the first part.
     :param commit: makes a draft appear as a part, or raises.
-    :param kind: what the rows are.
     """
 
     def __init__(
@@ -178,7 +149,9 @@ class PartWriter:
     @property
     def name(self) -> str:
         """The name of the current part."""
-        return part_name(self._number, self._format.extension, self._storage.attempt_mark, self._kind)
+        # What no other attempt has, where a part could be overwritten otherwise.
+        attempt = self._storage.attempt_mark
+        return f"{self._kind.plural}-{self._number:05d}{attempt and f'-{attempt}'}.{self._format.extension}"
 
     def add(self, image: Image) -> None:
         """Buffer a row, to be written by the next ``flush``."""

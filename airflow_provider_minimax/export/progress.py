@@ -19,7 +19,6 @@ class WalkProgress:
     :param before: images that an earlier attempt has read.
     :param clock: monotonic, in seconds.
     :param verb: what happens to the selected images.
-    :param items: what is read, in the plural.
     """
 
     def __init__(
@@ -36,12 +35,7 @@ class WalkProgress:
         self._started = self._logged = clock()
 
     def update(self, scanned: int, selected: int, total: int | None) -> None:
-        """Log where the walk is, if the last line is old enough.
-
-        :param scanned: images read.
-        :param selected: images that are exported.
-        :param total: images of the account, as the service counts them.
-        """
+        """Log where the walk is, if the last line is old enough; ``total`` is what the service counts."""
         now = self._clock()
         if now - self._logged < _LOG_INTERVAL:
             return
@@ -60,11 +54,9 @@ def describe(
 ) -> str:
     """Return one line: images read of the total, rate, and the longest time left (a window may end it sooner)."""
     rate = (scanned - before) / seconds if seconds > 0 else 0.0
-    line = f"{scanned:,} {items} read, {selected:,} {verb}, {rate:,.0f}/s"
+    pace = f"{selected:,} {verb}, {rate:,.0f}/s"
     if not total or total < scanned or not rate:
-        return line
+        return f"{scanned:,} {items} read, {pace}"
     left = (total - scanned) / rate
-    return (
-        f"{scanned:,} of {total:,} {items} read ({100 * scanned // total} %), {selected:,} {verb}, {rate:,.0f}/s, "
-        + (f"at most {left:,.0f} s left" if left < 120 else f"at most {left / 60:,.0f} min left")
-    )
+    at_most = f"{left:,.0f} s" if left < 120 else f"{left / 60:,.0f} min"
+    return f"{scanned:,} of {total:,} {items} read ({100 * scanned // total} %), {pace}, at most {at_most} left"

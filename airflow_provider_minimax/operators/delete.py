@@ -93,7 +93,7 @@ class MiniMaxDeleteOperator(MiniMaxBaseOperator):
         :raises MiniMaxBadRequestError: it does not.
         """
         # Here, so that reading a DAG file does not import what only a running task needs.
-        from airflow_provider_minimax.export.confirm import find_unconfirmed
+        from airflow_provider_minimax.export.finished import find_unconfirmed
         from airflow_provider_minimax.export.manifest import MANIFEST
         from airflow_provider_minimax.storage.folders import folder_at, storage_at
 

@@ -209,7 +209,7 @@ class MiniMaxDownloadOperator(LineageMixin, MiniMaxBaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow passes it
         """Fetch, several at a time."""
         # Here, so that reading a DAG file does not import what only a running download needs.
-        from airflow_provider_minimax.export.read_ahead import wait_for_result
+        from airflow_provider_minimax.export.media_rows import wait_for_result
         from airflow_provider_minimax.media.downloader import MediaDownloader
         from airflow_provider_minimax.media.filenames import MediaError, download_stem
         from airflow_provider_minimax.storage.errors import storage_errors

@@ -285,7 +285,7 @@ class ExportMediaOperator(LineageMixin, MiniMaxBaseOperator):
         from airflow_provider_minimax.api.cursors import image_key
         from airflow_provider_minimax.assets import MAX_IDS
         from airflow_provider_minimax.export import contact_sheet
-        from airflow_provider_minimax.export.publish import read_newest
+        from airflow_provider_minimax.export.finished import read_newest
 
         total, path = summary[self.kind.plural], summary["path"]
         # An attempt that resumes, and a sync without news, have not seen the newest item.

@@ -84,7 +84,6 @@ class Draft:
         """Make the file appear under its name.
 
         :param durable: make sure that it survives a power loss.
-        :param is_new: replace no other file.
         :raises FileExistsError: there is one although ``is_new``. The draft can be committed again.
         """
         raise NotImplementedError
@@ -150,6 +149,13 @@ class Storage(ABC):
                 size += len(chunk)
         return size, digest.hexdigest()
 
+    def holds(self, name: str, size: int | None, sha256: str | None) -> bool:
+        """Return whether a file exists with this recorded content; all of it is read and hashed."""
+        try:
+            return self.size_and_hash(name) == (size, sha256)
+        except FileNotFoundError:
+            return False
+
     @abstractmethod
     def files(self, folder: str = "") -> Iterator[File]:
         """Yield the files in a folder; nothing where it is missing."""
@@ -163,10 +169,7 @@ class Storage(ABC):
         return {file.name: file.size for file in self.files(folder)}
 
     def first_mismatch(self, folder: str, expected: Iterable[tuple[str, int]]) -> str | None:
-        """Return the first of these files that is missing or of another size; None where all match.
-
-        :param expected: names within the folder, and sizes.
-        """
+        """Return the first of these files that is missing or of another size; None where all match."""
         sizes = self.sizes(folder)
         return next((name for name, size in expected if sizes.get(name) != size), None)
 
@@ -234,15 +237,11 @@ class Storage(ABC):
     def discard_drafts(self, tokens: Collection[str], *folders: str) -> None:
         """Remove the drafts of other attempts, so that they cannot be committed any more. To be called under ``lock``.
 
-        :param tokens: of the other attempts.
         :param folders: folders within this one, to look through as well.
         """
 
     def abort_uploads(self, is_ours: Callable[[str], bool]) -> None:  # noqa: B027 - a disk has none
-        """Abort the uploads that killed processes have left half done, where a store keeps such.
-
-        :param is_ours: takes a name within the folder.
-        """
+        """Abort the uploads that killed processes have left half done, where a store keeps such."""
 
 
 def commit_body(draft: Draft, name: str, body: bytes, *, is_new: bool = False) -> None:

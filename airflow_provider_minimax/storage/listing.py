@@ -39,10 +39,7 @@ class ListedFiles:
         self._is_empty = listed.rowcount <= 0
 
     def record(self, files: Iterable[tuple[str, int, str]]) -> None:
-        """Remember the checksums of those files that have the recorded name and size.
-
-        :param files: names, sizes and SHA-256.
-        """
+        """Remember the checksums of those files that have the recorded name and size."""
         rows = ((sha256, name, size) for name, size, sha256 in files)
         with self._lock:
             self._database.executemany("UPDATE files SET sha256 = ? WHERE name = ? AND size = ?", rows)

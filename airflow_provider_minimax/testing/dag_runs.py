@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
-    from airflow.sdk import DAG
+    from airflow.providers.standard.operators.hitl import HITLOperator
+    from airflow.sdk import DAG, Context
 
-    from airflow_provider_minimax.testing.choices import Choice
+    from airflow_provider_minimax.operators.choose import MiniMaxChooseOperator
+
+    #: The number of an image or video on the page, from 1, or ``"Generate again"``; several for ``multiple=True``.
+    Choice = int | str | Sequence[int | str]
 
 #: The one DAG bundle, which is the one of an Airflow that nobody has configured.
 _BUNDLE: Final = {
@@ -32,14 +37,11 @@ class DagRun:
         """Run a DAG with ``dag.test()``.
 
         :param choices: what is chosen, by the id of the task that asks; None lets each one ask.
-        :param options: of ``dag.test()``.
         """
-        from airflow_provider_minimax.testing.choices import chosen
-
         for task_id in choices or {}:
             dag.get_task(task_id)
         store(dag)
-        with _kept_params(dag), chosen(choices) if choices is not None else nullcontext():
+        with _kept_params(dag), _chosen(choices) if choices is not None else nullcontext():
             self._run: Any = dag.test(**options)
 
     @property
@@ -103,18 +105,15 @@ class PrivateAirflow:
                 # Airflow has no value that stands for none.
                 patch.delenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS", raising=False)
                 _reconnect()
-                self._migrate()
+                if not self._is_migrated:
+                    from airflow.utils.db import initdb
+
+                    # What ``airflow db migrate`` does.
+                    initdb()
+                    self._is_migrated = True
                 yield
         finally:
             _reconnect()
-
-    def _migrate(self) -> None:
-        """Do what ``airflow db migrate`` does, once."""
-        if not self._is_migrated:
-            from airflow.utils.db import initdb
-
-            initdb()
-            self._is_migrated = True
 
     def run(self, dag: DAG, *, choices: Mapping[str, Choice] | None = None, **options: Any) -> DagRun:
         """Run a DAG to its end in this process, with ``dag.test()``. The DAG may come from any file.
@@ -140,6 +139,44 @@ def store(dag: DAG) -> None:
     bag = DagBag(dag_folder=os.devnull)
     bag.bag_dag(dag)
     sync_bag_to_db(bag, str(_BUNDLE["name"]), None)
+
+
+@contextmanager
+def _chosen(choices: Mapping[str, Choice]) -> Iterator[None]:
+    """Let each task that asks a person go on at once. Nobody responds, and ``dag.test()`` would wait without end.
+
+    :param choices: what is chosen, by the id of a ``MiniMaxChooseOperator``; other tasks take their ``defaults``.
+    """
+    from airflow.providers.standard.operators.hitl import HITLOperator
+
+    from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
+    from airflow_provider_minimax.operators.choose import MiniMaxChooseOperator
+
+    choose = MiniMaxChooseOperator.execute
+
+    def execute(operator: MiniMaxChooseOperator, context: Context) -> Any:
+        if operator.task_id in choices:
+            patch.setattr(operator, "default_choice", choices[operator.task_id])
+        return choose(operator, context)
+
+    def respond(operator: HITLOperator, context: Context) -> Any:
+        if operator.defaults is None:
+            raise MiniMaxBadRequestError(
+                f"Nobody responds to {operator.task_id!r} in a test, and it has no defaults. Give the choice: "
+                f"minimax_airflow.run(dag, choices={{{operator.task_id!r}: 1}})."
+            )
+        event = {
+            "chosen_options": operator.defaults,
+            "params_input": operator.params.dump(),
+            "responded_at": datetime.now(UTC),
+            "responded_by_user": {"id": "test", "name": "The test"} if operator.task_id in choices else None,
+        }
+        return operator.execute_complete(context, event)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MiniMaxChooseOperator, "execute", execute)
+        patch.setattr(HITLOperator, "execute", respond)
+        yield
 
 
 @contextmanager

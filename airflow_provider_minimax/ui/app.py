@@ -5,6 +5,7 @@ Who may read the XComs of a DAG in Airflow may see what its tasks have made; Air
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from functools import partial, wraps
@@ -22,7 +23,7 @@ from airflow.models.xcom import XComModel
 from anyio import CapacityLimiter, fail_after, to_thread
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import Response, StreamingResponse
-from sqlalchemy import Text, and_, cast, func, select
+from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import ColumnElement
 
@@ -30,8 +31,7 @@ from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.export.contact_sheet import frame, resource, safe_json
 from airflow_provider_minimax.operators.costs import COST_KEY
 from airflow_provider_minimax.ui.exports import MediaFile, UnreadableError, open_media, read_export
-from airflow_provider_minimax.ui.gallery import XCom, gather
-from airflow_provider_minimax.ui.xcoms import TaskKey, read_value
+from airflow_provider_minimax.ui.gallery import TaskKey, XCom, gather, read_value
 
 #: Values of tasks that a page reads: those of the latest.
 MAX_XCOMS: Final = 200
@@ -51,6 +51,8 @@ _ASSETS: Final = {"gallery.css": "text/css", "gallery.js": "text/javascript"}
 _ALWAYS: Final = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 _RUN: Final = "/gallery/dags/{dag_id}/runs/{run_id}"
 _TASK: Final = _RUN + "/tasks/{task_id}/{map_index}"
+#: Of a ``TaskKey``.
+_KEYS: Final = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index)
 _may_read = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
 
 
@@ -96,36 +98,31 @@ def show_latest(request: Request, session: SessionDep, user: GetUserDep) -> Resp
 
 def show_run(request: Request, session: SessionDep, dag_id: str, run_id: str) -> Response:
     """Show what the tasks of a DAG run have made."""
-    found = _query(session, XComModel.dag_id == dag_id, XComModel.run_id == run_id)
-    return _page(request, dag_id, found)
+    return _page(request, dag_id, _query(session, XComModel.dag_id == dag_id, XComModel.run_id == run_id))
 
 
-def show_task(
-    request: Request, session: SessionDep, dag_id: str, run_id: str, task_id: str, map_index: str
-) -> Response:
+async def _task(dag_id: str, run_id: str, task_id: str, map_index: str) -> TaskKey:
+    # Of a task that is not mapped, Airflow's UI leaves the placeholder as it is.
+    return TaskKey(dag_id, run_id, task_id, int(map_index) if re.fullmatch(r"\d{1,9}", map_index) else -1)
+
+
+TaskDep = Annotated[TaskKey, Depends(_task)]
+
+
+def show_task(request: Request, session: SessionDep, task: TaskDep) -> Response:
     """Show what a task has made."""
-    task = _task(dag_id, run_id, task_id, map_index)
-    context = _query(session, XComModel.dag_id == dag_id, XComModel.run_id == run_id)
+    context = _query(session, XComModel.dag_id == task.dag_id, XComModel.run_id == task.run_id)
     return _page(request, str(task), _query(session, *_of_task(task)), context)
 
 
 def send_media(
-    session: SessionDep,
-    dag_id: str,
-    run_id: str,
-    task_id: str,
-    map_index: str,
-    name: str,
-    range_header: Annotated[str, Header(alias="range")] = "",
+    session: SessionDep, task: TaskDep, name: str, range_header: Annotated[str, Header(alias="range")] = ""
 ) -> Response:
     """Send a file of an export of a task."""
-    xcoms = _query(session, *_of_task(_task(dag_id, run_id, task_id, map_index)))
+    xcoms = _query(session, *_of_task(task))
     for path in (path for xcom in xcoms for path in read_value(xcom.value).exports):
-        try:
-            media = open_media(path, f"media/{name}")
-        except UnreadableError:
-            continue
-        return _send(media, range_header)
+        with contextlib.suppress(UnreadableError):
+            return _send(open_media(path, f"media/{name}"), range_header)
     raise HTTPException(404, "No export of this task that can be read here has such a file.")
 
 
@@ -137,18 +134,8 @@ def send_asset(name: str) -> Response:
     return Response(body, media_type=_ASSETS[name], headers=_ALWAYS | {"Cache-Control": "no-cache"})
 
 
-def _task(dag_id: str, run_id: str, task_id: str, map_index: str) -> TaskKey:
-    # Of a task that is not mapped, Airflow's UI leaves the placeholder as it is.
-    return TaskKey(dag_id, run_id, task_id, int(map_index) if re.fullmatch(r"\d{1,9}", map_index) else -1)
-
-
-def _of_task(task: TaskKey) -> tuple[ColumnElement[bool], ...]:
-    return (
-        XComModel.dag_id == task.dag_id,
-        XComModel.run_id == task.run_id,
-        XComModel.task_id == task.task_id,
-        XComModel.map_index == task.map_index,
-    )
+def _of_task(task: TaskKey) -> Iterable[ColumnElement[bool]]:
+    return (column == value for column, value in zip(_KEYS, task, strict=True))
 
 
 def _may_read_xcoms(user: GetUserDep, dag_id: str) -> bool:
@@ -160,20 +147,16 @@ def _may_read_xcoms(user: GetUserDep, dag_id: str) -> bool:
 
 def _query(session: Session, *conditions: ColumnElement[bool]) -> list[XCom]:
     """Return the values of tasks, the latest first, each with what the task has cost."""
-    keys = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index)
-    same_task = and_(
-        TaskInstance.dag_id == XComModel.dag_id,
-        TaskInstance.run_id == XComModel.run_id,
-        TaskInstance.task_id == XComModel.task_id,
-        TaskInstance.map_index == XComModel.map_index,
-    )
-
     size = func.length(cast(XComModel.value, Text))
 
     def values(key: str) -> dict[TaskKey, object]:
-        query = select(*keys, size, XComModel.value).join(TaskInstance, same_task)
-        query = query.where(XComModel.key == key, size <= MAX_VALUE_BYTES, *conditions)
-        query = query.order_by(XComModel.timestamp.desc()).limit(MAX_XCOMS)
+        query = (
+            select(*_KEYS, size, XComModel.value)
+            .join(TaskInstance)
+            .where(XComModel.key == key, size <= MAX_VALUE_BYTES, *conditions)
+            .order_by(XComModel.timestamp.desc())
+            .limit(MAX_XCOMS)
+        )
         found: dict[TaskKey, object] = {}
         left = MAX_VALUE_BYTES
         for *task, length, value in session.execute(query, execution_options={"yield_per": 10}):

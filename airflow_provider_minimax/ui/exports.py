@@ -25,7 +25,7 @@ from airflow_provider_minimax.api.media_types import MAGIC_BYTES, content_type
 from airflow_provider_minimax.compat import conf
 from airflow_provider_minimax.export.contact_sheet import media_path, shown_fields
 from airflow_provider_minimax.export.formats import SAFE_CSV, format_named
-from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, kind_of, load_manifest
+from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, load_whole
 from airflow_provider_minimax.export.parts import part_number
 from airflow_provider_minimax.storage.base import Storage
 from airflow_provider_minimax.storage.folders import path_at, storage_at
@@ -60,6 +60,10 @@ class Export(NamedTuple):
     media: frozenset[str]
 
 
+#: The latest exports, by folder and checksum of the manifest.
+_kept: Final[dict[tuple[str, str], Export]] = {}
+
+
 class MediaFile(NamedTuple):
     """An open picture or video."""
 
@@ -76,15 +80,18 @@ def read_export(path: str) -> Export:
     with _unreadable(path):
         storage = _storage(path)
         with _open(storage, MANIFEST) as file:
-            return _parse(path, _read(file))
+            body = _read(file)
+        key = (path, hashlib.sha256(body).hexdigest())
+        export = _kept[key] = _kept.get(key) or _read_rows(storage, body)
+        for oldest in list(_kept)[:-_MAX_KEPT]:
+            _kept.pop(oldest, None)
+        return export
     raise UnreadableError
 
 
 def open_media(path: str, name: str) -> MediaFile:
     """Open a file of an export.
 
-    :param path: the folder of the export.
-    :param name: of the file, within the export.
     :raises UnreadableError: the export does not name it, or it is no picture or video.
     """
     if name not in read_export(path).media:
@@ -166,26 +173,12 @@ def _read(file: IO[bytes]) -> bytes:
     return body
 
 
-#: The latest exports, by folder and checksum of the manifest.
-_kept: dict[tuple[str, str], Export] = {}
-
-
-def _parse(path: str, body: bytes) -> Export:
+def _read_rows(storage: Storage, body: bytes) -> Export:
     """Return the export of a manifest."""
-    key = (path, hashlib.sha256(body).hexdigest())
-    export = _kept.get(key) or _read_rows(path, body)
-    _kept[key] = export
-    for oldest in list(_kept)[:-_MAX_KEPT]:
-        _kept.pop(oldest, None)
-    return export
-
-
-def _read_rows(path: str, body: bytes) -> Export:
-    storage, kind = _storage(path), kind_of(body)
-    stored = load_manifest(storage, body, kind) if kind else None
-    if stored is None or stored.manifest is None:
-        raise UnreadableError(path)
-    manifest = stored.manifest
+    whole = load_whole(storage, body)
+    if whole is None:
+        raise UnreadableError
+    _, manifest = whole
     rows = tuple(islice(_rows(storage, manifest), MAX_ROWS))
     media = frozenset(found for row in rows if (found := media_path(row)) is not None)
     return Export(rows, manifest.contents.images, media)

@@ -10,7 +10,7 @@ from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxU
 from airflow_provider_minimax.api.kinds import VIDEOS
 from airflow_provider_minimax.api.pagination import Page
 from airflow_provider_minimax.export.manifest import Head
-from airflow_provider_minimax.export.sync import new_images
+from airflow_provider_minimax.export.walk import new_images
 
 
 def image(number: int, account: str = "2") -> dict[str, Any]:

@@ -9,8 +9,16 @@ import pytest
 
 from airflow_provider_minimax.export.contact_sheet import safe_json
 from airflow_provider_minimax.ui.exports import Export, UnreadableError
-from airflow_provider_minimax.ui.gallery import MAX_SHOWN, NOTHING, Content, XCom, gather
-from airflow_provider_minimax.ui.xcoms import TaskKey, read_cost, read_value
+from airflow_provider_minimax.ui.gallery import (
+    MAX_SHOWN,
+    NOTHING,
+    Content,
+    TaskKey,
+    XCom,
+    gather,
+    read_cost,
+    read_value,
+)
 from tests.support import image_id
 
 TASK = TaskKey("dag", "run 1/+", "task", -1)

@@ -1,20 +1,42 @@
-"""Whether a whole export holds the files of images or videos, so that the service's own copy may be deleted.
-
-All of it is read and hashed: the parts, and the file of each image or video in question.
-"""
+"""What a whole export holds, read back: its newest rows, and whether it has the files of images or videos."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
 from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.export.formats import Format
-from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, kind_of, load_manifest
-from airflow_provider_minimax.export.parts import is_intact, read_rows, stored_format
+from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, load_manifest, load_whole
+from airflow_provider_minimax.export.options import ExportPlan
+from airflow_provider_minimax.export.parts import read_rows, stored_format
 from airflow_provider_minimax.export.rows import MEDIA_FIELDS
 from airflow_provider_minimax.storage.base import Storage
-from airflow_provider_minimax.storage.errors import storage_faults
+from airflow_provider_minimax.storage.errors import reading_errors, storage_faults
+from airflow_provider_minimax.storage.folders import storage_at
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+log = logging.getLogger(__name__)
+
+
+def read_newest(folder: ObjectStoragePath, plan: ExportPlan, max_rows: int) -> list[Image]:
+    """Return the newest rows of the complete export in a folder, with the fields that identify and link.
+
+    :return: empty where they cannot be read, which the log says: the export is complete nevertheless.
+    """
+    storage, names = storage_at(folder), (plan.kind.id_field, "id", "downloadURL", "videoURL")
+    try:
+        with reading_errors("output_path", folder):
+            stored = load_manifest(storage, storage.read(MANIFEST), plan.kind)
+            return list(islice(read_rows(storage, plan.format, stored.parts if stored else (), names), max_rows))
+    except MiniMaxError as error:
+        log.warning("The export in %s is complete, and its newest rows could not be read back. %s", folder, error)
+        return []
 
 
 def find_unconfirmed(
@@ -22,8 +44,9 @@ def find_unconfirmed(
 ) -> dict[str, str]:
     """Return the ids that an export does not hold with a checked file, each with the reason.
 
-    :param storage: the folder of the export.
-    :param ids: full ids.
+    The service's own copy of any other id may be deleted. So all of it is read and hashed: the parts, and the
+    file of each image or video in question.
+
     :param check: called for each part and file; if it raises, the check ends.
     :raises MiniMaxBadRequestError: the folder holds no whole export, or one without files.
     :raises MiniMaxError: the folder cannot be read.
@@ -32,7 +55,7 @@ def find_unconfirmed(
         id_field, file_format, manifest = _load(storage)
         for part in manifest.parts:
             check()
-            if not is_intact(storage, part):
+            if not storage.holds(part.name, part.bytes, part.sha256):
                 raise MiniMaxBadRequestError(
                     f"{storage.url(part.name)} is missing, or is not what the manifest names. Nothing was deleted. "
                     "Export again."
@@ -58,17 +81,15 @@ def find_unconfirmed(
 
 def _load(storage: Storage) -> tuple[str, Format, Manifest]:
     """Return the field of the ids, the format of the parts, and the manifest."""
-    body = storage.read(MANIFEST)
-    kind = None if body is None else kind_of(body)
-    stored = None if kind is None else load_manifest(storage, body, kind)
-    manifest = None if stored is None else stored.manifest
-    file_format = None if manifest is None else stored_format(manifest.plan, manifest.parts)
-    if kind is None or stored is None or manifest is None or file_format is None:
+    whole = load_whole(storage, storage.read(MANIFEST))
+    file_format = None if whole is None else stored_format(whole[1].plan, whole[1].parts)
+    if whole is None or file_format is None:
         raise MiniMaxBadRequestError(
             f"{storage.url(MANIFEST)} is missing, or is not the manifest of a whole export by this version. Nothing "
             "was deleted. Name the manifest that an export with download_media=True returned."
         )
-    if not stored.has_media:
+    kind, manifest = whole
+    if manifest.plan.get("media") is not True:
         raise MiniMaxBadRequestError(
             f"The export in {storage.folder} holds no files (download_media=False), so the service may have the only "
             "copy. Nothing was deleted. Export with download_media=True."
@@ -80,8 +101,4 @@ def _why_unconfirmed(storage: Storage, row: Image) -> str | None:
     path, size, sha256 = (row.get(name) for name in MEDIA_FIELDS)
     if not path:
         return "it has no file there"
-    try:
-        is_there = storage.size_and_hash(str(path)) == (size, sha256)
-    except FileNotFoundError:
-        is_there = False
-    return None if is_there else f"{path} is missing or damaged"
+    return None if storage.holds(str(path), size, sha256) else f"{path} is missing or damaged"
