@@ -26,7 +26,6 @@ from airflow_provider_minimax.api.cursors import (
     CURSOR_FORMS,
     Image,
     Page,
-    Place,
     Position,
     image_before_last,
     image_key,
@@ -42,21 +41,6 @@ from airflow_provider_minimax.api.errors import (
 from airflow_provider_minimax.api.jobs import created_at
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.validation import SAFE_PAGE_SIZE
-
-__all__ = [
-    "EndCheck",
-    "Fetch",
-    "Image",
-    "Page",
-    "PageFetcher",
-    "Place",
-    "Position",
-    "PositionLostError",
-    "count_of",
-    "image_key",
-    "resume_walk",
-    "walk",
-]
 
 #: Fetches the page after a cursor, as the API sends it.
 Fetch = Callable[[str], dict[str, Any]]

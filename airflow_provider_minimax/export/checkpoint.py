@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
+from airflow_provider_minimax.api.cursors import Image, Page, Place, Position, image_key
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
-from airflow_provider_minimax.api.pagination import Image, Page, Place, Position, image_key
 from airflow_provider_minimax.export.manifest import Contents, Head, load_record, mark
 from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.parts import Part, first_damaged, first_damaged_media

@@ -18,10 +18,10 @@ from importlib.resources import files
 from itertools import islice
 from typing import Final
 
+from airflow_provider_minimax.api.cursors import Image, image_key
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.jobs import created_at, status_label
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
-from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.api.serialization import dumps
 from airflow_provider_minimax.export.manifest import Manifest
 from airflow_provider_minimax.export.options import ExportPlan

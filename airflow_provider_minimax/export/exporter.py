@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
 from airflow_provider_minimax import metrics
+from airflow_provider_minimax.api.cursors import Image, Page, Position, image_key
 from airflow_provider_minimax.api.errors import MiniMaxError, MiniMaxShortListError
 from airflow_provider_minimax.api.jobs import is_final
-from airflow_provider_minimax.api.pagination import Image, Page, Position, PositionLostError, image_key
+from airflow_provider_minimax.api.pagination import PositionLostError
 from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.export import contact_sheet, sync
 from airflow_provider_minimax.export.checkpoint import Checkpoint, start

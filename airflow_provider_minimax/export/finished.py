@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from airflow_provider_minimax.api.cursors import Image, image_key
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxError
-from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.export.formats import Format
 from airflow_provider_minimax.export.manifest import MANIFEST, Manifest, load_manifest, load_whole
 from airflow_provider_minimax.export.options import ExportPlan

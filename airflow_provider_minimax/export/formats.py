@@ -12,8 +12,8 @@ from functools import partial
 from importlib.util import find_spec
 from typing import IO, Any, Final, Literal, NamedTuple
 
+from airflow_provider_minimax.api.cursors import Image
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
-from airflow_provider_minimax.api.pagination import Image
 from airflow_provider_minimax.api.serialization import dump_lines, loads
 from airflow_provider_minimax.export.rows import OTHER_FIELDS, RowWriter, Sink, text_of
 

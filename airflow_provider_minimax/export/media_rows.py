@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from airflow_provider_minimax.api.cursors import image_key
 from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
 from airflow_provider_minimax.api.jobs import is_final, media_url
-from airflow_provider_minimax.api.pagination import image_key
 from airflow_provider_minimax.export.formats import is_installed
 from airflow_provider_minimax.export.manifest import Manifest, MediaFailure
 from airflow_provider_minimax.export.options import ExportPlan

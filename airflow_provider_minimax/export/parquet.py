@@ -13,7 +13,7 @@ from typing import IO, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from airflow_provider_minimax.api.pagination import Image
+from airflow_provider_minimax.api.cursors import Image
 from airflow_provider_minimax.api.serialization import dumps, loads
 from airflow_provider_minimax.export.rows import BOOLEANS, INTEGERS, OTHER_FIELDS, Sink, text_of
 

@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
+from airflow_provider_minimax.api.cursors import Image
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
-from airflow_provider_minimax.api.pagination import Image
 from airflow_provider_minimax.export.formats import FORMATS, SAFE_CSV, Format
 from airflow_provider_minimax.export.rows import MEDIA_FIELDS, RowWriter
 from airflow_provider_minimax.media.filenames import MEDIA

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Protocol
 
+from airflow_provider_minimax.api.cursors import Image
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
-from airflow_provider_minimax.api.pagination import Image
 from airflow_provider_minimax.api.serialization import dumps
 
 #: The last column: undocumented fields, as a JSON object, so that nothing is lost.

@@ -12,9 +12,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from airflow_provider_minimax.api.cursors import Image, image_key
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxNotFoundError
 from airflow_provider_minimax.api.jobs import is_final
-from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.export.manifest import Contents, Manifest, StoredManifest, Unfinished, fingerprint
 from airflow_provider_minimax.export.media_rows import MediaRows
 from airflow_provider_minimax.export.options import ExportPlan

@@ -11,11 +11,11 @@ from queue import Empty, SimpleQueue
 from threading import Semaphore, Thread
 from typing import Final, NamedTuple, TypeVar
 
+from airflow_provider_minimax.api.cursors import Image, Page, image_key
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxUpstreamError
 from airflow_provider_minimax.api.filters import Selection, check_times
 from airflow_provider_minimax.api.jobs import created_at
 from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
-from airflow_provider_minimax.api.pagination import Image, Page, image_key
 from airflow_provider_minimax.export.manifest import Head, MediaFailure
 from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.media.filenames import Saved

@@ -12,11 +12,10 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from airflow_provider_minimax.api.cursors import image_key
+from airflow_provider_minimax.api.cursors import Image, image_key
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.ids import parse_media_id
 from airflow_provider_minimax.api.jobs import COMPLETED, media_url
-from airflow_provider_minimax.api.pagination import Image
 from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.export.contact_sheet import cells, media_path, shown_fields
 from airflow_provider_minimax.ui.exports import Export, UnreadableError

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from airflow_provider_minimax.api.pagination import Page, Place, Position
+from airflow_provider_minimax.api.cursors import Page, Place, Position
 from airflow_provider_minimax.export.checkpoint import Checkpoint
 from airflow_provider_minimax.export.manifest import Contents, Head, MediaFailure, Unfinished
 from airflow_provider_minimax.export.parts import Part

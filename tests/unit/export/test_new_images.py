@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_minimax.api.cursors import Page
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxUpstreamError
 from airflow_provider_minimax.api.kinds import VIDEOS
-from airflow_provider_minimax.api.pagination import Page
 from airflow_provider_minimax.export.manifest import Head
 from airflow_provider_minimax.export.walk import new_images
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from airflow.sdk import ObjectStoragePath
 
+from airflow_provider_minimax.api.cursors import Image, Page
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxShortListError, MiniMaxUpstreamError
 from airflow_provider_minimax.api.filters import Selection
-from airflow_provider_minimax.api.pagination import Image, Page
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.options import ExportPlan

@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_minimax.api.client import MiniMaxClient
-from airflow_provider_minimax.api.pagination import Page
+from airflow_provider_minimax.api.cursors import Page
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.export.checkpoint import Checkpoint
 from airflow_provider_minimax.export.exporter import export_images
