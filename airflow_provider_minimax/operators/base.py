@@ -52,7 +52,16 @@ class MiniMaxBaseOperator(BaseOperator):
     @cached_property
     def hook(self) -> MiniMaxHook:
         """The hook, created after the templates are rendered."""
-        return MiniMaxHook(self.minimax_conn_id, self.account)
+        hook = MiniMaxHook(self.minimax_conn_id, self.account)
+        sleep = hook.sleep
+
+        def pause(seconds: float) -> None:
+            # What a signal handler raises is lost where it meets a destructor. The kill is known nevertheless.
+            self._check_stopped()
+            sleep(seconds)
+
+        hook.sleep = pause
+        return hook
 
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], *args: Any, **kwargs: Any

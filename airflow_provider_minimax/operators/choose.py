@@ -12,8 +12,8 @@ from airflow.providers.standard.operators.hitl import HITLBranchOperator, HITLOp
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError
 from airflow_provider_minimax.api.jobs import FAILED, MODERATED, status_label
 from airflow_provider_minimax.api.serialization import to_plain_json
-from airflow_provider_minimax.api.validation import is_list, members, one_of, read_literal
-from airflow_provider_minimax.compat import AirflowSkipException, DownstreamTasksSkipped
+from airflow_provider_minimax.api.validation import empty_result, is_list, members, one_of, read_literal
+from airflow_provider_minimax.compat import DownstreamTasksSkipped
 from airflow_provider_minimax.links import MiniMaxMediaLink, first_url
 from airflow_provider_minimax.operators import choice_page
 
@@ -106,7 +106,8 @@ class MiniMaxChooseOperator(HITLBranchOperator):
         given = media_given(self.media)
         media = [item for item in given if status_label(item) not in (FAILED, MODERATED)]
         if not media:
-            self._report_empty(len(given))
+            why = "all failed or were moderated" if given else "media is an empty list"
+            empty_result(self.on_empty, f"Nothing to choose from: {why}.")
         if left_out := len(given) - len(media):
             self.log.warning("%d of %d failed or were moderated; they are not offered.", left_out, len(given))
         self._check_branch()
@@ -137,12 +138,6 @@ class MiniMaxChooseOperator(HITLBranchOperator):
         self.body = choice_page.body(media, self.body)
         self.options = choice_page.options(media) + ([AGAIN] if self.again_task_id else [])
         self.defaults = self._default_options()
-
-    def _report_empty(self, given: int) -> None:
-        message = f"Nothing to choose from: {'all failed or were moderated' if given else 'media is an empty list'}."
-        if self.on_empty == "skip":
-            raise AirflowSkipException(message)
-        raise MiniMaxBadRequestError(message)
 
     def _default_options(self) -> list[str] | None:
         if self.default_choice is None:

@@ -13,10 +13,9 @@ from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.accounts import AUTO
 from airflow_provider_minimax.api.ids import parse_id, parse_media_ids
 from airflow_provider_minimax.api.jobs import COMPLETED, MODERATED, Job, media_url, outcome, status_label, unknown_end
-from airflow_provider_minimax.api.validation import ON_EMPTY, one_of, optional_text
+from airflow_provider_minimax.api.validation import ON_EMPTY, empty_result, one_of, optional_text
 from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.arguments import rendered
-from airflow_provider_minimax.compat import AirflowSkipException
 from airflow_provider_minimax.lineage import Data, Lineage, LineageMixin, data_of
 from airflow_provider_minimax.links import MiniMaxMediaLink, browser_url, first_url
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
@@ -217,7 +216,8 @@ class MiniMaxDownloadOperator(LineageMixin, MiniMaxBaseOperator):
 
         asked = parse_media_ids(self.ids, "ids", self.account)
         if not asked:
-            return self._nothing()
+            message = "ids is an empty list: there is nothing to download."
+            return empty_result(self.on_empty, f"Skipped: {message}", errors.MiniMaxBadRequestError(message))
         client = self.hook.get_conn()
         storage = storage_at(folder_at(self.output_path, self.storage_conn_id))
         with storage_errors(storage.folder):
@@ -263,14 +263,6 @@ class MiniMaxDownloadOperator(LineageMixin, MiniMaxBaseOperator):
             return Lineage()
         files = Data(plain_url(self._folder), bytes=self._size, files=len(self._downloaded))
         return Lineage(data_of(row["id"] for row in self._downloaded), [files])
-
-    def _nothing(self) -> list[dict[str, Any]]:
-        message = "ids is an empty list: there is nothing to download."
-        if self.on_empty == "skip":
-            raise AirflowSkipException(f"Skipped: {message}")
-        if self.on_empty == "fail":
-            raise errors.MiniMaxBadRequestError(message)
-        return []
 
 
 def _check_finished(job_id: str, job: Job) -> None:

@@ -14,6 +14,7 @@ from airflow_provider_minimax.api.validation import (
     ON_EMPTY,
     PAGE_SIZE,
     at_least_one,
+    empty_result,
     missing_value_error,
     one_of,
     optional_count,
@@ -21,7 +22,6 @@ from airflow_provider_minimax.api.validation import (
 )
 from airflow_provider_minimax.api.words import count
 from airflow_provider_minimax.arguments import ExportMode, OnMediaError, rendered
-from airflow_provider_minimax.compat import AirflowSkipException
 from airflow_provider_minimax.lineage import Data, Lineage, LineageMixin, media_of
 from airflow_provider_minimax.links import MiniMaxMediaLink, browser_url, first_url
 from airflow_provider_minimax.operators.base import MiniMaxBaseOperator
@@ -122,16 +122,10 @@ class ListMediaOperator(MiniMaxBaseOperator):
                 progress.update(scanned, len(found), chosen.total)
         log.info("Found %s among the %s read.", count(len(found), f"matching {kind.name}"), f"{scanned:,}")
         self.media_url = first_url(item["url"] for item in found)
-        if not found:
-            self._report_empty(scanned)
-        return found
-
-    def _report_empty(self, scanned: int) -> None:
-        message = f"None of the {scanned:,} {self.kind.plural} read matches statuses, created_from and created_to."
-        if self.on_empty == "skip":
-            raise AirflowSkipException(message)
-        if self.on_empty == "fail":
-            raise MiniMaxError(f"{message} A retry will look again.")
+        if found:
+            return found
+        message = f"None of the {scanned:,} {kind.plural} read matches statuses, created_from and created_to."
+        return empty_result(self.on_empty, message, MiniMaxError(f"{message} A retry will look again."))
 
 
 class ExportMediaOperator(LineageMixin, MiniMaxBaseOperator):

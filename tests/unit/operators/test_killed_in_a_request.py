@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.api import errors, transport
 from airflow_provider_minimax.operators.files import MiniMaxDownloadOperator, MiniMaxUploadFileOperator
 from airflow_provider_minimax.operators.images import MiniMaxListImagesOperator
 from tests.support import connect
@@ -68,4 +69,34 @@ def test_the_task_ends_while_the_service_is_silent(
             assert not is_over.is_set()
         finally:
             is_over.set()
+    assert len(asked) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_kill_that_meets_a_destructor_ends_the_task_before_its_next_pause(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    task, asked = operator("list", tmp_path), []
+
+    class Dying:
+        def __del__(self) -> None:
+            task.on_kill()
+
+    class Destructor(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            Dying()
+
+    def respond(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.path)
+        request.send_error(503)
+
+    log, handler = logging.getLogger(transport.__name__), Destructor()
+    log.addHandler(handler)
+    try:
+        with serving(respond) as url:
+            connect(monkeypatch, url, "user:1-x")
+            with pytest.raises(errors.MiniMaxError, match="was killed"):
+                Task().run(task)
+    finally:
+        log.removeHandler(handler)
     assert len(asked) == 1
