@@ -21,12 +21,14 @@ from airflow_provider_minimax.api.pagination import Image, image_key
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.media.filenames import MEDIA, MediaError, Saved, file_name, stem_and_digits, stem_of
 from airflow_provider_minimax.media.web import WebReader
-from airflow_provider_minimax.storage.base import Storage
+from airflow_provider_minimax.storage.base import Draft, Storage
 from airflow_provider_minimax.storage.errors import storage_errors
 from airflow_provider_minimax.storage.listing import ListedFiles, NameIndex
 
-#: Files downloaded at a time.
-_WORKERS: Final = 16
+#: Files fetched at a time.
+_MAX_FETCHES: Final = 16
+#: As many again may be stored meanwhile: an object store takes as long for a file as the service does.
+_WORKERS: Final = 2 * _MAX_FETCHES
 #: No image or video of the service comes near this size; a longer body might be endless.
 _MAX_BYTES: Final = 2 * 2**30
 #: Seconds that a killed task waits for its threads. Airflow ends the process after 5.
@@ -75,6 +77,7 @@ class MediaDownloader:
             sleep=self._sleep,
         )
         self._pool = ThreadPoolExecutor(_WORKERS, "minimax-media")
+        self._fetching = threading.BoundedSemaphore(_MAX_FETCHES)
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._names: NameIndex | None = None
@@ -123,7 +126,9 @@ class MediaDownloader:
         saved = self._find(stem)
         if saved is not None:
             return saved
-        return self._web.read(url, f"The file of {key}", lambda pieces: self._take(stem, pieces))
+        with self._fetching:
+            draft, extension = self._web.read(url, f"The file of {key}", self._fetch)
+        return self._store(draft, file_name(stem, draft.sha256, extension))
 
     def _check(self) -> None:
         self._check_stopped()
@@ -160,8 +165,8 @@ class MediaDownloader:
 
     # Downloading
 
-    def _take(self, stem: str, pieces: Iterator[bytes]) -> Saved:
-        """Write the pieces of a file into a draft, and commit it."""
+    def _fetch(self, pieces: Iterator[bytes]) -> tuple[Draft, str]:
+        """Write the pieces of a file into a draft; return it with the extension of its format."""
         # Before there is a draft: the first bytes say what it is.
         head = b""
         for piece in pieces:
@@ -171,17 +176,24 @@ class MediaDownloader:
         extension = self._file_extension(head)
         if extension is None:
             raise MediaError(f"the body is no known {self._formats} format")
+        # No error of the network is one of the storage: ``pieces`` raises errors of its own.
         with storage_errors(self._storage.folder):
             draft = self._storage.draft(self._below)
-        try:
-            # No error of the network is one of the storage: ``pieces`` raises errors of its own.
-            with storage_errors(self._storage.folder):
+            try:
                 for piece in itertools.chain([head], pieces):
                     draft.write(piece)
-                sha256 = draft.sha256
-                path = self._path(file_name(stem, sha256, extension))
-                self._check_stopped()
-                # Not durable: a file that a power loss has damaged does not match its name, and is in no row yet.
+            except BaseException:
+                draft.discard()
+                raise
+        return draft, extension
+
+    def _store(self, draft: Draft, name: str) -> Saved:
+        """Commit a draft."""
+        path, sha256 = self._path(name), draft.sha256
+        try:
+            self._check_stopped()
+            # Not durable: a file that a power loss has damaged does not match its name, and is in no row yet.
+            with storage_errors(self._storage.folder):
                 draft.commit(path, durable=False)
             return Saved(path, draft.bytes, sha256)
         finally:

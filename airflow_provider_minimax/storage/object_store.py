@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 BLOCK_BYTES: Final = 8 * 2**20
 #: Bytes of a draft that stay in memory. Most images have fewer.
 _MAX_IN_MEMORY: Final = 2**20
+#: Connections to S3. Its library opens 10, and lets the other threads that upload wait.
+_MAX_CONNECTIONS: Final = 32
 #: Digits of the token of an attempt in the name of a file.
 _MARK_DIGITS: Final = 8
 
@@ -35,6 +37,9 @@ class ObjectStorage(Storage):
     def __init__(self, folder: ObjectStoragePath) -> None:
         super().__init__(folder)
         self._fs: Any = folder.fs
+        if isinstance(config := getattr(self._fs, "config_kwargs", None), dict):
+            # Of s3fs, which reads it when it connects. A number in the connection of Airflow wins.
+            config.setdefault("max_pool_connections", _MAX_CONNECTIONS)
         self._root = folder.path.rstrip("/")
         #: Whether the store can create a file only if there is none; None until that is known.
         self._creates_new: bool | None = None
@@ -241,23 +246,13 @@ class _ObjectDraft(Draft):
         path = f"{self._root}/{name}"
         if is_new:
             self._upload_new(path)
-        elif durable or not self._put(path):
+        elif durable or self.bytes > BLOCK_BYTES:
             self._upload(path, "wb")
+        else:
+            # In one request: a library's file object takes half as long again, which shows where files are many.
+            self._file.seek(0)
+            self._fs.pipe_file(path, self._file.read())
         self._file.close()
-
-    def _put(self, path: str) -> bool:
-        """Upload a file in one request to S3; return False where that cannot be done.
-
-        A library's file object takes half as long again as the request, which shows where files are small and many.
-        """
-        call = getattr(self._fs, "call_s3", None)
-        if call is None or self.bytes > BLOCK_BYTES:
-            return False
-        self._file.seek(0)
-        bucket, _, key = path.partition("/")
-        call("put_object", Bucket=bucket, Key=key, Body=self._file.read())
-        self._fs.invalidate_cache()
-        return True
 
     def _upload_new(self, path: str) -> None:
         """Upload it unless a file of this name exists. The store itself makes sure of that, where it can."""

@@ -306,6 +306,20 @@ def test_half_an_upload_does_not_stay_after_a_kill(sandbox: Sandbox, bucket: Buc
     assert bucket.uploads() == []
 
 
+@pytest.mark.parametrize(("config", "found"), [({}, 32), ({"max_pool_connections": 3}, 3)], ids=["ours", "theirs"])
+def test_each_thread_that_stores_a_file_finds_a_connection(
+    monkeypatch: pytest.MonkeyPatch, config: dict[str, int], found: int
+) -> None:
+    """The library of S3 opens 10, unless the connection of Airflow says how many."""
+    extra = {"endpoint_url": "http://127.0.0.1:9", "region_name": "us-east-1", "config_kwargs": config}
+    connection = {"conn_type": "aws", "login": "key", "password": "secret", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_S3_POOL", json.dumps(connection))
+    monkeypatch.setattr(store, "_STORE_CACHE", {})
+    folder = folder_at(f"s3://{BUCKET}/pool", "s3_pool")
+    storage_at(folder)
+    assert folder.fs.s3.meta.config.max_pool_connections == found
+
+
 # Two attempts in one bucket
 
 
