@@ -313,8 +313,9 @@ class _Export:
         existing = ownership.check_files()
         if self._base is None and not state.is_complete:
             ownership.remove_manifest()
-            with ownership.changing():
-                contact_sheet.remove(storage)
+            if contact_sheet.NAME in existing:
+                with ownership.changing():
+                    contact_sheet.remove(storage)
         for part in state.strays:
             if part.name in existing:
                 ownership.remove(part.name)

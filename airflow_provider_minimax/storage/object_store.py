@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BLOCK_BYTES: Final = 8 * 2**20
 #: Bytes of a draft that stay in memory. Most images have fewer.
 _MAX_IN_MEMORY: Final = 2**20
-#: Connections to S3. Its library opens 10, and lets the other threads that upload wait.
+#: Connections to S3, one for each thread that stores a file: its library opens 10, and lets the others wait.
 _MAX_CONNECTIONS: Final = 32
 #: Digits of the token of an attempt in the name of a file.
 _MARK_DIGITS: Final = 8
@@ -123,12 +123,12 @@ class ObjectStorage(Storage):
         self._creates_new = creates_new
 
     def replace(self, name: str, body: bytes, is_expected: Callable[[bytes | None], bool]) -> bool:
-        # The tag first: the content that is read after it is at least as new.
-        try:
-            etag = self.etag(name)
-        except FileNotFoundError:
-            etag = ""
-        current = self.read(name)
+        current, etag = self.read(name), ""
+        if current is not None:
+            # The tag first: the content that is read after it is at least as new.
+            with contextlib.suppress(FileNotFoundError):
+                etag = self.etag(name)
+            current = self.read(name)
         if not is_expected(current):
             return False
         try:
@@ -148,9 +148,8 @@ class ObjectStorage(Storage):
         call = getattr(self._fs, "call_s3", None)
         if call is None:
             return False
-        bucket, _, key = f"{self._root}/{name}".partition("/")
         try:
-            call("put_object", Bucket=bucket, Key=key, Body=body, IfMatch=etag)
+            call("put_object", **self._address(name), Body=body, IfMatch=etag)
         except (NotImplementedError, ValueError):
             return False
         except OSError as error:
@@ -169,8 +168,7 @@ class ObjectStorage(Storage):
         try:
             self.write(draft, body)
             check()
-            self._fs.invalidate_cache()
-            self._fs.cp_file(f"{self._root}/{draft}", f"{self._root}/{name}")
+            self._copy(draft, name)
         except FileNotFoundError:
             raise DraftGoneError from None
         except NotImplementedError:
@@ -178,6 +176,20 @@ class ObjectStorage(Storage):
             self.write(name, body)
         finally:
             self.remove(draft)
+
+    def _copy(self, name: str, target: str) -> None:
+        self._fs.invalidate_cache()
+        call = getattr(self._fs, "call_s3", None)
+        if call is None:
+            self._fs.cp_file(f"{self._root}/{name}", f"{self._root}/{target}")
+        else:
+            # In one request: its library asks for the size first.
+            call("copy_object", **self._address(target), CopySource=self._address(name))
+
+    def _address(self, name: str) -> dict[str, str]:
+        """Return what S3 calls a file."""
+        bucket, _, key = f"{self._root}/{name}".partition("/")
+        return {"Bucket": bucket, "Key": key}
 
     def lock(self) -> AbstractContextManager[None]:
         """Do nothing: a store has no lock."""

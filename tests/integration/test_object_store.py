@@ -228,6 +228,16 @@ def test_a_whole_export_is_exported_again_with_as_many_requests_for_many_files_a
     assert found[1] - found[0] < 10
 
 
+def test_an_export_takes_few_requests_beside_its_files(sandbox: Sandbox, bucket: Bucket, calls: Counter[str]) -> None:
+    """They come one after the other, so on a store far away they are seconds."""
+    files = export("few", download_media=True)["media_files"]
+    first = calls.total() - files
+    calls.clear()
+    export("few", download_media=True)
+    assert first <= 52
+    assert calls.total() <= 56
+
+
 def test_an_object_of_another_size_is_fetched_again(sandbox: Sandbox, bucket: Bucket) -> None:
     export("sizes", download_media=True)
     before, fetched = bucket.files("sizes"), sandbox.stats.count("GET /media/{name}")
