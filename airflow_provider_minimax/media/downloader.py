@@ -114,7 +114,13 @@ class MediaDownloader:
 
     def submit(self, image: Image) -> Future[Saved]:
         """Start to download the file of an image; the future may raise a ``MediaError``."""
-        download = self._pool.submit(self._download, image_key(image), media_url(image))
+        key = image_key(image)
+        if (trusted := self._trusted(key)) is not None:
+            # Without a thread: on a busy machine, to start one takes longer than all the rest.
+            found: Future[Saved] = Future()
+            found.set_result(trusted)
+            return found
+        download = self._pool.submit(self._download, key, media_url(image))
         self._running.add(download)
         download.add_done_callback(self._running.discard)
         return download
@@ -141,22 +147,30 @@ class MediaDownloader:
 
     # Files that exist
 
+    def _trusted(self, key: str | None) -> Saved | None:
+        """Return the file of an image that exists as a row records it."""
+        if self._listed is None or key is None:
+            return None
+        for name, digits in _names_of(self._stem_of(key), self._listed):
+            size, sha256 = self._listed.recorded(name) or (0, "")
+            if sha256.startswith(digits):
+                return Saved(self._path(name), size, sha256)
+        return None
+
     def _find(self, stem: str) -> Saved | None:
-        """Return the file of an image that an earlier attempt has left, if it is complete."""
+        """Return the file of an image that an earlier attempt has left, if it is complete.
+
+        What no row records was left by an attempt that was killed, and a power loss may have damaged it.
+        """
         with storage_errors(self._storage.folder):
             with self._lock:
                 if self._names is None:
                     self._names = self._storage.names(self._below)
-            for name in self._names.with_prefix(f"{stem}-"):
-                parts = stem_and_digits(name)
-                if parts is None or parts[0] != stem:
-                    continue
+            for name, digits in _names_of(stem, self._names):
                 path = self._path(name)
-                recorded = None if self._listed is None else self._listed.recorded(name)
-                # What no row records was left by an attempt that was killed, and a power loss may have damaged it.
-                size, sha256 = recorded or self._storage.size_and_hash(path)
+                size, sha256 = self._storage.size_and_hash(path)
                 # A file that does not match its name stays until a download replaces it.
-                if sha256.startswith(parts[1]):
+                if sha256.startswith(digits):
                     return Saved(path, size, sha256)
         return None
 
@@ -198,3 +212,11 @@ class MediaDownloader:
             return Saved(path, draft.bytes, sha256)
         finally:
             draft.discard()
+
+
+def _names_of(stem: str, index: NameIndex) -> Iterator[tuple[str, str]]:
+    """Yield the names of the files of an image, with their digits."""
+    for name in index.with_prefix(f"{stem}-"):
+        parts = stem_and_digits(name)
+        if parts is not None and parts[0] == stem:
+            yield name, parts[1]
