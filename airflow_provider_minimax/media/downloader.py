@@ -27,8 +27,8 @@ from airflow_provider_minimax.storage.listing import ListedFiles, NameIndex
 
 #: Files fetched at a time.
 _MAX_FETCHES: Final = 16
-#: As many again may be stored meanwhile: an object store takes as long for a file as the service does.
-_WORKERS: Final = 2 * _MAX_FETCHES
+#: As many again are sent to an object store meanwhile, which takes as long for a file as the service does.
+_MAX_STORED: Final = 16
 #: No image or video of the service comes near this size; a longer body might be endless.
 _MAX_BYTES: Final = 2 * 2**30
 #: Seconds that a killed task waits for its threads. Airflow ends the process after 5.
@@ -76,7 +76,7 @@ class MediaDownloader:
             check=self._check,
             sleep=self._sleep,
         )
-        self._pool = ThreadPoolExecutor(_WORKERS, "minimax-media")
+        self._pool = ThreadPoolExecutor(_MAX_FETCHES + (0 if storage.is_local else _MAX_STORED), "minimax-media")
         self._fetching = threading.BoundedSemaphore(_MAX_FETCHES)
         self._closed = threading.Event()
         self._lock = threading.Lock()

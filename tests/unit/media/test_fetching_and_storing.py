@@ -77,7 +77,9 @@ def cdn() -> Iterator[tuple[str, Cdn]]:
 
 
 class SlowStorage(LocalStorage):
-    """Stores nothing until it is told."""
+    """Stores nothing until it is told, as a store far away might."""
+
+    is_local = False
 
     def __init__(self, folder: ObjectStoragePath) -> None:
         super().__init__(folder)
