@@ -21,12 +21,14 @@ from airflow_provider_minimax.api.kinds import IMAGES, MediaKind
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.media.filenames import MEDIA, MediaError, Saved, file_name, stem_and_digits, stem_of
 from airflow_provider_minimax.media.web import WebReader
-from airflow_provider_minimax.storage.base import Storage
+from airflow_provider_minimax.storage.base import Draft, Storage
 from airflow_provider_minimax.storage.errors import storage_errors
 from airflow_provider_minimax.storage.listing import ListedFiles, NameIndex
 
-#: Files downloaded at a time.
-_WORKERS: Final = 16
+#: Files fetched at a time.
+_MAX_FETCHES: Final = 16
+#: As many again are sent to an object store meanwhile, which takes as long for a file as the service does.
+_MAX_STORED: Final = 16
 #: No image or video of the service comes near this size; a longer body might be endless.
 _MAX_BYTES: Final = 2 * 2**30
 #: Seconds that a killed task waits for its threads. Airflow ends the process after 5.
@@ -74,7 +76,8 @@ class MediaDownloader:
             check=self._check,
             sleep=self._sleep,
         )
-        self._pool = ThreadPoolExecutor(_WORKERS, "minimax-media")
+        self._pool = ThreadPoolExecutor(_MAX_FETCHES + (0 if storage.is_local else _MAX_STORED), "minimax-media")
+        self._fetching = threading.BoundedSemaphore(_MAX_FETCHES)
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._names: NameIndex | None = None
@@ -111,7 +114,13 @@ class MediaDownloader:
 
     def submit(self, image: Image) -> Future[Saved]:
         """Start to download the file of an image; the future may raise a ``MediaError``."""
-        download = self._pool.submit(self._download, image_key(image), media_url(image))
+        key = image_key(image)
+        if (trusted := self._trusted(key)) is not None:
+            # Without a thread: on a busy machine, to start one takes longer than all the rest.
+            found: Future[Saved] = Future()
+            found.set_result(trusted)
+            return found
+        download = self._pool.submit(self._download, key, media_url(image))
         self._running.add(download)
         download.add_done_callback(self._running.discard)
         return download
@@ -123,7 +132,9 @@ class MediaDownloader:
         saved = self._find(stem)
         if saved is not None:
             return saved
-        return self._web.read(url, f"The file of {key}", lambda pieces: self._take(stem, pieces))
+        with self._fetching:
+            draft, extension = self._web.read(url, f"The file of {key}", self._fetch)
+        return self._store(draft, file_name(stem, draft.sha256, extension))
 
     def _check(self) -> None:
         self._check_stopped()
@@ -136,22 +147,30 @@ class MediaDownloader:
 
     # Files that exist
 
+    def _trusted(self, key: str | None) -> Saved | None:
+        """Return the file of an image that exists as a row records it."""
+        if self._listed is None or key is None:
+            return None
+        for name, digits in _names_of(self._stem_of(key), self._listed):
+            size, sha256 = self._listed.recorded(name) or (0, "")
+            if sha256.startswith(digits):
+                return Saved(self._path(name), size, sha256)
+        return None
+
     def _find(self, stem: str) -> Saved | None:
-        """Return the file of an image that an earlier attempt has left, if it is complete."""
+        """Return the file of an image that an earlier attempt has left, if it is complete.
+
+        What no row records was left by an attempt that was killed, and a power loss may have damaged it.
+        """
         with storage_errors(self._storage.folder):
             with self._lock:
                 if self._names is None:
                     self._names = self._storage.names(self._below)
-            for name in self._names.with_prefix(f"{stem}-"):
-                parts = stem_and_digits(name)
-                if parts is None or parts[0] != stem:
-                    continue
+            for name, digits in _names_of(stem, self._names):
                 path = self._path(name)
-                recorded = None if self._listed is None else self._listed.recorded(name)
-                # What no row records was left by an attempt that was killed, and a power loss may have damaged it.
-                size, sha256 = recorded or self._storage.size_and_hash(path)
+                size, sha256 = self._storage.size_and_hash(path)
                 # A file that does not match its name stays until a download replaces it.
-                if sha256.startswith(parts[1]):
+                if sha256.startswith(digits):
                     return Saved(path, size, sha256)
         return None
 
@@ -160,8 +179,8 @@ class MediaDownloader:
 
     # Downloading
 
-    def _take(self, stem: str, pieces: Iterator[bytes]) -> Saved:
-        """Write the pieces of a file into a draft, and commit it."""
+    def _fetch(self, pieces: Iterator[bytes]) -> tuple[Draft, str]:
+        """Write the pieces of a file into a draft; return it with the extension of its format."""
         # Before there is a draft: the first bytes say what it is.
         head = b""
         for piece in pieces:
@@ -171,18 +190,33 @@ class MediaDownloader:
         extension = self._file_extension(head)
         if extension is None:
             raise MediaError(f"the body is no known {self._formats} format")
+        # No error of the network is one of the storage: ``pieces`` raises errors of its own.
         with storage_errors(self._storage.folder):
             draft = self._storage.draft(self._below)
-        try:
-            # No error of the network is one of the storage: ``pieces`` raises errors of its own.
-            with storage_errors(self._storage.folder):
+            try:
                 for piece in itertools.chain([head], pieces):
                     draft.write(piece)
-                sha256 = draft.sha256
-                path = self._path(file_name(stem, sha256, extension))
-                self._check_stopped()
-                # Not durable: a file that a power loss has damaged does not match its name, and is in no row yet.
+            except BaseException:
+                draft.discard()
+                raise
+        return draft, extension
+
+    def _store(self, draft: Draft, name: str) -> Saved:
+        """Commit a draft."""
+        path, sha256 = self._path(name), draft.sha256
+        try:
+            self._check_stopped()
+            # Not durable: a file that a power loss has damaged does not match its name, and is in no row yet.
+            with storage_errors(self._storage.folder):
                 draft.commit(path, durable=False)
             return Saved(path, draft.bytes, sha256)
         finally:
             draft.discard()
+
+
+def _names_of(stem: str, index: NameIndex) -> Iterator[tuple[str, str]]:
+    """Yield the names of the files of an image, with their digits."""
+    for name in index.with_prefix(f"{stem}-"):
+        parts = stem_and_digits(name)
+        if parts is not None and parts[0] == stem:
+            yield name, parts[1]

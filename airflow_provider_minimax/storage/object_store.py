@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 BLOCK_BYTES: Final = 8 * 2**20
 #: Bytes of a draft that stay in memory. Most images have fewer.
 _MAX_IN_MEMORY: Final = 2**20
+#: Connections to S3, one for each thread that stores a file: its library opens 10, and lets the others wait.
+_MAX_CONNECTIONS: Final = 32
 #: Digits of the token of an attempt in the name of a file.
 _MARK_DIGITS: Final = 8
 
@@ -35,6 +37,9 @@ class ObjectStorage(Storage):
     def __init__(self, folder: ObjectStoragePath) -> None:
         super().__init__(folder)
         self._fs: Any = folder.fs
+        if isinstance(config := getattr(self._fs, "config_kwargs", None), dict):
+            # Of s3fs, which reads it when it connects. A number in the connection of Airflow wins.
+            config.setdefault("max_pool_connections", _MAX_CONNECTIONS)
         self._root = folder.path.rstrip("/")
         #: Whether the store can create a file only if there is none; None until that is known.
         self._creates_new: bool | None = None
@@ -118,12 +123,12 @@ class ObjectStorage(Storage):
         self._creates_new = creates_new
 
     def replace(self, name: str, body: bytes, is_expected: Callable[[bytes | None], bool]) -> bool:
-        # The tag first: the content that is read after it is at least as new.
-        try:
-            etag = self.etag(name)
-        except FileNotFoundError:
-            etag = ""
-        current = self.read(name)
+        current, etag = self.read(name), ""
+        if current is not None:
+            # The tag first: the content that is read after it is at least as new.
+            with contextlib.suppress(FileNotFoundError):
+                etag = self.etag(name)
+            current = self.read(name)
         if not is_expected(current):
             return False
         try:
@@ -143,9 +148,8 @@ class ObjectStorage(Storage):
         call = getattr(self._fs, "call_s3", None)
         if call is None:
             return False
-        bucket, _, key = f"{self._root}/{name}".partition("/")
         try:
-            call("put_object", Bucket=bucket, Key=key, Body=body, IfMatch=etag)
+            call("put_object", **self._address(name), Body=body, IfMatch=etag)
         except (NotImplementedError, ValueError):
             return False
         except OSError as error:
@@ -164,8 +168,7 @@ class ObjectStorage(Storage):
         try:
             self.write(draft, body)
             check()
-            self._fs.invalidate_cache()
-            self._fs.cp_file(f"{self._root}/{draft}", f"{self._root}/{name}")
+            self._copy(draft, name)
         except FileNotFoundError:
             raise DraftGoneError from None
         except NotImplementedError:
@@ -173,6 +176,20 @@ class ObjectStorage(Storage):
             self.write(name, body)
         finally:
             self.remove(draft)
+
+    def _copy(self, name: str, target: str) -> None:
+        self._fs.invalidate_cache()
+        call = getattr(self._fs, "call_s3", None)
+        if call is None:
+            self._fs.cp_file(f"{self._root}/{name}", f"{self._root}/{target}")
+        else:
+            # In one request: its library asks for the size first.
+            call("copy_object", **self._address(target), CopySource=self._address(name))
+
+    def _address(self, name: str) -> dict[str, str]:
+        """Return what S3 calls a file."""
+        bucket, _, key = f"{self._root}/{name}".partition("/")
+        return {"Bucket": bucket, "Key": key}
 
     def lock(self) -> AbstractContextManager[None]:
         """Do nothing: a store has no lock."""
@@ -241,23 +258,13 @@ class _ObjectDraft(Draft):
         path = f"{self._root}/{name}"
         if is_new:
             self._upload_new(path)
-        elif durable or not self._put(path):
+        elif durable or self.bytes > BLOCK_BYTES:
             self._upload(path, "wb")
+        else:
+            # In one request: a library's file object takes half as long again, which shows where files are many.
+            self._file.seek(0)
+            self._fs.pipe_file(path, self._file.read())
         self._file.close()
-
-    def _put(self, path: str) -> bool:
-        """Upload a file in one request to S3; return False where that cannot be done.
-
-        A library's file object takes half as long again as the request, which shows where files are small and many.
-        """
-        call = getattr(self._fs, "call_s3", None)
-        if call is None or self.bytes > BLOCK_BYTES:
-            return False
-        self._file.seek(0)
-        bucket, _, key = path.partition("/")
-        call("put_object", Bucket=bucket, Key=key, Body=self._file.read())
-        self._fs.invalidate_cache()
-        return True
 
     def _upload_new(self, path: str) -> None:
         """Upload it unless a file of this name exists. The store itself makes sure of that, where it can."""

@@ -228,6 +228,16 @@ def test_a_whole_export_is_exported_again_with_as_many_requests_for_many_files_a
     assert found[1] - found[0] < 10
 
 
+def test_an_export_takes_few_requests_beside_its_files(sandbox: Sandbox, bucket: Bucket, calls: Counter[str]) -> None:
+    """They come one after the other, so on a store far away they are seconds."""
+    files = export("few", download_media=True)["media_files"]
+    first = calls.total() - files
+    calls.clear()
+    export("few", download_media=True)
+    assert first <= 52
+    assert calls.total() <= 56
+
+
 def test_an_object_of_another_size_is_fetched_again(sandbox: Sandbox, bucket: Bucket) -> None:
     export("sizes", download_media=True)
     before, fetched = bucket.files("sizes"), sandbox.stats.count("GET /media/{name}")
@@ -304,6 +314,20 @@ def test_half_an_upload_does_not_stay_after_a_kill(sandbox: Sandbox, bucket: Buc
     for prefix in kill(sandbox, "large", plan={}, requests=[5, 6, 7], block=5 * 2**20):
         assert bucket.files(f"large/{prefix}") == files(tmp_path)
     assert bucket.uploads() == []
+
+
+@pytest.mark.parametrize(("config", "found"), [({}, 32), ({"max_pool_connections": 3}, 3)], ids=["ours", "theirs"])
+def test_each_thread_that_stores_a_file_finds_a_connection(
+    monkeypatch: pytest.MonkeyPatch, config: dict[str, int], found: int
+) -> None:
+    """The library of S3 opens 10, unless the connection of Airflow says how many."""
+    extra = {"endpoint_url": "http://127.0.0.1:9", "region_name": "us-east-1", "config_kwargs": config}
+    connection = {"conn_type": "aws", "login": "key", "password": "secret", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_S3_POOL", json.dumps(connection))
+    monkeypatch.setattr(store, "_STORE_CACHE", {})
+    folder = folder_at(f"s3://{BUCKET}/pool", "s3_pool")
+    storage_at(folder)
+    assert folder.fs.s3.meta.config.max_pool_connections == found
 
 
 # Two attempts in one bucket
