@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.suite import LONGEST, PARTS, count, summarize
+from scripts.suite import LONGEST, PARTS, TASKS, URGENT, count, summarize
 from tests.support import ROOT
 
 
@@ -40,6 +40,9 @@ def test_the_counts_are_put_into_words(counts: dict[str, int], words: str) -> No
 
 def test_each_test_is_in_one_part() -> None:
     assert (ROOT / LONGEST).is_file()
+    assert all((ROOT / folder).is_dir() for folder in TASKS)
     folders = [argument for part in PARTS.values() for argument in part if argument.startswith("tests/")]
-    assert sorted(folders) == ["tests/integration", "tests/integration", LONGEST, "tests/unit"]
+    assert sorted(folders) == sorted(["tests/integration", "tests/integration", LONGEST, "tests/unit", *TASKS])
     assert PARTS["running-airflow"][-1] == f"--ignore={LONGEST}"
+    assert PARTS["unit"][1:] == tuple(f"--ignore={folder}" for folder in TASKS)
+    assert set(URGENT) < set(PARTS)
