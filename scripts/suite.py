@@ -18,8 +18,8 @@ from xml.etree import ElementTree
 
 from scripts.local_airflow import ROOT, STATE
 
-#: The test that waits for a running Airflow for as long as all others: it has one of its own.
-LONGEST = "tests/integration/test_paid_once_live.py"
+#: Half of the tests with a running Airflow, by time: they have one of their own.
+CREATES = ("tests/integration/test_paid_once_live.py", "tests/integration/test_choosing.py")
 #: Half of the unit tests by time.
 TASKS = ("tests/unit/export", "tests/unit/operators")
 #: Arguments of pytest for each part.
@@ -27,11 +27,11 @@ PARTS: Mapping[str, Sequence[str]] = {
     "unit": ("tests/unit", *(f"--ignore={folder}" for folder in TASKS)),
     "unit-tasks": TASKS,
     "integration": ("tests/integration", "-m", "not running_airflow"),
-    "running-airflow": ("tests/integration", "-m", "running_airflow", f"--ignore={LONGEST}"),
-    "paid-once-live": (LONGEST,),
+    "waits": ("tests/integration", "-m", "running_airflow", *(f"--ignore={file}" for file in CREATES)),
+    "creates": CREATES,
 }
 #: Parts whose length decides when all are done.
-URGENT = ("running-airflow", "paid-once-live")
+URGENT = ("waits", "creates")
 
 
 def main() -> int:

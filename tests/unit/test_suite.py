@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.suite import LONGEST, PARTS, TASKS, URGENT, count, summarize
+from scripts.suite import CREATES, PARTS, TASKS, URGENT, count, summarize
 from tests.support import ROOT
 
 
@@ -39,10 +39,9 @@ def test_the_counts_are_put_into_words(counts: dict[str, int], words: str) -> No
 
 
 def test_each_test_is_in_one_part() -> None:
-    assert (ROOT / LONGEST).is_file()
-    assert all((ROOT / folder).is_dir() for folder in TASKS)
-    folders = [argument for part in PARTS.values() for argument in part if argument.startswith("tests/")]
-    assert sorted(folders) == sorted(["tests/integration", "tests/integration", LONGEST, "tests/unit", *TASKS])
-    assert PARTS["running-airflow"][-1] == f"--ignore={LONGEST}"
+    assert all((ROOT / path).exists() for path in (*TASKS, *CREATES))
+    paths = [argument for part in PARTS.values() for argument in part if argument.startswith("tests/")]
+    assert sorted(paths) == sorted(["tests/integration", "tests/integration", *CREATES, "tests/unit", *TASKS])
+    assert PARTS["waits"][3:] == tuple(f"--ignore={file}" for file in CREATES)
     assert PARTS["unit"][1:] == tuple(f"--ignore={folder}" for folder in TASKS)
     assert set(URGENT) < set(PARTS)
