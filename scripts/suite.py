@@ -18,20 +18,23 @@ from xml.etree import ElementTree
 
 from scripts.local_airflow import ROOT, STATE
 
-#: Half of the tests with a running Airflow, by time: they have one of their own.
-CREATES = ("tests/integration/test_paid_once_live.py", "tests/integration/test_choosing.py")
+#: A third of the integration tests by time. The last ones start a running Airflow, as the part ``waits`` does.
+CREATES = tuple(
+    f"tests/integration/test_{name}.py" for name in ("paid_once", "resubmitted_once", "paid_once_live", "choosing")
+)
+OTHERS = ("tests/integration", *(f"--ignore={file}" for file in CREATES))
 #: Half of the unit tests by time.
 TASKS = ("tests/unit/export", "tests/unit/operators")
 #: Arguments of pytest for each part.
 PARTS: Mapping[str, Sequence[str]] = {
     "unit": ("tests/unit", *(f"--ignore={folder}" for folder in TASKS)),
     "unit-tasks": TASKS,
-    "integration": ("tests/integration", "-m", "not running_airflow"),
-    "waits": ("tests/integration", "-m", "running_airflow", *(f"--ignore={file}" for file in CREATES)),
+    "integration": (*OTHERS, "-m", "not running_airflow"),
+    "waits": (*OTHERS, "-m", "running_airflow"),
     "creates": CREATES,
 }
-#: Parts whose length decides when all are done.
-URGENT = ("waits", "creates")
+#: Parts that take the longest, however little they compute.
+URGENT = ("integration", "waits", "creates")
 
 
 def main() -> int:
