@@ -1,4 +1,4 @@
-"""Run all tests, in four processes side by side: those with a running Airflow mostly wait for it.
+"""Run all tests, in five processes side by side: those with a running Airflow mostly wait for it.
 
 Run by ``make test``. The output of the first part is shown as it comes, that of each other one when it has ended.
 """
@@ -18,15 +18,23 @@ from xml.etree import ElementTree
 
 from scripts.local_airflow import ROOT, STATE
 
-#: The test that waits for a running Airflow for as long as all others: it has one of its own.
-LONGEST = "tests/integration/test_paid_once_live.py"
+#: A third of the integration tests by time. The last ones start a running Airflow, as the part ``waits`` does.
+CREATES = tuple(
+    f"tests/integration/test_{name}.py" for name in ("paid_once", "resubmitted_once", "paid_once_live", "choosing")
+)
+OTHERS = ("tests/integration", *(f"--ignore={file}" for file in CREATES))
+#: Half of the unit tests by time.
+TASKS = ("tests/unit/export", "tests/unit/operators")
 #: Arguments of pytest for each part.
 PARTS: Mapping[str, Sequence[str]] = {
-    "unit": ("tests/unit",),
-    "integration": ("tests/integration", "-m", "not running_airflow"),
-    "running-airflow": ("tests/integration", "-m", "running_airflow", f"--ignore={LONGEST}"),
-    "paid-once-live": (LONGEST,),
+    "unit": ("tests/unit", *(f"--ignore={folder}" for folder in TASKS)),
+    "unit-tasks": TASKS,
+    "integration": (*OTHERS, "-m", "not running_airflow"),
+    "waits": (*OTHERS, "-m", "running_airflow"),
+    "creates": CREATES,
 }
+#: Parts that take the longest, however little they compute.
+URGENT = ("integration", "waits", "creates")
 
 
 def main() -> int:
@@ -43,12 +51,12 @@ def main() -> int:
         outputs = [None, *(files.enter_context((folder / f"{name}.txt").open("w+")) for name in list(PARTS)[1:])]
         processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "pytest", f"--junit-xml={report}", *part],
+                [*priority(name), sys.executable, "-m", "pytest", f"--junit-xml={report}", *part],
                 cwd=ROOT,
                 env=environment,
                 stdout=output,
             )
-            for part, report, output in zip(PARTS.values(), reports, outputs, strict=True)
+            for (name, part), report, output in zip(PARTS.items(), reports, outputs, strict=True)
         ]
         for process, output in zip(processes, outputs, strict=True):
             process.wait()
@@ -58,6 +66,11 @@ def main() -> int:
     counts = sum(map(count, reports), Counter[str]())
     print(f"\nAll tests: {summarize(counts)} in {time.monotonic() - started:.0f} s", flush=True)
     return int(any(process.returncode for process in processes))
+
+
+def priority(part: str) -> Sequence[str]:
+    """Return the command that lets a part compute in the pauses of the urgent ones; empty for these."""
+    return () if part in URGENT else ("nice", "-n", "5")
 
 
 def count(report: Path) -> Counter[str]:

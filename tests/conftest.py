@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,12 @@ from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig  # noqa: E40
 
 #: Fast enough for a test, slow enough to be seen on its way.
 CONFIG = SandboxConfig(images=60, accounts=1, step_seconds=0.05)
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what stays to the end from garbage collection: millions of objects of Airflow, read hundreds of times."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from scripts.suite import LONGEST, PARTS, count, summarize
+from scripts.suite import PARTS, URGENT, count, summarize
 from tests.support import ROOT
 
 
@@ -38,8 +39,21 @@ def test_the_counts_are_put_into_words(counts: dict[str, int], words: str) -> No
     assert summarize(Counter(counts)) == words
 
 
+def reads(arguments: Sequence[str], file: Path) -> bool:
+    """Return whether pytest with these arguments reads a file."""
+    ignored = [argument.removeprefix("--ignore=") for argument in arguments if argument.startswith("--ignore=")]
+    given = [argument for argument in arguments if argument.startswith("tests/")]
+    return any(map(file.is_relative_to, given)) and not any(map(file.is_relative_to, ignored))
+
+
 def test_each_test_is_in_one_part() -> None:
-    assert (ROOT / LONGEST).is_file()
-    folders = [argument for part in PARTS.values() for argument in part if argument.startswith("tests/")]
-    assert sorted(folders) == ["tests/integration", "tests/integration", LONGEST, "tests/unit"]
-    assert PARTS["running-airflow"][-1] == f"--ignore={LONGEST}"
+    files = [
+        file.relative_to(ROOT)
+        for folder in ("unit", "integration")
+        for file in (ROOT / "tests" / folder).rglob("test_*.py")
+    ]
+    found = {tuple(name for name, arguments in PARTS.items() if reads(arguments, file)) for file in files}
+    # Two share the other integration tests by their marker.
+    assert found == {("unit",), ("unit-tasks",), ("creates",), ("integration", "waits")}
+    assert (PARTS["integration"][-1], PARTS["waits"][-1]) == ("not running_airflow", "running_airflow")
+    assert set(URGENT) < set(PARTS)

@@ -95,7 +95,7 @@ async def first_event(deferred: TaskDeferred) -> object:
 
 
 def sensor(image_id: object, **options: Any) -> Callable[[], MiniMaxImageSensor]:
-    arguments: dict[str, Any] = {"poke_interval": 0.001, "timeout": 30, **options}
+    arguments: dict[str, Any] = {"poke_interval": 0.01, "timeout": 30, **options}
     return lambda: MiniMaxImageSensor(task_id="wait", image_id=image_id, **arguments)
 
 
