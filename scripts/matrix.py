@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -79,18 +79,28 @@ class Result:
     """The result of a row.
 
     :param versions: of Python, Airflow and common-compat.
+    :param found: what each step found, in their order.
+    :param failed: what failed, for the user.
     """
 
     row: Row
     versions: Sequence[str] = ("", "", "")
-    tests: str = ""
-    dag: str = ""
-    seconds: float = 0.0
+    found: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 def main() -> int:
-    """Run the rows one after the other; 0 when none failed."""
+    """Run the tests in each row; 0 when none failed."""
+    return run_rows(("unit tests", "deferred DAG"), run_tests)
+
+
+def run_rows(steps: Sequence[str], run: Callable[[Result], None]) -> int:
+    """Run the rows that ``ROWS`` names, one after the other, and print a table; 0 when none failed.
+
+    :param steps: their names, for the table.
+    :param run: runs the steps of a row, and adds to its result. May raise a ``CannotBuildError``.
+    """
     # As wide as the table, which is read in a log as well as on a terminal.
     console = Console(highlight=False, soft_wrap=True, width=120)
     try:
@@ -98,14 +108,20 @@ def main() -> int:
     except ValueError as error:
         console.print(error)
         return 2
-    results = []
-    for row in rows:
-        console.print(f"== {row.name}")
-        result = run(row)
+    results = [Result(row) for row in rows]
+    for result in results:
+        console.print(f"== {result.row.name}")
+        started = time.monotonic()
+        try:
+            run(result)
+        except NoPythonError as error:
+            result.found = [f"skipped: {error}"]
+        except CannotBuildError as error:
+            result.found, result.failed = ["not installed"], [str(error)]
+        result.seconds = time.monotonic() - started
         for line in result.failed:
-            console.print(f"   {line}")
-        results.append(result)
-    console.print(_table(results))
+            console.print(f"   {line}", markup=False)
+    console.print(_table(steps, results))
     return 1 if any(result.failed for result in results) else 0
 
 
@@ -122,24 +138,12 @@ def choose(names: str) -> list[Row]:
     return [known[name] for name in wanted] or list(ROWS)
 
 
-def run(row: Row) -> Result:
-    """Build the environment unless it exists, and run the tests in it."""
-    started = time.monotonic()
-    result = Result(row)
-    try:
-        python = build(row)
-    except NoPythonError as error:
-        result.tests = f"skipped: {error}"
-        return result
-    except CannotBuildError as error:
-        result.tests = "not installed"
-        result.failed = [str(error)]
-        return result
+def run_tests(result: Result) -> None:
+    """Build the environment of a row unless it exists, and run the tests in it."""
+    python = build(result.row)
     result.versions = versions(python)
-    result.tests = _pytest(row, python, "unit", UNIT_TESTS, result.failed)
-    result.dag = _pytest(row, python, "dag", DEFERRED_DAG, result.failed)
-    result.seconds = time.monotonic() - started
-    return result
+    for name, tests in (("unit", UNIT_TESTS), ("dag", DEFERRED_DAG)):
+        result.found.append(_pytest(result.row, python, name, tests, result.failed))
 
 
 def build(row: Row) -> Path:
@@ -267,12 +271,13 @@ def _failures(report: Path) -> Iterator[str]:
             yield f"{case.attrib['classname']}::{case.attrib['name']}"
 
 
-def _table(results: Sequence[Result]) -> Table:
+def _table(steps: Sequence[str], results: Sequence[Result]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("row", "Python", "Airflow", "common-compat", "unit tests", "deferred DAG", "seconds"):
+    for column in ("row", "Python", "Airflow", "common-compat", *steps, "seconds"):
         table.add_column(column, no_wrap=True)
     for result in results:
-        style = "red" if result.failed else "" if result.dag else "yellow"
-        cells = (result.row.name, *result.versions, result.tests, result.dag, f"{result.seconds:.0f}")
+        missing = len(steps) - len(result.found)
+        style = "red" if result.failed else "yellow" if missing else ""
+        cells = (result.row.name, *result.versions, *result.found, *[""] * missing, f"{result.seconds:.0f}")
         table.add_row(*cells, style=style)
     return table

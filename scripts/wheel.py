@@ -6,20 +6,14 @@ each time, and hold the wheel with what it requires, and nothing else of this re
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from scripts.local_airflow import ROOT, environment
-from scripts.matrix import HOME, CannotBuildError, NoPythonError, Row, choose, make, versions
+from scripts.matrix import HOME, Result, make, run_rows, versions
 
 #: What `wheel_probe.py` tries, in its order.
 PROBES = ("listed", "form", "examples", "run")
@@ -32,34 +26,9 @@ FORM_NEEDED = ("lowest", "3.1.0")
 LIMIT = 600.0
 
 
-@dataclass
-class Result:
-    """The result of a row: what each probe has printed last, and what has failed."""
-
-    row: Row
-    versions: Sequence[str] = ("", "", "")
-    found: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-
 def main() -> int:
     """Build the wheel and try it in each row; 0 when none failed."""
-    console = Console(highlight=False, soft_wrap=True, width=120)
-    try:
-        rows = choose(os.environ.get("ROWS", ""))
-    except ValueError as error:
-        console.print(error)
-        return 2
-    wheel = build_wheel(HOME / "dist")
-    results = []
-    for row in rows:
-        console.print(f"== {row.name}")
-        results.append(try_wheel(row, wheel))
-        for line in results[-1].failed:
-            console.print(f"   {line}", markup=False)
-    console.print(_table(results))
-    return 1 if any(result.failed for result in results) else 0
+    return run_rows(PROBES, partial(try_wheel, build_wheel(HOME / "dist")))
 
 
 def build_wheel(folder: Path) -> Path:
@@ -71,30 +40,20 @@ def build_wheel(folder: Path) -> Path:
     return wheel
 
 
-def try_wheel(row: Row, wheel: Path) -> Result:
+def try_wheel(wheel: Path, result: Result) -> None:
     """Install the wheel into the environment of a row, and run the probes there."""
-    started = time.monotonic()
-    result = Result(row)
+    row = result.row
     folder = HOME / f"{row.name}-wheel"
     shutil.rmtree(folder, ignore_errors=True)
-    try:
-        extra = "[form]" if row.name in FORM_NEEDED else ""
-        # The requirements are named too, since uv takes the lowest ones of what is named only.
-        options = [f"airflow-provider-minimax{extra} @ {wheel.as_uri()}", "--requirement", "pyproject.toml"]
-        python = make(row, folder, [*options, *row.options])
-    except NoPythonError as error:
-        result.found = [f"skipped: {error}"]
-        return result
-    except CannotBuildError as error:
-        result.failed = [str(error)]
-        return result
+    extra = "[form]" if row.name in FORM_NEEDED else ""
+    # The requirements are named too, since uv takes the lowest ones of what is named only.
+    options = [f"airflow-provider-minimax{extra} @ {wheel.as_uri()}", "--requirement", "pyproject.toml"]
+    python = make(row, folder, [*options, *row.options])
     result.versions = versions(python)
     home = folder / "airflow"
     settings = environment(home, dags=home / "dags")
     for probe in PROBES:
         result.found.append(_probe(python, probe, settings, home, result.failed))
-    result.seconds = time.monotonic() - started
-    return result
 
 
 def _probe(python: Path, probe: str, settings: dict[str, str], home: Path, failed: list[str]) -> str:
@@ -111,14 +70,3 @@ def _probe(python: Path, probe: str, settings: dict[str, str], home: Path, faile
         failed.append(f"{probe}: {done.stderr.strip()[-2000:]}")
         return "failed"
     return done.stdout.strip().splitlines()[-1]
-
-
-def _table(results: Sequence[Result]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("row", "Python", "Airflow", "common-compat", *PROBES, "seconds"):
-        table.add_column(column, no_wrap=True)
-    for result in results:
-        found = [*result.found, *[""] * (len(PROBES) - len(result.found))]
-        style = "red" if result.failed else ""
-        table.add_row(result.row.name, *result.versions, *found, f"{result.seconds:.0f}", style=style)
-    return table

@@ -16,6 +16,7 @@ from tests.support import ROOT, connect
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-minimax-tests-")
 local_airflow.activate(Path(_HOME.name), dags=ROOT / "example_dags")
 
+from airflow_provider_minimax.polling import timing  # noqa: E402
 from airflow_provider_minimax.sandbox import Sandbox, SandboxConfig  # noqa: E402
 
 #: Fast enough for a test, slow enough to be seen on its way.
@@ -67,3 +68,10 @@ def undefined_connections(monkeypatch: pytest.MonkeyPatch) -> None:
 def airflow_db() -> None:
     """The database of the private Airflow, for tests that run DAGs."""
     local_airflow.prepare_database()
+
+
+@pytest.fixture
+def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let waits and watches poll as often as they are told to, and about as often while the service fails."""
+    monkeypatch.setattr(timing, "MIN_INTERVAL", 0.001)
+    monkeypatch.setattr(timing, "MAX_BACKOFF", 0.01)

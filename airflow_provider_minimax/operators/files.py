@@ -139,6 +139,7 @@ class MiniMaxUploadFileOperator(MiniMaxBaseOperator):
             max_bytes=self.max_bytes,
             max_seconds=_MAX_SECONDS,
             check=self._check_stopped,
+            sleep=self.hook.sleep,
             public_only=not self.allow_private_addresses,
         )
 

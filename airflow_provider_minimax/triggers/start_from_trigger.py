@@ -147,7 +147,7 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
         """Resolve the parameters; return why that failed, None if it did not."""
         try:
             async with asyncio.timeout(self.resolve_within):
-                await self._resolve()
+                await self.resolve()
         except UnresolvedError as error:
             return str(error)
         except TimeoutError:
@@ -156,7 +156,11 @@ class MiniMaxStartedJobTrigger(MiniMaxJobTrigger):
             return f"{type(error).__name__}: {error}"
         return None
 
-    async def _resolve(self) -> None:
+    async def resolve(self) -> None:
+        """Replace the parameters by what a worker would have rendered.
+
+        :raises UnresolvedError: a worker has to do that.
+        """
         given = {
             "image_id": self.image_id,
             "video_id": self.video_id,

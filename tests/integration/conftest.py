@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.standard.operators.hitl import HITLOperator
@@ -16,6 +16,9 @@ from airflow_provider_minimax.sandbox import Sandbox
 from scripts.airflow_api import AirflowApi
 from scripts.running_airflow import RunningAirflow
 from tests.conftest import CONFIG
+
+if TYPE_CHECKING:
+    from tests.integration.buckets import Bucket
 
 #: A sandbox of which the first image that is created is known to the DAG files.
 MANY = replace(CONFIG, images=200)
@@ -98,3 +101,32 @@ def person(monkeypatch: pytest.MonkeyPatch) -> Person:
         return asked
 
     return takes
+
+
+@pytest.fixture(scope="session")
+def _s3() -> Iterator[str]:
+    # One for all: Airflow keeps a store, and with it the address of its server.
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(_s3: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket at a server of S3, reached by the connection ``s3_test``."""
+    import boto3
+
+    from tests.integration.buckets import BUCKET, Bucket
+
+    extra = {"endpoint_url": _s3, "region_name": "us-east-1", "config_kwargs": {"retries": {"max_attempts": 1}}}
+    connection = {"conn_type": "aws", "login": "key", "password": "secret", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_S3_TEST", json.dumps(connection))
+    client = boto3.client(
+        "s3", endpoint_url=_s3, region_name="us-east-1", aws_access_key_id="key", aws_secret_access_key="secret"
+    )
+    client.create_bucket(Bucket=BUCKET)
+    return Bucket(client)

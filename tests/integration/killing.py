@@ -33,7 +33,6 @@ from airflow_provider_minimax.export.formats import FORMATS
 from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.media import downloader  # noqa: F401 - warm before the first fork
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
-from airflow_provider_minimax.storage import object_store
 
 _NOBODY = 65534
 #: Whether a child has ended, which it stays until it is waited for.
@@ -167,8 +166,6 @@ def _on_a_store(options: dict[str, Any]) -> dict[str, Any]:
     """Kill before each request that changes the bucket, or before these alone; let each next attempt end."""
     import s3fs.core
 
-    if "block" in options:
-        object_store.BLOCK_BYTES = options["block"]
     work, folders = _worker(options), []
     call = s3fs.core.S3FileSystem._call_s3
 

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,61 +18,13 @@ from airflow.sdk.io import store
 from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.operators.files import MiniMaxUploadFileOperator
 from airflow_provider_minimax.sandbox import Sandbox
-from airflow_provider_minimax.storage import object_store
 from airflow_provider_minimax.storage.base import DraftGoneError, Storage
 from airflow_provider_minimax.storage.folders import folder_at, storage_at
-from tests.support import ROOT, connect, export_to, files, without_name
-
-moto_server = pytest.importorskip("moto.server", reason="needs moto[server]: make integration installs it")
-pytest.importorskip("s3fs", reason="needs s3fs: make integration installs it")
+from airflow_provider_minimax.storage.object_store import BLOCK_BYTES
+from tests.integration.buckets import BUCKET, Bucket, export
+from tests.support import ROOT, connect, export_to, files
 
 LIST = "GET /images/"
-BUCKET = "exports"
-
-
-@pytest.fixture(scope="module")
-def _s3() -> Iterator[str]:
-    server = moto_server.ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-class Bucket:
-    def __init__(self, client: Any) -> None:
-        self.client = client
-
-    def files(self, prefix: str) -> dict[str, bytes]:
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{prefix}/")
-        keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
-        return {
-            key.removeprefix(f"{prefix}/"): without_name(self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read())
-            for key in keys
-        }
-
-    def uploads(self) -> list[Any]:
-        return list(self.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", ()))
-
-
-@pytest.fixture
-def bucket(_s3: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    import boto3
-
-    extra = {"endpoint_url": _s3, "region_name": "us-east-1", "config_kwargs": {"retries": {"max_attempts": 1}}}
-    connection = {"conn_type": "aws", "login": "key", "password": "secret", "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_S3_TEST", json.dumps(connection))
-    client = boto3.client(
-        "s3", endpoint_url=_s3, region_name="us-east-1", aws_access_key_id="key", aws_secret_access_key="secret"
-    )
-    client.create_bucket(Bucket=BUCKET)
-    return Bucket(client)
-
-
-def export(prefix: str, **options: Any) -> dict[str, Any]:
-    return export_to(f"s3://{BUCKET}/{prefix}", storage_conn_id="s3_test", **options)
-
-
 EVERYTHING = {"part_rows": 25, "download_media": True, "contact_sheet": True}
 
 
@@ -88,22 +39,6 @@ def test_a_bucket_holds_what_a_folder_would(sandbox: Sandbox, bucket: Bucket, tm
     export("night", **EVERYTHING)
     assert bucket.files("night") == files(tmp_path)
     assert sandbox.stats.count("GET /media/{name}") == fetched
-
-
-def test_a_part_larger_than_a_block_is_uploaded_in_several(
-    sandbox: Sandbox, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(object_store, "BLOCK_BYTES", 5 * 2**20)
-    sandbox.reset(replace(sandbox.config, images=9_000))
-    export("large")
-    export_to(str(tmp_path))
-    (name, body), *_ = sorted(bucket.files("large").items())
-    assert name == "images-00000.jsonl"
-    assert len(body) > 10 * 2**20
-    # The store itself knows how it was uploaded.
-    assert bucket.client.head_object(Bucket=BUCKET, Key=f"large/{name}")["ETag"].strip('"').endswith("-3")
-    assert bucket.files("large") == files(tmp_path)
-    assert bucket.uploads() == []
 
 
 def test_a_failed_attempt_leaves_no_half_part_and_the_next_resumes(
@@ -121,30 +56,6 @@ def test_a_failed_attempt_leaves_no_half_part_and_the_next_resumes(
     export("broken", part_rows=70)
     assert bucket.files("broken") == files(tmp_path)
     assert sandbox.stats.requests[LIST] - before <= 15 - 7 + 1
-
-
-def test_a_store_that_fails_during_an_upload_keeps_the_older_parts(
-    sandbox: Sandbox, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The failed upload is not completed by accident, not even by the garbage collector."""
-    import gc
-
-    sandbox.reset(replace(sandbox.config, images=300))
-    real, calls = object_store.shutil.copyfileobj, iter(range(100))
-
-    def break_off(source: Any, target: Any, length: int) -> None:
-        # The claim first, and for each of two parts what comes, the part, and that it is there.
-        if next(calls) == 8:
-            target.write(source.read(1000))
-            raise OSError(5, "Input/output error")
-        real(source, target, length)
-
-    monkeypatch.setattr(object_store.shutil, "copyfileobj", break_off)
-    with pytest.raises(errors.MiniMaxError, match=r"Input/output error.*a retry resumes after the last complete part"):
-        export("cut", part_rows=70)
-    gc.collect()
-    assert set(bucket.files("cut")) == {"checkpoint.json", "images-00000.jsonl", "images-00001.jsonl"}
-    assert bucket.uploads() == []
 
 
 def test_a_missing_bucket_is_a_clear_error(sandbox: Sandbox, bucket: Bucket) -> None:
@@ -248,45 +159,6 @@ def test_an_object_of_another_size_is_fetched_again(sandbox: Sandbox, bucket: Bu
     assert sandbox.stats.count("GET /media/{name}") == fetched + 1
 
 
-def test_an_upload_that_cannot_be_completed_is_aborted(
-    sandbox: Sandbox, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its last step is taken when the file is closed."""
-    import gc
-
-    from botocore.exceptions import ClientError
-    from s3fs.core import S3File, translate_boto_error
-
-    commit = S3File.commit
-
-    def refuse(file: Any) -> None:
-        if file.parts:
-            response = {"Error": {"Code": "SlowDown", "Message": "Please reduce your request rate."}}
-            raise translate_boto_error(ClientError(response, "CompleteMultipartUpload"))
-        commit(file)
-
-    monkeypatch.setattr(object_store, "BLOCK_BYTES", 5 * 2**20)
-    monkeypatch.setattr(S3File, "commit", refuse)
-    sandbox.reset(replace(sandbox.config, images=4_000))
-    with pytest.raises(errors.MiniMaxError, match=r"reduce your request rate.*a retry resumes") as raised:
-        export("unfinished")
-    assert not isinstance(raised.value, errors.MiniMaxBadRequestError)
-    gc.collect()
-    assert bucket.uploads() == []
-    assert bucket.files("unfinished") == {}
-
-
-def test_a_foreign_upload_stays(sandbox: Sandbox, bucket: Bucket) -> None:
-    """Also one under a name of ours, where no attempt of ours has said that it would write it."""
-    names = ("images-00000.jsonl", "manifest.json", f"media/1-{'a' * 16}.png", "notes.txt", "deeper/images-00000.jsonl")
-    keys = ["images-00000.jsonl", *(f"shared/{name}" for name in names)]
-    started = [bucket.client.create_multipart_upload(Bucket=BUCKET, Key=key) for key in keys]
-    export("shared")
-    assert sorted(upload["Key"] for upload in bucket.uploads()) == sorted(keys)
-    for upload in started:
-        bucket.client.abort_multipart_upload(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"])
-
-
 def kill(sandbox: Sandbox, prefix: str, **options: Any) -> list[str]:
     """Kill exports to the bucket before given requests that change it, and let each next attempt end."""
     options |= {"how": "store", "folder": f"s3://s3_test@{BUCKET}/{prefix}"}
@@ -308,10 +180,10 @@ def test_killed_before_each_change_of_a_bucket(sandbox: Sandbox, bucket: Bucket,
 
 def test_half_an_upload_does_not_stay_after_a_kill(sandbox: Sandbox, bucket: Bucket, tmp_path: Path) -> None:
     """The store would keep it, and charge for it, for ever."""
-    sandbox.reset(replace(sandbox.config, images=4_000))
+    sandbox.reset(replace(sandbox.config, images=7_000))
     export_to(str(tmp_path))
     # Before the first block, after it, and before the file is put together.
-    for prefix in kill(sandbox, "large", plan={}, requests=[5, 6, 7], block=5 * 2**20):
+    for prefix in kill(sandbox, "large", plan={}, requests=[5, 6, 7]):
         assert bucket.files(f"large/{prefix}") == files(tmp_path)
     assert bucket.uploads() == []
 
@@ -362,12 +234,11 @@ def test_a_draft_that_a_rival_has_discarded_is_not_published(bucket: Bucket) -> 
     assert bucket.files("published") == {"manifest.json": b"old"}
 
 
-@pytest.mark.parametrize("size", [5, 6 * 2**20], ids=["one request", "several"])
+@pytest.mark.parametrize("size", [5, BLOCK_BYTES + 1], ids=["one request", "several"])
 def test_a_new_file_replaces_no_other_one(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     """Also if the other one appeared after the check."""
     import s3fs
 
-    monkeypatch.setattr(object_store, "BLOCK_BYTES", 5 * 2**20)
     one = attempt(f"new-{size}")
     one.write("part", b"theirs", is_new=True)
     with pytest.raises(FileExistsError):

@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import pickle
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from requests import Session
+from requests.auth import AuthBase
 
 from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.api.errors import MiniMaxError
+from airflow_provider_minimax.api.settings import Settings
+from airflow_provider_minimax.api.transport import Transport
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator, MiniMaxListImagesOperator
 from airflow_provider_minimax.sandbox import Sandbox
@@ -77,12 +81,21 @@ def test_no_error_shows_the_token(sandbox: Sandbox, fault: str, caplog: pytest.L
 
 def test_nothing_that_may_be_printed_shows_the_token(sandbox: Sandbox) -> None:
     hook = MiniMaxHook()
-    client: MiniMaxClient = hook.get_conn()
+    client = hook.get_conn()
     client.list_accounts()
-    transport = client._transport
-    printable: list[Any] = [hook, client, client.settings, transport, transport._session, transport._session.auth]
-    printable += [vars(hook), vars(client)]
-    assert sandbox.token not in "".join(map(repr, printable))
+    printable = [hook, *holdings(hook)]
+    for kind in (MiniMaxClient, Settings, Transport, Session, AuthBase):
+        assert any(isinstance(one, kind) for one in printable)
+    assert sandbox.token not in "".join(map(repr, [*printable, vars(hook), vars(client)]))
+
+
+def holdings(holder: object) -> Iterator[object]:
+    """Yield the objects that an object holds, and what those of our own classes hold."""
+    for held in vars(holder).values():
+        if hasattr(held, "__dict__"):
+            yield held
+            if type(held).__module__.startswith("airflow_provider_minimax."):
+                yield from holdings(held)
 
 
 @pytest.mark.parametrize("token", ["user:1-a b", "Bearer user:1-secret", "user:1-geheim\u00fc", "user:1-x\ny"])

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from tests.integration.dags import run
@@ -20,8 +19,8 @@ MODES: dict[str, dict[str, Any]] = {
 }
 
 
-def test_airflow_sees_the_same_end_in_every_mode(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "MIN_INTERVAL", 0.1)
+@pytest.mark.usefixtures("quick_rounds")
+def test_airflow_sees_the_same_end_in_every_mode(sandbox: Sandbox) -> None:
     (good,) = sandbox.create_image("a lamp")
     (moderated,) = sandbox.create_image("a lamp [moderate]")
     (stuck,) = sandbox.create_image("a lamp [stuck]")

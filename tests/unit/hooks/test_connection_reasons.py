@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import socket
 from collections.abc import Callable
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -16,48 +13,20 @@ from airflow_provider_minimax.api.errors import MiniMaxUpstreamError
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.api.transport import Call, Transport
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
-from tests.unit.api.network import Proxy, Server, Service, answering, make_certificate, response
+from tests.unit.api.network import Server, response
+from tests.unit.hooks.networks import (
+    TOKEN,
+    Network,
+    ca_of_somebody_else,
+    press_test,
+    proxied_by_environment,
+    proxied_by_field,
+    trusting_environment,
+    trusting_field,
+)
 
-TOKEN = "user:1234-s3cr3tT0kenValue"
-ACCOUNTS = response(b'{"42": {"account": "42"}}')
 #: Longest message: one that nobody reads to its end helps nobody.
 MAX_MESSAGE = 700
-
-
-class Network:
-    """What a case builds: servers that live as long as the test, files, and variables of the environment."""
-
-    def __init__(self, stack: ExitStack, folder: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._stack, self.folder, self.certificate, self._monkeypatch = stack, folder, certificate, monkeypatch
-
-    def start(self, server: Any) -> Any:
-        return self._stack.enter_context(server)
-
-    def service(self, whole: bytes = ACCOUNTS, *, tls: bool = False) -> str:
-        """Return the origin of a service that sends this response to each request."""
-        server = self.start(Service(answering(whole), self.certificate if tls else None))
-        return f"http{'s' if tls else ''}://127.0.0.1:{server.port}"
-
-    def proxy(self, whole: bytes | None = None) -> str:
-        """Return the address of a proxy that passes requests on, or sends this response instead."""
-        at_once = None if whole is None else (lambda sock: sock.sendall(whole))
-        url: str = self.start(Proxy(at_once)).url
-        return url
-
-    def unused(self) -> str:
-        """Return host and port on which nothing listens."""
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            return f"127.0.0.1:{taken.getsockname()[1]}"
-
-    def file(self, text: str) -> str:
-        path = self.folder / "bundle.pem"
-        path.write_text(text)
-        return str(path)
-
-    def setenv(self, **variables: str) -> None:
-        for name, value in variables.items():
-            self._monkeypatch.setenv(name, value)
 
 
 class Case(NamedTuple):
@@ -77,39 +46,6 @@ class PlainOnly(Server):
     def serve(self, sock: socket.socket) -> None:
         sock.recv(1000)
         sock.sendall(response(status="400 Bad Request"))
-
-
-class IPv6Service(Service):
-    """A service on the loopback address of IPv6."""
-
-    def __init__(self) -> None:
-        super().__init__(answering(ACCOUNTS))
-        self._listener.close()
-        self._listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
-        self.port = self._listener.getsockname()[1]
-
-
-def proxied_by_field(net: Network, proxy: str, host: str) -> dict[str, Any]:
-    return {"host": host, "extra": {"proxy": proxy}}
-
-
-def proxied_by_environment(net: Network, proxy: str, host: str) -> dict[str, Any]:
-    net.setenv(http_proxy=proxy, https_proxy=proxy)
-    return {"host": host}
-
-
-def trusting_field(net: Network, file: str) -> dict[str, Any]:
-    return {"host": net.service(tls=True), "extra": {"ca_bundle": file}}
-
-
-def trusting_environment(net: Network, file: str) -> dict[str, Any]:
-    net.setenv(REQUESTS_CA_BUNDLE=file)
-    return {"host": net.service(tls=True)}
-
-
-def ca_of_somebody_else(net: Network) -> str:
-    (net.folder / "other").mkdir()
-    return str(make_certificate(net.folder / "other"))
 
 
 REFUSED_TUNNEL = response(status="407 Proxy Authentication Required")
@@ -328,26 +264,6 @@ CASES: dict[str, Case] = {
 }
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_certificate(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture
-def net(tmp_path: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    with ExitStack() as stack:
-        yield Network(stack, tmp_path, certificate, monkeypatch)
-
-
-def press_test(net: Network, fields: dict[str, Any]) -> tuple[bool, str]:
-    given = {"conn_type": "minimax", "password": TOKEN} | fields
-    net.setenv(AIRFLOW_CONN_MINIMAX_DEFAULT=json.dumps(given))
-    return MiniMaxHook().test_connection()
-
-
 @pytest.mark.parametrize(("fields", "words"), CASES.values(), ids=CASES)
 def test_the_button_says_what_is_wrong_and_where_to_look(
     net: Network, fields: Callable[[Network], dict[str, Any]], words: tuple[str, ...]
@@ -364,71 +280,6 @@ def test_the_button_says_what_is_wrong_and_where_to_look(
     assert "hunter2" not in message
 
 
-# Connections that work
-
-
-@pytest.mark.parametrize("host", ["::1", "[::1]", "http://[::1]", "http://::1"])
-def test_an_ipv6_address_is_a_host_like_any_other(net: Network, host: str) -> None:
-    if not has_ipv6():
-        pytest.skip("this machine has no IPv6")
-    service = net.start(IPv6Service())
-    fields = {"host": f"{host}:{service.port}"} if host.startswith("http://[") else {"host": host, "port": service.port}
-    # A host with a scheme of its own takes its port from a URI only, which also has a path.
-    schema = "v1/minimax" if host == "http://::1" else "http"
-    assert press_test(net, fields | {"schema": schema}) == (True, "Connected. Usable Hailuo account: 42")
-
-
-@pytest.mark.parametrize(
-    ("uri", "target"),
-    [
-        ("minimax://http://:{token}@127.0.0.1:{port}/a/b", "/a/b/accounts"),
-        ("minimax://:{token}@http%3A%2F%2F127.0.0.1%3A{port}%2Fa", "/a/accounts"),
-        ("minimax://:{token}@127.0.0.1:{port}/http", "/v1/minimax/accounts"),
-    ],
-)
-def test_a_uri_reaches_the_address_that_it_names(net: Network, uri: str, target: str) -> None:
-    service = net.start(Service(answering(ACCOUNTS)))
-    net.setenv(AIRFLOW_CONN_MINIMAX_DEFAULT=uri.format(token=TOKEN, port=service.port))
-    assert MiniMaxHook().test_connection()[0]
-    assert [request.target for request in service.received] == [target]
-
-
-def test_the_path_of_a_uri_with_one_scheme_counts(net: Network) -> None:
-    service = net.start(Service(answering(ACCOUNTS), net.certificate))
-    net.setenv(
-        REQUESTS_CA_BUNDLE=str(net.certificate),
-        AIRFLOW_CONN_MINIMAX_DEFAULT=f"minimax://:{TOKEN}@127.0.0.1:{service.port}/v1/minimax",
-    )
-    assert MiniMaxHook().test_connection()[0]
-    assert [request.target for request in service.received] == ["/v1/minimax/accounts"]
-
-
-def test_a_hidden_port_does_not_redirect_the_token(net: Network) -> None:
-    right, wrong = net.start(Service(answering(ACCOUNTS))), net.start(Service(answering(ACCOUNTS)))
-    assert press_test(net, {"host": f"http://127.0.0.1:{right.port}", "port": wrong.port})[0]
-    assert (len(right.received), wrong.accepted) == (1, 0)
-
-
-@pytest.mark.parametrize("no_proxy", ["", "127.0.0.1", "*"])
-def test_the_proxy_of_the_connection_wins_over_the_environment(net: Network, no_proxy: str) -> None:
-    own, other = net.start(Proxy()), net.start(Proxy())
-    net.setenv(http_proxy=other.url, all_proxy=other.url, no_proxy=no_proxy)
-    assert press_test(net, proxied_by_field(net, f" 127.0.0.1:{own.port} ", net.service()))[0]
-    assert (own.passed_on, other.accepted) == (1, 0)
-
-
-def test_the_ca_bundle_of_the_connection_wins_over_the_environment(net: Network) -> None:
-    net.setenv(REQUESTS_CA_BUNDLE=ca_of_somebody_else(net), CURL_CA_BUNDLE="/missing/bundle.pem")
-    assert press_test(net, trusting_field(net, str(net.certificate)))[0]
-
-
-@pytest.mark.parametrize("empty", [None, "", "  "])
-def test_empty_fields_leave_it_to_the_environment(net: Network, empty: str | None) -> None:
-    net.setenv(REQUESTS_CA_BUNDLE=str(net.certificate))
-    fields = {"host": net.service(tls=True), "extra": {"proxy": empty, "ca_bundle": empty}}
-    assert press_test(net, fields)[0]
-
-
 def test_whatever_a_secrets_backend_raises_is_returned_without_its_text(
     net: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -440,14 +291,6 @@ def test_whatever_a_secrets_backend_raises_is_returned_without_its_text(
     assert not is_good
     assert message.startswith("Connection 'minimax_default' could not be tested: RuntimeError")
     assert "s3cr3t" not in message
-
-
-def has_ipv6() -> bool:
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        return False
-    return True
 
 
 # What an unreachable host costs in the log

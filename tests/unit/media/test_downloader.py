@@ -14,19 +14,12 @@ from typing import Any
 import pytest
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_minimax.api import backoff
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.media.downloader import MediaDownloader
 from airflow_provider_minimax.media.filenames import MediaError, Saved
 from airflow_provider_minimax.storage.folders import storage_at
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
-
-
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST_DELAY", 0.001)
-    monkeypatch.setattr(backoff, "FIRST_DELAY_AT_CAPACITY", 0.001)
 
 
 class Cdn(BaseHTTPRequestHandler):
@@ -73,7 +66,7 @@ def fetch(tmp_path: Path) -> Iterator[Callable[..., Saved]]:
     def one(
         url: object, image_id: str = "user:1-minimax:2-image:7", base_url: str = "http://api", **options: Any
     ) -> Saved:
-        settings = Settings("user:1-secret", base_url, connect_timeout=2, read_timeout=2, max_attempts=2)
+        settings = Settings("user:1-secret", base_url, connect_timeout=2, read_timeout=2, max_attempts=1)
         with MediaDownloader(settings, storage, **options) as fetcher:
             return fetcher.submit({"imageId": image_id, "downloadURL": url}).result()
 

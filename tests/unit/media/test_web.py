@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.api import backoff
 from airflow_provider_minimax.api.settings import Settings
 from airflow_provider_minimax.media.filenames import MediaError, TransientMediaError
 from airflow_provider_minimax.media.web import WebReader, refuse_private
@@ -29,13 +28,12 @@ def _environment(monkeypatch: pytest.MonkeyPatch, certificate: Path) -> None:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    monkeypatch.setattr(backoff, "FIRST_DELAY", 0.001)
 
 
 def read(url: str, **options: Any) -> bytes:
     settings = Settings("user:1-secret", "https://api", connect_timeout=5, read_timeout=5, max_attempts=3)
-    given: dict[str, Any] = {"max_bytes": 10**6, "max_seconds": 30.0, "check": lambda: None, **options}
-    return WebReader(settings, ("https",), **given).read(url, "The picture", b"".join)
+    given: dict[str, Any] = {"max_bytes": 10**6, "max_seconds": 30.0, "check": lambda: None, "sleep": lambda _: None}
+    return WebReader(settings, ("https",), **given | options).read(url, "The picture", b"".join)
 
 
 def test_a_file_is_read_whole(certificate: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -37,3 +39,12 @@ def service(
     service = _fake_services()
     monkeypatch.setenv("AIRFLOW_CONN_MINIMAX_DEFAULT", service.connection)
     return service
+
+
+@pytest.fixture
+def kill() -> Iterator[list[Any]]:
+    """Let SIGUSR1 do what Airflow's handler of SIGTERM does, to the operator in this list."""
+    operators: list[Any] = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: operators[0].on_kill())
+    yield operators
+    signal.signal(signal.SIGUSR1, before)

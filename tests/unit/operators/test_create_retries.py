@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from typing import Any
 
@@ -177,16 +179,22 @@ def test_a_wait_that_is_left_to_this_worker_goes_on_here_and_creates_nothing(
     assert posts(sandbox, kind) == 1
 
 
-def test_its_deadline_stays_and_a_person_can_still_end_it(sandbox: Sandbox) -> None:
+def test_its_deadline_stays_and_a_person_can_still_end_it(sandbox: Sandbox, kill: list[Any]) -> None:
     (video_id,) = jobs(Task().run(video(prompt="a boat [stuck]", wait_for_completion=False)))
     event = events.back_on_worker_event([video_id], time.time() - 1.0, 0.0)
     with pytest.raises(AirflowSensorTimeout, match="continues at the service and is billed"):
         video(timeout=1800).execute_complete(Task().context(), event)
     operator = video(timeout=1800, poke_interval=3600)
-    operator._is_killed_by_user = True
+    kill.append(operator)
+
+    def end(*_: object) -> None:
+        sandbox.on_call = None
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    sandbox.on_call = end
     event = events.back_on_worker_event([video_id], time.time() + 1800, 0.0)
     with pytest.raises(AirflowFailException, match="A user ended the task"):
-        operator.execute_complete(Task().context(), event)
+        operator.execute_complete(Task(state="failed").context(), event)
     assert sandbox.stats.count("POST /videos/cancel") == 1
     assert posts(sandbox, "video") == 1
 

@@ -14,19 +14,12 @@ from airflow_provider_minimax.api.client import MiniMaxClient
 from airflow_provider_minimax.compat import AirflowSensorTimeout, TaskDeferred
 from airflow_provider_minimax.links import MiniMaxMediaLink
 from airflow_provider_minimax.operators.images import MiniMaxCreateImageOperator
-from airflow_provider_minimax.polling import timing
 from airflow_provider_minimax.polling.events import success_event
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
 from tests.unit.operators.creates import KINDS, image, make, posts
 from tests.unit.operators.support import Task
 from tests.unit.triggers.support import XCom
-
-
-@pytest.fixture
-def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "MIN_INTERVAL", 0.001)
-
 
 pytestmark = pytest.mark.usefixtures("fast_creates", "quick_rounds")
 

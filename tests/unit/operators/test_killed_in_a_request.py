@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Event, main_thread
@@ -20,15 +19,6 @@ from tests.unit.operators.support import Task
 from tests.unit.operators.test_killed_files import PNG, serving
 
 IMAGE = "user:1-minimax:2-image:3"
-
-
-@pytest.fixture
-def kill() -> Iterator[list[Any]]:
-    """Let SIGUSR1 do what Airflow's handler of SIGTERM does, to the operator in this list."""
-    operators: list[Any] = []
-    before = signal.signal(signal.SIGUSR1, lambda *_: operators[0].on_kill())
-    yield operators
-    signal.signal(signal.SIGUSR1, before)
 
 
 def operator(kind: str, folder: Path) -> Any:

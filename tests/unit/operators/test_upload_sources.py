@@ -14,10 +14,11 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach, store
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_minimax.api import backoff, errors
+from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.compat import AirflowFailException
 from airflow_provider_minimax.operators.files import MiniMaxUploadFileOperator
 from airflow_provider_minimax.sandbox import Sandbox
+from tests.support import skip_retry_delays
 from tests.unit.api.network import Service, answering, make_certificate, response
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
@@ -118,7 +119,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def web(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    monkeypatch.setattr(backoff, "FIRST_DELAY", 0.001)
+    skip_retry_delays(monkeypatch)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     return monkeypatch
 

@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_minimax.api import backoff, errors
+from airflow_provider_minimax.api import errors
 from airflow_provider_minimax.api.kinds import VIDEOS
 from airflow_provider_minimax.compat import AirflowFailException, AirflowSkipException
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 from airflow_provider_minimax.operators.images import MiniMaxExportImagesOperator
 from airflow_provider_minimax.operators.videos import MiniMaxExportVideosOperator, MiniMaxListVideosOperator
 from airflow_provider_minimax.sandbox import Sandbox
+from tests.support import skip_retry_delays
 
 LIST = "GET /videos/"
 WRAPPED = {"videos_form": "wrapped"}
@@ -61,10 +62,9 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for part in parts for line in part.open(encoding="utf-8")]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST_DELAY", 0.01)
-    monkeypatch.setattr(backoff, "FIRST_DELAY_AT_CAPACITY", 0.01)
+    skip_retry_delays(monkeypatch)
 
 
 # List
@@ -135,7 +135,6 @@ def test_an_empty_list_is_a_result_of_its_own(sandbox: Sandbox, form: Any, on_em
 # Export
 
 
-@pytest.mark.usefixtures("_fast")
 @FORMS
 @pytest.mark.parametrize("cursor", ["exclusive", "inclusive"])
 @pytest.mark.parametrize("cursor_form", ["bare", "full"])
@@ -172,7 +171,6 @@ def test_the_end_of_a_list_of_any_size_is_proven(sandbox: Sandbox, tmp_path: Pat
     assert rows(tmp_path) == videos
 
 
-@pytest.mark.usefixtures("_fast")
 @FORMS
 def test_a_list_that_breaks_off_is_an_error_and_never_a_small_export(
     sandbox: Sandbox, tmp_path: Path, form: Any

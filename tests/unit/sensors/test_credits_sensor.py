@@ -24,11 +24,7 @@ from tests.unit.triggers.support import Triggerer
 FEATURES = "GET /features/"
 ACCOUNTS = "GET /accounts"
 
-
-@pytest.fixture(autouse=True)
-def _quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "MIN_INTERVAL", 0.001)
-    monkeypatch.setattr(timing, "MAX_BACKOFF", 0.01)
+pytestmark = pytest.mark.usefixtures("quick_rounds")
 
 
 def sensor(min_credits: object = 100, **options: Any) -> Callable[[], Any]:

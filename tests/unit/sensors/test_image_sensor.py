@@ -37,11 +37,7 @@ except ImportError:
 MODES = ("poke", "reschedule", "deferrable")
 READ = "GET /images/{id}"
 
-
-@pytest.fixture(autouse=True)
-def _quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "MIN_INTERVAL", 0.001)
-    monkeypatch.setattr(timing, "MAX_BACKOFF", 0.01)
+pytestmark = pytest.mark.usefixtures("quick_rounds")
 
 
 class TaskInstance:
@@ -304,11 +300,6 @@ def test_a_trigger_that_airflow_ended_is_reported_with_the_timeout_that_applied(
 def test_constants_are_checked_when_the_dag_is_read(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         sensor("x", **options)()
-
-
-def test_the_interval_has_a_floor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "MIN_INTERVAL", 1.0)
-    assert sensor("x", poke_interval=0.01)().poke_interval == 1.0
 
 
 def test_a_rescheduled_sensor_counts_failures_over_its_processes(sandbox: Sandbox) -> None:

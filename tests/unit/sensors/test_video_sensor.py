@@ -59,3 +59,7 @@ def test_an_image_id_is_refused(sandbox: Sandbox) -> None:
 def test_its_defaults_are_slower_than_those_of_images() -> None:
     sensor = MiniMaxVideoSensor(task_id="wait", video_id="x")
     assert (sensor.poke_interval, sensor.timeout) == (30.0, 3600.0)
+
+
+def test_the_interval_has_a_floor() -> None:
+    assert MiniMaxVideoSensor(task_id="wait", video_id="x", poke_interval=0.01).poke_interval == 1.0

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_minimax.hooks.minimax import MiniMaxHook
-from airflow_provider_minimax.polling import timing
+from airflow_provider_minimax.polling import shared_poll, timing
 from airflow_provider_minimax.polling.reader import Reader
 from airflow_provider_minimax.polling.results import RoundResult
+from airflow_provider_minimax.polling.shared_poll import Stream
 from airflow_provider_minimax.polling.threads import run_in_own_thread
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.triggers.jobs import MiniMaxJobTrigger
@@ -127,13 +128,18 @@ def test_a_deadline_before_the_first_round_still_polls_once(sandbox: Sandbox, mo
     assert event["end"] == "completed"
 
 
-def test_a_hanging_service_does_not_delay_the_timeout_for_long(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(timing, "LAST_ROUND_WITHIN", 0.1)
+def test_a_hanging_service_does_not_delay_the_timeout_for_long(sandbox: Sandbox) -> None:
     (image_id,) = sandbox.create_image("a lamp [stuck]")
     sandbox.fail("slow", operation=READ, delay=30.0)
-    (event,) = asyncio.run(asyncio.wait_for(fire(trigger(image_id, seconds=0.1)), 20))
+    waiting = trigger(image_id, seconds=0.1)
+
+    async def fire_on_impatient_stream() -> Any:
+        stream = Stream("image", 0.001, MiniMaxHook().aget_settings, last_round_within=0.1)
+        assert shared_poll.streams.get_or_make(waiting.shared_stream_key(), lambda: stream) is stream
+        async with asyncio.timeout(20):
+            return await fire(waiting)
+
+    (event,) = asyncio.run(fire_on_impatient_stream())
     assert event["end"] == "timed out"
 
 

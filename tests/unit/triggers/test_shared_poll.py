@@ -199,7 +199,6 @@ def test_the_next_driver_keeps_to_the_time_of_the_next_round(monkeypatch: pytest
     async def drive() -> None:
         recorded = RecordedStream(monkeypatch, interval=0.05)
         recorded.failure = failure
-        monkeypatch.setattr(timing, "MAX_BACKOFF", 3600.0)
         pauses: list[tuple[int, float | None]] = []
 
         def pause(interval: float, failures: int = 0, retry_after: float | None = None) -> float:

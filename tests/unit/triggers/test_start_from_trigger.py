@@ -1,22 +1,17 @@
-"""The private structures of Airflow that a wait meets when it starts in the triggerer: one test each.
-
-They are made by Airflow's own serialization, as a scheduler would store them.
-"""
+"""The private structures of Airflow that a wait meets when it starts in the triggerer: one test each."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from airflow.sdk import DAG, Asset, TaskGroup, task
+from airflow.sdk import TaskGroup
 from jinja2 import UndefinedError
 
 from airflow_provider_minimax.polling import timing
@@ -24,15 +19,8 @@ from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
 from airflow_provider_minimax.triggers.start_from_trigger import NEVER, MiniMaxStartedJobTrigger, UnresolvedError
-from tests.unit.triggers.support import run, scheduler_starts_triggers
-
-if not scheduler_starts_triggers():
-    pytest.skip("this Airflow's scheduler starts nothing in the triggerer (3.3 does)", allow_module_level=True)
-
-from airflow.serialization import decoders, serialized_objects
-
-FIRST, SECOND = "user:1-minimax:2-image:3", "user:1-minimax:2-image:4"
-
+from tests.unit.triggers.started import FIRST, SECOND, TaskInstance, made, sensor, started
+from tests.unit.triggers.support import run
 
 #: What a scheduler has stored of sensors in all forms that there have been, in serialized DAGs and for triggers.
 STORED: dict[str, dict[str, Any]] = {
@@ -63,62 +51,6 @@ STORED: dict[str, dict[str, Any]] = {
     },
     "0.1.0, mapped": {"kind": "image"},
 }
-
-
-class TaskInstance:
-    """What a trigger uses of its task instance."""
-
-    returned: ClassVar[list[str]] = [FIRST, SECOND]
-
-    def __init__(self, operator: Any, map_index: int = -1) -> None:
-        self.task = operator
-        self.task_id = operator.task_id
-        self.map_index = map_index
-        self.pulled: list[dict[str, Any]] = []
-
-    async def axcom_pull(self, **what: Any) -> Any:
-        self.pulled.append(what)
-        return self.returned
-
-    def xcom_pull(self, task_ids: str, *, map_indexes: int) -> Any:
-        assert map_indexes == -1, "for all indexes, Airflow's triggerer hangs"
-        return [FIRST, SECOND]
-
-
-def started(build: Callable[[], Any], task_id: str = "wait", map_index: int = -1) -> MiniMaxStartedJobTrigger:
-    """Return the trigger of a task, after the way through the database, with its ids resolved."""
-    with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
-        build()
-    operator: Any = serialized_objects.DagSerialization.from_dict(
-        serialized_objects.DagSerialization.to_dict(dag)
-    ).get_task(task_id)
-    assert operator.start_from_trigger
-    arguments = operator.start_trigger_args
-    assert arguments.next_method == "execute_complete"
-    if task_id == "wait" and map_index == -1:
-        assert arguments.timeout < timedelta(hours=2), "Airflow itself ends it, should it ever say nothing"
-    stored = arguments.trigger_kwargs.get("__var", arguments.trigger_kwargs)
-    kwargs = {name: decoders.smart_decode_trigger_kwargs(value) for name, value in stored.items()}
-    trigger = MiniMaxStartedJobTrigger(**kwargs)
-    ti: Any = TaskInstance(operator, map_index)
-    trigger.task_instance = ti
-    trigger.timeout_after = datetime.now(UTC) + arguments.timeout
-    context: Any = {"ti": ti, "params": {"image": FIRST}, "dag_run": None}
-    trigger.render_template_fields(context)
-    asyncio.run(trigger._resolve())
-    return trigger
-
-
-def sensor(**options: Any) -> MiniMaxImageSensor:
-    return MiniMaxImageSensor(task_id="wait", start_from_trigger=True, **options)
-
-
-def made() -> Any:
-    @task
-    def ids() -> list[str]:
-        return []
-
-    return ids()
 
 
 @pytest.mark.parametrize("form", STORED)
@@ -341,21 +273,8 @@ def test_the_deadline_stays_when_another_triggerer_takes_over(
     begun = datetime.now(UTC) - timedelta(seconds=45)
     # As Airflow reckons it when it starts the trigger.
     trigger.timeout_after = begun + min(limit, execution_timeout or limit)
-    asyncio.run(trigger._resolve())
+    asyncio.run(trigger.resolve())
     assert trigger.spec.deadline == pytest.approx(begun.timestamp() + 60.0, abs=0.001)
-
-
-def test_a_sensor_starts_on_a_worker_by_default() -> None:
-    plain = MiniMaxImageSensor(task_id="wait", image_id=FIRST)
-    assert (plain.start_from_trigger, plain.start_trigger_args, plain.deferrable) == (False, None, False)
-
-
-WORKERS_OWN: list[dict[str, Any]] = [
-    {"outlets": [Asset("x://pictures")]},
-    {"do_xcom_push": False},
-    {"multiple_outputs": True},
-    {"on_success_callback": print},
-]
 
 
 def test_a_wait_that_no_worker_has_deferred_may_end_at_once(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,76 +287,3 @@ def test_a_wait_that_no_worker_has_deferred_may_end_at_once(sandbox: Sandbox, mo
 
     (event,) = run(fire())
     assert event["end"] == "completed"
-
-
-@pytest.mark.parametrize("options", [{}, *WORKERS_OWN], ids=str)
-@pytest.mark.parametrize("is_mapped", [False, True])
-def test_a_task_whose_result_needs_a_worker_does_not_end_in_the_triggerer(
-    options: dict[str, Any], is_mapped: bool
-) -> None:
-    flags = {"start_from_trigger": True, "end_from_trigger": True, **options}
-
-    def build() -> None:
-        if is_mapped:
-            MiniMaxImageSensor.partial(task_id="wait", **flags).expand(image_id=[FIRST])
-        else:
-            MiniMaxImageSensor(task_id="wait", image_id=FIRST, **flags)
-
-    assert started(build, map_index=0 if is_mapped else -1).spec.end_in_triggerer is (options == {})
-
-
-class OwnEnd(MiniMaxImageSensor):
-    def post_execute(self, context: Any, result: object = None) -> None:
-        """Tell somebody."""
-
-
-@pytest.mark.parametrize("is_mapped", [False, True])
-def test_a_class_with_an_end_of_its_own_does_not_end_in_the_triggerer(is_mapped: bool) -> None:
-    flags: dict[str, Any] = {"start_from_trigger": True, "end_from_trigger": True}
-
-    def build() -> None:
-        if is_mapped:
-            OwnEnd.partial(task_id="wait", **flags).expand(image_id=[FIRST])
-        else:
-            OwnEnd(task_id="wait", image_id=FIRST, **flags)
-
-    assert not started(build, map_index=0 if is_mapped else -1).spec.end_in_triggerer
-
-
-@pytest.fixture
-def listening() -> Iterator[None]:
-    """Airflow has a plugin that listens to tasks."""
-    managers = [importlib.import_module("airflow.listeners.listener").get_listener_manager()]
-    with suppress(ImportError):
-        managers.append(importlib.import_module("airflow.sdk.listener").get_listener_manager())
-    for manager in managers:
-        manager.add_listener(object())
-    yield
-    for manager in managers:
-        manager.clear()
-
-
-@pytest.mark.usefixtures("listening")
-@pytest.mark.parametrize("is_mapped", [False, True])
-def test_where_a_plugin_listens_airflow_takes_the_dag_and_its_tasks_end_on_a_worker(is_mapped: bool) -> None:
-    flags = {"start_from_trigger": True, "end_from_trigger": True}
-
-    def build() -> None:
-        if is_mapped:
-            MiniMaxImageSensor.partial(task_id="wait", **flags).expand(image_id=[FIRST])
-        else:
-            MiniMaxImageSensor(task_id="wait", image_id=FIRST, **flags)
-
-    assert not started(build, map_index=0 if is_mapped else -1).spec.end_in_triggerer
-    with DAG(dag_id="listening", schedule=None) as dag:
-        build()
-    # Airflow's DagBag refuses a DAG by this.
-    assert not getattr(dag.tasks[0], "end_from_trigger", False)
-
-
-def test_the_task_with_the_result_of_the_dag_does_not_end_in_the_triggerer() -> None:
-    waiting = sensor(image_id=FIRST, end_from_trigger=True)
-    assert started(lambda: sensor(image_id=FIRST, end_from_trigger=True)).spec.end_in_triggerer
-    waiting.returns_dag_result = True
-    arguments: Any = waiting.start_trigger_args
-    assert not arguments.trigger_kwargs["end_in_triggerer"]

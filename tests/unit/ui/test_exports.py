@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,13 @@ def test_the_rows_of_every_format_are_read(sandbox: Sandbox, tmp_path: Path, fil
     assert "userIDStr" not in found.rows[0]
 
 
-def test_only_the_newest_rows_are_read(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    export_to(tmp_path, part_rows=10)
-    monkeypatch.setattr(exports, "MAX_ROWS", 15)
+def test_only_the_newest_rows_are_read(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.reset(replace(sandbox.config, images=700))
+    export_to(tmp_path, part_rows=300)
     # Of the other parts, not even the names count.
     (tmp_path / "images-00002.jsonl").unlink()
     found = read_export(str(tmp_path))
-    assert (len(found.rows), found.total) == (15, 60)
+    assert (len(found.rows), found.total) == (exports.MAX_ROWS, 700)
 
 
 def test_a_store_is_read_through_its_connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,12 +226,10 @@ def test_what_is_no_export_is_not_read(path: str) -> None:
         read_export(path)
 
 
-def test_a_part_that_expands_without_end_is_not_read(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_part_that_expands_without_end_is_not_read(sandbox: Sandbox, tmp_path: Path) -> None:
     export_to(tmp_path, file_format="jsonl.gz")
-    monkeypatch.setattr(exports, "MAX_TEXT_BYTES", 10**6)
-    (tmp_path / "images-00000.jsonl.gz").write_bytes(gzip.compress(b'{"desc": "' + b"x" * 10**7 + b'"}\n'))
+    row = b'{"desc": "' + b"x" * exports.MAX_TEXT_BYTES + b'"}\n'
+    (tmp_path / "images-00000.jsonl.gz").write_bytes(gzip.compress(row, compresslevel=1))
     with pytest.raises(UnreadableError):
         read_export(str(tmp_path))
 
