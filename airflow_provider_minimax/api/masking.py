@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import cache, cached_property
 from html.entities import html5
 from typing import Any, Final
 
@@ -84,6 +84,7 @@ def _spelled(text: str) -> str:
     return "".join(map(_spellings, text))
 
 
+@cache
 def _spellings(char: str) -> str:
     code = ord(char)
     by_name = "".join(f"|&{name}" for name, meant in html5.items() if meant == char and name.endswith(";"))
