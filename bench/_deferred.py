@@ -16,6 +16,8 @@ from typing import Any
 import airflow.sdk.execution_time.task_runner  # noqa: F401
 from airflow.sdk.exceptions import TaskDeferred
 
+from airflow_provider_minimax.compat import has_listeners
+
 _EMPTY = """
 from airflow.sdk import DAG, BaseOperator
 from airflow.triggers.base import BaseTrigger
@@ -100,6 +102,8 @@ def main(url: str, token: str, pairs: int) -> None:
     """Print the CPU seconds of each task, pair by pair; the first pair warms up and is left out."""
     connection = {"conn_type": "minimax", "host": url, "password": token}
     os.environ["AIRFLOW_CONN_MINIMAX_DEFAULT"] = json.dumps(connection)
+    # Airflow loads the plugins that listen at each start of a worker, before it parses the DAG file.
+    has_listeners()
     for pair in range(pairs + 1):
         used = {
             name: _cpu_of_start(dag_file, _defer) + (_cpu_of_start(dag_file, _complete) if ends else 0.0)
