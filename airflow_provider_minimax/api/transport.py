@@ -122,9 +122,8 @@ class Transport:
         self._mask = Mask(settings.token)
         #: The address of the proxy, with its password; empty if none is used.
         self._proxy = settings.proxy or ""
-        #: The last request without a body and without its query, and its method and path.
-        self._prepared = requests.PreparedRequest()
-        self._prepared_for: tuple[str, str] | None = None
+        #: Method and path of the last request without a body, and the request without its query.
+        self._prepared: tuple[tuple[str, str] | None, requests.PreparedRequest] = None, requests.PreparedRequest()
 
     def send(self, call: Call) -> Any:
         """Send a call and return the decoded response, with the token masked in it.
@@ -239,10 +238,12 @@ class Transport:
         Pages of a list differ in their query alone: to prepare each of them anew takes noticeable time, and so does
         merging the settings of the session.
         """
-        has_body = call.json is not None or call.upload is not None
-        if has_body or (call.method, call.path) != self._prepared_for:
-            session = self._session
-            self._prepared = requests.Request(
+        session = self._session
+        # Never one with a body: whatever interrupts this, nothing else may send a create.
+        key = None if call.json is not None or call.upload is not None else (call.method, call.path)
+        prepared_for, prepared = self._prepared
+        if key is None or key != prepared_for:
+            prepared = requests.Request(
                 call.method,
                 self._settings.base_url + call.path,
                 json=call.json,
@@ -250,10 +251,13 @@ class Transport:
                 headers={**session.headers, **({"Content-Type": call.content_type} if call.content_type else {})},
                 auth=session.auth,
             ).prepare()
-            self._prepared_for = None if has_body else (call.method, call.path)
-        request = self._prepared.copy()
+            if key is not None:
+                self._prepared = key, prepared
+        request = prepared.copy()
         if call.params:
             request.url = f"{request.url}?{urlencode(call.params)}"
+        if session.cookies:
+            request.prepare_cookies(session.cookies)
         return request
 
     def _read(self, response: requests.Response) -> _Response:
