@@ -235,8 +235,8 @@ class Transport:
     def _prepare(self, call: Call) -> requests.PreparedRequest:
         """Return the request of a call.
 
-        Pages of a list differ in their query alone: to prepare each of them anew takes noticeable time, and so does
-        merging the settings of the session.
+        Pages of a list differ only in their query, so their request is prepared once: that takes noticeable time for
+        each page of a long list, and so would merging the settings of the session.
         """
         session = self._session
         # Never one with a body: whatever interrupts this, nothing else may send a create.
