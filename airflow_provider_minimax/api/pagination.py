@@ -112,10 +112,8 @@ def walk(first: dict[str, Any], fetch: Fetch, end: EndCheck | None = None, kind:
             f"The list of {kind.plural} begins with an empty page that has a next one. A retry asks again."
         )
     walker = _Walker(first, fetch, end=end, kind=kind)
-    page: list[Image] | None = first["images"]
-    while page is not None:
-        yield Page(page, walker.total)
-        page = walker.next_page()
+    yield Page(first["images"], walker.total)
+    yield from iter(walker.next_page, None)
 
 
 def resume_walk(
@@ -134,9 +132,9 @@ def resume_walk(
         raise PositionLostError(
             f"The list of {kind.plural} cannot resume after {kind.name} {image_key(last)}: {error}"
         ) from None
-    while page is not None:
-        yield Page(page, walker.total)
-        page = walker.next_page()
+    if page is not None:
+        yield page
+        yield from iter(walker.next_page, None)
 
 
 def count_of(total: object) -> int | None:
@@ -196,7 +194,10 @@ class _CursorResult(NamedTuple):
 
 
 class _Walker:
-    """The state of one walk: its last page, and the ids that tell new images from repeated ones."""
+    """The state of one walk: what its last page said, and the ids that tell new images from repeated ones.
+
+    :ivar total: the service's count of images, by the last page.
+    """
 
     def __init__(
         self,
@@ -210,7 +211,7 @@ class _Walker:
         self._fetch = fetch
         self._end = end
         self._forms = CURSOR_FORMS
-        self._page = first
+        self._note(first)
         images: list[Image] = first["images"]
         self._last: Image = images[-1] if images else {}
         if position is None:
@@ -231,11 +232,7 @@ class _Walker:
         self._landmark: str | None = None
         self._steps, self._renewal = 0, 1
 
-    @property
-    def total(self) -> int | None:
-        return count_of(self._page.get("total"))
-
-    def next_page(self) -> list[Image] | None:
+    def next_page(self) -> Page | None:
         """Return the images after the last ones; None at the end of the list."""
         says_end = self._says_end()
         if not self._last or (says_end and not self._is_contradicted()):
@@ -247,7 +244,7 @@ class _Walker:
             # The list ends here, or the last image was deleted in the meantime, or the service fails.
             result = self._fetch_after(self._before)
         if result.images is not None:
-            return result.images
+            return Page(result.images, self.total)
         if result.is_end or says_end:
             if self._end is not None and self._end.check_total and self._is_contradicted():
                 raise _short_list(self._count, self._counted or 0, self._kind)
@@ -259,7 +256,11 @@ class _Walker:
         )
 
     def _says_end(self) -> bool:
-        return self._page.get("hasNext") is False and not self._is_flag_wrong
+        return self._has_next is False and not self._is_flag_wrong
+
+    def _note(self, page: dict[str, Any]) -> None:
+        """Keep what the last page says of the list. Not its images: their memory is used again for the next ones."""
+        self.total, self._has_next = count_of(page.get("total")), page.get("hasNext")
 
     def _is_contradicted(self) -> bool:
         """Return whether the service counts more images than were received, when the walk began and now."""
@@ -338,7 +339,7 @@ class _Walker:
     def _move_to(self, page: dict[str, Any], images: list[Image], keys: list[str | None]) -> None:
         # A flag that was false before the end of the list means nothing.
         self._is_flag_wrong = self._is_flag_wrong or self._says_end()
-        self._page = page
+        self._note(page)
         self._before, self._last = image_before_last(images, self._last), images[-1]
         self._known = self._head | known_keys([image_key(self._before), *keys])
         self._count += len(images)

@@ -4,17 +4,17 @@ How it survives a kill at any moment: the checkpoint announces a part; the part 
 complete; then the checkpoint says that it exists. The next attempt removes a part that was only announced. The manifest
 is written last. An older export stays until the first part of the new one is complete; its manifest is removed first.
 
-Another thread reads the pages ahead, and others download files. All decisions, state, and changes of the folder are in
-the thread of the task.
+All decisions, state, and changes of the folder are in the thread of the task. Others download files, and one reads on
+while the task waits for files or for the storage.
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
@@ -33,7 +33,7 @@ from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.export.ownership import Ownership
 from airflow_provider_minimax.export.parts import Part, PartWriter, next_number
 from airflow_provider_minimax.export.progress import WalkProgress
-from airflow_provider_minimax.export.walk import Entry, read_ahead, walk
+from airflow_provider_minimax.export.walk import Entry, ReadAhead, split_at, walk
 from airflow_provider_minimax.media.filenames import MEDIA
 from airflow_provider_minimax.storage.base import Draft, Storage
 from airflow_provider_minimax.storage.errors import storage_errors
@@ -56,6 +56,7 @@ def export_images(
     run: str | None = None,
     check_stopped: Callable[[], None] = lambda: None,
     on_newest: Callable[[Image], None] = lambda _: None,
+    interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> dict[str, Any]:
     """Write the selected images or videos of an account to a folder, all of them or none.
 
@@ -65,16 +66,17 @@ def export_images(
     :param check_stopped: called for each page and each piece of a file, from several threads; if it raises, the export
         ends and leaves its checkpoint and no manifest.
     :param on_newest: called with the newest selected image, unless an earlier attempt has read it.
+    :param interruptible: a context in which this thread reads pages; a stop may raise anywhere in there.
     :raises MiniMaxBadRequestError: the folder cannot be written, or holds foreign files with names of ours.
     """
     storage = storage_at(folder)
     if not plan.download_media:
-        return _Export(client, plan, storage, run, None, check_stopped, on_newest).run()
+        return _Export(client, plan, storage, run, None, check_stopped, on_newest, interruptible).run()
     # Here, so that an export without files does not import the HTTP stack.
     from airflow_provider_minimax.media.downloader import MediaDownloader
 
     with MediaDownloader(client.settings, storage, check_stopped=check_stopped, kind=plan.kind) as downloader:
-        return _Export(client, plan, storage, run, downloader, check_stopped, on_newest).run()
+        return _Export(client, plan, storage, run, downloader, check_stopped, on_newest, interruptible).run()
 
 
 class _Export:
@@ -87,6 +89,7 @@ class _Export:
         downloader: MediaDownloader | None,
         check_stopped: Callable[[], None],
         on_newest: Callable[[Image], None],
+        interruptible: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._client = client
         self._plan = plan
@@ -95,6 +98,7 @@ class _Export:
         self._downloader = downloader
         self._check_stopped = check_stopped
         self._on_newest = on_newest
+        self._interruptible = interruptible
         self._media = MediaRows(downloader, plan, check_stopped)
         self._ownership = Ownership(storage, check_stopped, plan.kind)
         #: What two exports must have in common, so that one can add to the other.
@@ -168,33 +172,34 @@ class _Export:
         number = next_number([] if self._base is None else self._base.parts) + len(state.parts)
         writer = PartWriter(self._storage, plan.format, plan.columns, number, self._commit_part, kind)
         progress = WalkProgress(state.scanned, items=kind.plural)
-        pages = read_ahead(walk(remaining, plan, max_images, known), self._check_stopped)
+        pages = ReadAhead(walk(remaining, plan, max_images, known), self._check_stopped, self._interruptible)
         try:
-            with contextlib.closing(pages):
-                for entries in self._media.attach(self._receive(pages)):
+            with nullcontext() if self._downloader is None else pages.busy():
+                for entries in self._media.attach(map(self._receive, pages)):
                     self._check_stopped()
-                    self._write(entries, writer)
+                    self._write(entries, writer, pages.busy)
                     progress.update(state.scanned, state.contents.images, state.total)
+                    # See `walk`.
+                    del entries
             self._prepare_folder()
             if writer.rows:
                 state.parts.append(writer.finish())
         finally:
             writer.abort()
 
-    def _receive(self, batches: Iterable[tuple[Page, list[Entry]]]) -> Iterator[list[Entry]]:
+    def _receive(self, batch: tuple[Page, list[Entry]]) -> list[Entry]:
         """Record what the list says of itself. The first page makes the folder ours; an older export stays for now.
 
         :raises MiniMaxShortListError: an empty list would replace images.
         """
-        state = self._state
-        for page, entries in batches:
-            if not state.scanned and not state.head.keys:
-                if not page.images:
-                    self._refuse_empty_list(page.total)
-                state.head = Head.of(page.images)
-            state.total = page.total
-            self._prepare_folder()
-            yield entries
+        state, (page, entries) = self._state, batch
+        if not state.scanned and not state.head.keys:
+            if not page.images:
+                self._refuse_empty_list(page.total)
+            state.head = Head.of(page.images)
+        state.total = page.total
+        self._prepare_folder()
+        return entries
 
     def _refuse_empty_list(self, total: int | None) -> None:
         """Refuse to replace images by an empty list, unless the service says that there are none."""
@@ -206,41 +211,46 @@ class _Export:
                 "list again. If the account is empty by now, set allow_empty=True."
             )
 
-    def _write(self, entries: list[Entry], writer: PartWriter) -> None:
-        state, contents = self._state, self._state.contents
-        before, covers, oldest = state.scanned, self._plan.selection.covers, None
-        for number, (image, row, saved, failure) in enumerate(entries, 1):
+    def _write(
+        self, entries: list[Entry], writer: PartWriter, busy: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        """Write the rows of a page, and store the part that it fills.
+
+        :param busy: a context for what is slow.
+        """
+        state, part_rows = self._state, self._plan.part_rows
+        for batch in split_at(entries, part_rows - writer.rows, part_rows):
+            self._add(batch, writer)
+            is_full = writer.rows == part_rows
+            # A long way to the first selected image is not walked twice either.
+            if is_full or (not writer.rows and state.scanned - self._saved_at >= part_rows):
+                with busy():
+                    if is_full:
+                        state.parts.append(writer.finish())
+                    before = batch[-2].image if len(batch) > 1 else self._last
+                    state.after = state.position_after(before, batch[-1].image)
+                    self._save_checkpoint()
+                    self._saved_at = state.scanned
+            self._last = batch[-1].image
+        writer.flush()
+
+    def _add(self, entries: list[Entry], writer: PartWriter) -> None:
+        """Count entries, and add their rows to the current part."""
+        state, contents, covers = self._state, self._state.contents, self._plan.selection.covers
+        for image, row, saved, failure in entries:
             if failure is not None or (not is_final(image) and covers(image)):
                 contents.unfinished.append(Unfinished.of(image, None if row is None else writer.name))
-            if row is None:
-                continue
-            contents.images += 1
-            oldest = image
+            if saved is not None or failure is not None:
+                contents.count_file(saved, failure)
+        rows = [row for _, row, _, _ in entries if row is not None]
+        if rows:
             if contents.newest_image_id is None:
-                contents.newest_image_id = image_key(image)
-                self._on_newest(image)
-            contents.count_file(saved, failure)
-            writer.add(row)
-            if writer.rows == self._plan.part_rows:
-                state.parts.append(writer.finish())
-                state.scanned, contents.oldest_image_id = before + number, image_key(image)
-                self._save(entries, number)
-        state.scanned = before + len(entries)
-        if oldest is not None:
-            contents.oldest_image_id = image_key(oldest)
-        writer.flush()
-        if entries and not writer.rows and state.scanned - self._saved_at >= self._plan.part_rows:
-            # A long way to the first selected image is not walked twice either.
-            self._save(entries, len(entries))
-        if entries:
-            self._last = entries[-1].image
-
-    def _save(self, entries: list[Entry], count: int) -> None:
-        """Save the checkpoint behind so many of these entries."""
-        before = entries[count - 2].image if count > 1 else self._last
-        self._state.after = self._state.position_after(before, entries[count - 1].image)
-        self._save_checkpoint()
-        self._saved_at = self._state.scanned
+                contents.newest_image_id = image_key(rows[0])
+                self._on_newest(rows[0])
+            contents.oldest_image_id = image_key(rows[-1])
+            contents.images += len(rows)
+            writer.add(rows)
+        state.scanned += len(entries)
 
     def _save_checkpoint(self) -> None:
         self._sync_media(self._state.contents.media_files)

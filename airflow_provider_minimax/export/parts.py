@@ -153,10 +153,10 @@ class PartWriter:
         attempt = self._storage.attempt_mark
         return f"{self._kind.plural}-{self._number:05d}{attempt and f'-{attempt}'}.{self._format.extension}"
 
-    def add(self, image: Image) -> None:
-        """Buffer a row, to be written by the next ``flush``."""
-        self._buffer.append(image)
-        self.rows += 1
+    def add(self, rows: list[Image]) -> None:
+        """Buffer rows, to be written by the next ``flush``."""
+        self._buffer += rows
+        self.rows += len(rows)
 
     def flush(self) -> None:
         """Write the buffered rows."""

@@ -158,7 +158,7 @@ class _Refresh:
             for row in read_rows(storage, self._plan.format, [part], None):
                 entry = changed.get(image_key(row) or "")
                 if entry is None:
-                    writer.add(row)
+                    writer.add([row])
                 else:
                     self._write(entry, writer)
                 if writer.rows % _BATCH == 0:
@@ -177,5 +177,5 @@ class _Refresh:
             contents.unfinished.append(Unfinished.of(entry.image, None if entry.row is None else writer.name))
         if entry.row is None:
             return
-        writer.add(entry.row)
+        writer.add([entry.row])
         contents.count_file(entry.saved, entry.failure)

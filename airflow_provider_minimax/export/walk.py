@@ -1,15 +1,17 @@
-"""The walk through the list: which images it selects, where it ends, and a thread that reads its pages ahead.
+"""The walk through the list: which images it selects, where it ends, and how its pages are read ahead.
 
-The walk runs in that thread and touches no state of the export. Its end is decided here, where the pages are read, so
+It may run in another thread, and touches no state of the export. Its end is decided here, where the pages are read, so
 that no page is requested for nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from queue import Empty, SimpleQueue
 from threading import Semaphore, Thread
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from airflow_provider_minimax.api.cursors import Image, Page, image_key
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxUpstreamError
@@ -22,8 +24,7 @@ from airflow_provider_minimax.media.filenames import Saved
 
 T = TypeVar("T")
 
-#: With one alone, the next request would wait behind the work on the page that has just arrived. And the walk goes on
-#: while the disk syncs a part, which takes as long as a few pages.
+#: Items that are read ahead. A disk syncs a part in about the time that so many pages take.
 _AHEAD: Final = 8
 #: Seconds between two checks while the task waits for the thread.
 _CHECK_INTERVAL: Final = 0.25
@@ -49,19 +50,41 @@ def walk(
     left, selection = max_images, plan.selection
     takes_all = selection == Selection()
     pages = check_times(pages, selection, plan.kind)
-    batches = ((page, page.images) for page in pages) if known is None else new_images(pages, known, plan.kind)
+    batches = map(_with_images, pages) if known is None else new_images(pages, known, plan.kind)
     while left and (batch := next(batches, None)) is not None:
         page, images = batch
-        entries: list[Entry] = []
-        for image in images:
-            is_selected = takes_all or selection.accepts(image)
-            left -= is_selected
-            entries.append(Entry(image, image if is_selected else None))
-            if not left:
-                break
+        rows = images if takes_all else [image if selection.accepts(image) else None for image in images]
+        entries = next(split_at(map(Entry, images, rows), left), [])
+        left -= sum(entry.row is not None for entry in entries)
+        is_past = selection.is_past(images)
         yield page, entries
-        if selection.is_past(images):
+        # Their memory is used again for the next page, which is faster than memory for both.
+        del batch, page, images, rows, entries
+        if is_past:
             return
+
+
+def _with_images(page: Page) -> tuple[Page, list[Image]]:
+    return page, page.images
+
+
+def split_at(entries: Iterable[Entry], left: float, then: float = math.inf) -> Iterator[list[Entry]]:
+    """Yield entries up to the one with the last row that is left, then the others with ``then`` rows at a time."""
+    entries = list(entries)
+    if len(entries) <= left:
+        # Most pages by far.
+        if entries:
+            yield entries
+        return
+    batch: list[Entry] = []
+    for entry in entries:
+        batch.append(entry)
+        left -= entry.row is not None
+        if not left:
+            yield batch
+            batch, left = [], then
+    if batch:
+        yield batch
 
 
 def new_images(pages: Iterable[Page], known: Head, kind: MediaKind = IMAGES) -> Iterator[tuple[Page, list[Image]]]:
@@ -114,48 +137,76 @@ def _is_older(image: Image, known: Head, *, is_behind: bool) -> bool:
     return is_behind if created is None or not known.oldest else created <= known.oldest
 
 
-def read_ahead(items: Iterator[T], check: Callable[[], None]) -> Generator[T, None, None]:
-    """Yield items that a thread of their own reads ahead.
+class ReadAhead(Generic[T]):
+    """Reads items when they are asked for, and ahead of that while the caller is busy with something slow.
 
-    When this ends early, one item may still be on its way; nobody waits for it.
+    Between two slow things one thread is faster: what a page holds would move from one processor to the other.
 
-    :param check: called before each item, and every now and then while waiting; if it raises, the reading ends.
+    :param check: called before each item, and every now and then while waiting for one; if it raises, the reading ends.
+    :param interruptible: a context in which the thread of the task reads; a stop may raise in there.
     """
-    # A queue in C: each page passes through it, and a future for each would cost as much as parsing a tenth of it.
-    ready: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
-    room = Semaphore(_AHEAD)
-    is_stopped = False
 
-    def read() -> None:
-        item: T | None = None
+    def __init__(
+        self,
+        items: Iterator[T],
+        check: Callable[[], None],
+        interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._items, self._check, self._interruptible = items, check, interruptible
+        self._is_busy = False
+        #: What a thread has read; its end is None. None where no thread reads.
+        self._ready: SimpleQueue[T | BaseException | None] | None = None
+        self._room = Semaphore()
+
+    def __iter__(self) -> Iterator[T]:
+        """Yield the items."""
+        return iter(self._next, None)
+
+    def _next(self) -> T | None:
+        while self._ready is not None:
+            try:
+                item = self._ready.get(timeout=_CHECK_INTERVAL)
+            except Empty:
+                self._check()
+                continue
+            if isinstance(item, BaseException):
+                raise item
+            if item is not None:
+                self._room.release()
+                return item
+            self._ready = None
+        self._check()
+        with self._interruptible():
+            return next(self._items, None)
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Let another thread read on, a few items ahead.
+
+        At the end, one item may still be on its way; nobody waits for it until it is asked for.
+        """
+        if self._is_busy:
+            yield
+            return
+        self._is_busy = True
+        if self._ready is None:
+            self._ready, self._room = SimpleQueue(), Semaphore(_AHEAD)
+            # A daemon, so that a request that hangs does not stop the process from ending.
+            Thread(target=self._read, args=(self._ready, self._room), name="minimax-pages", daemon=True).start()
         try:
-            while room.acquire() and not is_stopped:
-                check()
-                item = next(items, None)
-                ready.put((item, None))
-                if item is None:
-                    return
+            yield
+        finally:
+            self._is_busy = False
+            self._room.release()
+
+    def _read(self, ready: SimpleQueue[T | BaseException | None], room: Semaphore) -> None:
+        end: BaseException | None = None
+        try:
+            while room.acquire() and self._is_busy:
+                self._check()
+                if (item := next(self._items, None)) is None:
+                    break
+                ready.put(item)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where the item is awaited
-            ready.put((None, error))
-
-    # A daemon, so that a request that hangs does not stop the process from ending.
-    Thread(target=read, name="minimax-pages", daemon=True).start()
-    try:
-        while (item := _next_of(ready, check)) is not None:
-            room.release()
-            yield item
-    finally:
-        is_stopped = True
-        room.release()
-
-
-def _next_of(ready: SimpleQueue[tuple[T | None, BaseException | None]], check: Callable[[], None]) -> T | None:
-    while True:
-        try:
-            item, error = ready.get(timeout=_CHECK_INTERVAL)
-        except Empty:
-            check()
-        else:
-            if error is not None:
-                raise error
-            return item
+            end = error
+        ready.put(end)

@@ -267,6 +267,7 @@ class ExportMediaOperator(LineageMixin, MiniMaxBaseOperator):
             run=_run_of(context),
             check_stopped=self._check_stopped,
             on_newest=self._link_to,
+            interruptible=self._interruptible,
         )
         self._keep(folder, plan, summary)
         return summary

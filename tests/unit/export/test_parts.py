@@ -21,7 +21,7 @@ def test_an_aborted_part_leaves_nothing_and_warns_of_nothing(tmp_path: Path, for
         pytest.importorskip("pyarrow")
     storage = storage_at(ObjectStoragePath(str(tmp_path)))
     writer = PartWriter(storage, FORMATS[form], columns(media=False), 0, lambda draft, part: draft.commit(part.name))
-    writer.add({"imageId": "i1", "status": 2})
+    writer.add([{"imageId": "i1", "status": 2}])
     writer.flush()
     writer.abort()
     del writer

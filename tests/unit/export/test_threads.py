@@ -1,9 +1,10 @@
-"""Which thread does what: the one that reads ahead reads pages, and the one of the task does everything else."""
+"""Which thread does what: the one that reads ahead reads pages, and the one of the task may do everything."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,19 @@ from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.sandbox import Sandbox
 from airflow_provider_minimax.storage.folders import storage_at
+from airflow_provider_minimax.storage.local import _LocalDraft
+from tests.support import TIMEOUT
 
 
 class RecordingClient(MiniMaxClient):
     readers: set[threading.Thread]
+    read_ahead: threading.Event
 
     def iter_pages(self, *args: Any, **kwargs: Any) -> Iterator[Page]:
         for page in super().iter_pages(*args, **kwargs):
             self.readers.add(threading.current_thread())
+            if threading.current_thread() is not threading.main_thread():
+                self.read_ahead.set()
             yield page
 
 
@@ -43,13 +49,21 @@ def test_state_and_folder_change_in_the_thread_of_the_task(
         return wrapped
 
     local = type(storage_at(ObjectStoragePath("/")))
+    client = RecordingClient(Settings(sandbox.token, sandbox.base_url))
+    client.readers, client.read_ahead = set(), threading.Event()
+    sandbox.reset(replace(sandbox.config, images=60, page_cap=10))
+    sync = _LocalDraft.sync
+
+    def slow_sync(draft: _LocalDraft) -> None:
+        if draft.bytes > 5_000 and not client.read_ahead.wait(TIMEOUT):
+            raise TimeoutError
+        sync(draft)
+
+    monkeypatch.setattr(_LocalDraft, "sync", slow_sync)
     for owner, name in ((local, "lock"), (local, "remove"), (local, "draft"), (Checkpoint, "__setattr__")):
         monkeypatch.setattr(owner, name, recorded(getattr(owner, name)))
-    client = RecordingClient(Settings(sandbox.token, sandbox.base_url))
-    client.readers = set()
     for arrivals in (0, 7):
         sandbox.arrive(arrivals)
         export_images(client, plan=ExportPlan(part_rows=10, **plan), folder=ObjectStoragePath(str(tmp_path)))
     assert writers == {threading.current_thread()}
-    assert client.readers
-    assert not client.readers & writers
+    assert {thread.name for thread in client.readers - writers} == {"minimax-pages"}, "while a part was stored"
