@@ -59,7 +59,7 @@ wheel: $(STAMP) ## use the wheel in an empty Airflow of each supported release (
 
 kit: $(STAMP) ## follow the guide about testing with nothing but the wheel, and check a user's DAG with mypy and pyright
 	@$(INSTALL) --group types
-	@$(PYTEST) tests/wheel tests/unit/test_arguments.py
+	@$(PYTEST) tests/wheel tests/typing
 
 browser: $(STAMP) ## look at the pages through Chromium or Chrome (CHROMIUM=/path/to/it)
 	@$(PYTEST) tests/browser

@@ -5,12 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import inspect
-import os
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -28,7 +23,7 @@ from airflow_provider_minimax.sensors.base import MiniMaxJobSensor, MiniMaxWaitS
 from airflow_provider_minimax.sensors.credits import MiniMaxCreditsSensor
 from airflow_provider_minimax.sensors.images import MiniMaxImageSensor
 from airflow_provider_minimax.sensors.videos import MiniMaxVideoSensor
-from tests.support import ROOT, TIMEOUT
+from tests.support import ROOT
 
 CLASSES = [
     MiniMaxChooseOperator, MiniMaxCreateOperator, MiniMaxDeleteOperator, MiniMaxDownloadOperator,
@@ -41,8 +36,8 @@ NOT_PASSED = {"max_items", "options", "options_mapping"}
 #: Unknown to Airflow 3.1.
 NEWER = {"retry_policy", "render_template_as_native_obj"}
 
-TYPING = ROOT / "tests" / "typing"
-USER_DAG, MISTAKES = TYPING / "user_dag.py", TYPING / "mistakes.py"
+#: A type checker reads it with ``make kit``.
+USER_DAG = ROOT / "tests" / "typing" / "user_dag.py"
 
 
 def taken(cls: type) -> dict[str, str]:
@@ -100,30 +95,3 @@ def test_the_dag_uses_every_class_that_the_index_names() -> None:
     assert len(named) > 10
     used = USER_DAG.read_text(encoding="utf-8")
     assert [name for name in named if f"{name}(" not in used and f"({name}" not in used] == []
-
-
-def mypy() -> list[str]:
-    pytest.importorskip("mypy", reason="needs mypy: the extra dev")
-    # As users have it, without the settings of this repository.
-    return [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={ROOT / '.mypy_cache' / 'users'}"]
-
-
-def pyright() -> list[str]:
-    program = shutil.which("pyright", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    if program is None:
-        pytest.skip("needs pyright: make kit brings it")
-    return [program, "--pythonpath", sys.executable]
-
-
-@pytest.mark.parametrize("checker", [mypy, pyright], ids=lambda checker: checker.__name__)
-def test_a_type_checker_finds_each_mistake_and_nothing_else(checker: object) -> None:
-    command = checker()  # type: ignore[operator]
-    done = subprocess.run(
-        [*command, USER_DAG, MISTAKES], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=False
-    )
-    found = re.findall(r"(\w+\.py):(\d+):(?:\d+ -)? error", done.stdout)
-    lines = enumerate(MISTAKES.read_text(encoding="utf-8").splitlines(), start=1)
-    expected = {number: line for number, line in lines if re.match(r"[A-Z]\w*\(", line)}
-    assert len(expected) >= 40
-    assert {name for name, _ in found} == {MISTAKES.name}, done.stdout + done.stderr
-    assert sorted({int(number) for _, number in found}) == sorted(expected), done.stdout
