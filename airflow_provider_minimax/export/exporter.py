@@ -5,7 +5,7 @@ complete; then the checkpoint says that it exists. The next attempt removes a pa
 is written last. An older export stays until the first part of the new one is complete; its manifest is removed first.
 
 All decisions, state, and changes of the folder are in the thread of the task. Others download files, and one reads on
-while the task waits for files or for the storage.
+while the task waits for files, encodes what takes long, or stores a part.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ class _Export:
         progress = WalkProgress(state.scanned, items=kind.plural)
         pages = ReadAhead(walk(remaining, plan, max_images, known), self._check_stopped, self._interruptible)
         try:
-            with nullcontext() if self._downloader is None else pages.busy():
+            with nullcontext() if plan.format.is_quick and not plan.download_media else pages.busy():
                 for entries in self._media.attach(map(self._receive, pages)):
                     self._check_stopped()
                     self._write(entries, writer, pages.busy)

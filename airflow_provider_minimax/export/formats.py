@@ -30,12 +30,13 @@ class Format(NamedTuple):
     """How images become a file, and a file becomes images again.
 
     ``write`` begins a file with these columns. ``read`` yields its rows as they were written, with at least the given
-    fields; None for all.
+    fields; None for all. ``is_quick`` says that to encode a page costs less than to take it over from another thread.
     """
 
     extension: str
     write: Callable[[Sink, tuple[str, ...]], RowWriter]
     read: Callable[[IO[bytes], tuple[str, ...] | None], Iterator[Image]]
+    is_quick: bool = False
 
 
 class _JsonlWriter:
@@ -146,7 +147,7 @@ def _read_parquet(file: IO[bytes], names: tuple[str, ...] | None) -> Iterator[Im
 
 FileFormat = Literal["jsonl", "jsonl.gz", "csv", "parquet"]
 FORMATS: Final[Mapping[str, Format]] = {
-    "jsonl": Format("jsonl", _JsonlWriter, _read_jsonl),
+    "jsonl": Format("jsonl", _JsonlWriter, _read_jsonl, is_quick=True),
     "jsonl.gz": Format("jsonl.gz", _GzippedJsonlWriter, _read_gzipped_jsonl),
     "csv": Format("csv", _CsvWriter, _read_csv),
     "parquet": Format("parquet", _write_parquet, _read_parquet),

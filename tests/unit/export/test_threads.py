@@ -67,3 +67,12 @@ def test_state_and_folder_change_in_the_thread_of_the_task(
         export_images(client, plan=ExportPlan(part_rows=10, **plan), folder=ObjectStoragePath(str(tmp_path)))
     assert writers == {threading.current_thread()}
     assert {thread.name for thread in client.readers - writers} == {"minimax-pages"}, "while a part was stored"
+
+
+@pytest.mark.parametrize("plan", [{"file_format": "csv"}, {"download_media": True}], ids=["slow format", "files"])
+def test_the_task_reads_no_page_while_it_has_long_work(sandbox: Sandbox, tmp_path: Path, plan: dict[str, Any]) -> None:
+    sandbox.reset(replace(sandbox.config, images=60, page_cap=10))
+    client = RecordingClient(Settings(sandbox.token, sandbox.base_url))
+    client.readers, client.read_ahead = set(), threading.Event()
+    export_images(client, plan=ExportPlan(**plan), folder=ObjectStoragePath(str(tmp_path)))
+    assert {thread.name for thread in client.readers} == {"minimax-pages"}
