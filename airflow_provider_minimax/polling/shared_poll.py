@@ -118,12 +118,6 @@ class Stream(SharedStream[SharedWait]):
         self._next_round: float | None = None
         self._driver_lock = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
-        self.drivers = 0
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it has neither waits nor drivers."""
-        return super().is_idle and self.drivers == 0
 
     def join(self, poller: Poller, deadline: float) -> SharedWait:
         """Add a wait that times out after a deadline, in seconds since the epoch."""

@@ -36,11 +36,13 @@ class SharedStream(Generic[MemberT]):
         self._thread: Future[Any] | None = None
         #: Whether nobody awaits the thread any more.
         self._is_abandoned = threading.Event()
+        #: How many drive it. Those keep it, so that whoever comes later is a member of a stream that is driven.
+        self.drivers = 0
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody uses it."""
-        return not self._members
+        """Whether it has neither members nor drivers."""
+        return not self._members and self.drivers == 0
 
     def add(self, member: MemberT) -> None:
         """Add a member."""

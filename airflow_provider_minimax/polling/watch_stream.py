@@ -192,7 +192,7 @@ class WatchReader:
         view = View(items, {}, at)
         # Those of another account would be refused, and their watch is about to begin from scratch.
         unseen = {bare for bare, owner in pending.items() if owner == view.owner} - {item.id.bare for item in items}
-        return View(items, self._read_jobs(sorted(unseen), view.owner), at)
+        return View(items, self._read_jobs(sorted(unseen), view.owner, stop), at)
 
     def _read_list(self, states: Sequence[WatchState], pending: Collection[str], stop: threading.Event) -> list[Item]:
         items: list[Item] = []
@@ -211,9 +211,11 @@ class WatchReader:
                 break
         return items
 
-    def _read_jobs(self, unseen: Sequence[str], owner: str) -> dict[str, Item | None]:
+    def _read_jobs(self, unseen: Sequence[str], owner: str, stop: threading.Event) -> dict[str, Item | None]:
         found: dict[str, Item | None] = {}
         for bare in poll_plan.sample_ids(unseen, next(self._numbers), _MAX_BY_ID):
+            if stop.is_set():
+                break
             full_id = f"{owner}-{self._kind.name}:{bare}"
             try:
                 found[bare] = Item.read(self._client.get_job(self._kind.name, full_id), self._kind)

@@ -260,10 +260,9 @@ class MiniMaxWaitSensor(BaseSensorOperator):
 
     def _run_duration(self, context: Context) -> float:
         """Return the seconds since the first poke."""
-        if not self.reschedule:
-            return time.monotonic() - self._started_at
-        first = context["ti"].get_first_reschedule_date(context)
-        return 0.0 if first is None else (datetime.now(UTC) - first).total_seconds()
+        first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
+        # None at the first poke of all, whose own time counts as well.
+        return time.monotonic() - self._started_at if first is None else (datetime.now(UTC) - first).total_seconds()
 
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int

@@ -101,7 +101,8 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             return
         deadline = datetime.fromtimestamp(self.spec.deadline, UTC).isoformat(timespec="seconds")
         log.info("Waiting for %s until %s.", self.spec.label, deadline)
-        started = time.time()
+        # Not by the clock of the day, which may be set meanwhile.
+        started = time.monotonic()
         stream = self._stream()
         wait = stream.join(poller, self.spec.deadline)
         # Awaited here and not in a method: thousands wait, and the garbage collector visits each frame.
@@ -111,8 +112,8 @@ class MiniMaxJobTrigger(BaseEventTrigger):
             stream.leave(wait)
             shared_poll.streams.forget_if_idle(self._key, stream)
         if self.is_deferred:
-            await asyncio.sleep(started + timing.min_deferral(self.spec.poke_interval) - time.time())
-        metrics.timing(metrics.WAIT_SECONDS, time.time() - started, kind=self.spec.kind)
+            await asyncio.sleep(started + timing.min_deferral(self.spec.poke_interval) - time.monotonic())
+        metrics.timing(metrics.WAIT_SECONDS, time.monotonic() - started, kind=self.spec.kind)
         yield await self._to_event(payload)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:

@@ -91,10 +91,12 @@ class _NewMediaTrigger(BaseEventTrigger):
         class Producer(SharedStreamProducer):
             async def open_stream(self) -> AsyncIterator[tuple[Round, Round]]:
                 stream = trigger._stream()
+                stream.drivers += 1
                 try:
                     async for found in stream.rounds():
                         yield found, found
                 finally:
+                    stream.drivers -= 1
                     watch_stream.streams.forget_if_idle(trigger._key, stream)
 
             async def advance(self, batch: Sequence[AdvanceItem]) -> None:
@@ -105,10 +107,12 @@ class _NewMediaTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch on a poll that this process shares: for an Airflow that does not share streams itself."""
-        async for event in self.filter_shared_stream(self._stream().subscribe()):
+        async for event in self.filter_shared_stream():
             yield event
 
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Round]) -> AsyncIterator[TriggerEvent]:
+    async def filter_shared_stream(
+        self, shared_stream: AsyncIterator[Round] | None = None
+    ) -> AsyncIterator[TriggerEvent]:
         """Yield the events of each round. It never ends: Airflow would start it again at once."""
         memory = _Memory(self.spec, getattr(self, "asset_state_store", None))
         watch = Watch(await memory.load())
@@ -116,7 +120,7 @@ class _NewMediaTrigger(BaseEventTrigger):
         stream.add(watch)
         log.info("Watching %s, every %g s.", self.spec.label, self.spec.poke_interval)
         try:
-            async for found in shared_stream:
+            async for found in shared_stream or stream.subscribe():
                 if watch not in found.watches:
                     continue
                 if found.view is None:

@@ -44,6 +44,11 @@ class Reading:
         self._reader = WatchReader(Settings(sandbox.token, sandbox.base_url), IMAGES)
         self.state = WatchState()
 
+    def abandoned_round(self) -> None:
+        stop = threading.Event()
+        stop.set()
+        self._reader.read([self.state], stop)
+
     def round(self, *others: WatchState) -> list[str]:
         view: View = self._reader.read([self.state, *others], threading.Event())
         progress = take_round(self.state, view)
@@ -92,6 +97,20 @@ def test_unfinished_jobs_behind_the_first_page_are_read_by_id_or_page(sandbox: S
     before = sandbox.stats.requests.copy()
     assert watch.round() == many
     assert (sandbox.stats.requests - before)[LIST] == 2
+
+
+def test_an_abandoned_round_ends_with_the_request_that_it_has_sent(sandbox: Sandbox) -> None:
+    """The watch that is started again waits for it."""
+    watch = Reading(sandbox)
+    watch.round()
+    for number in range(3):
+        sandbox.create_image(f"lamp {number} [hold]")
+    watch.round()
+    sandbox.arrive(200)
+    watch.round()
+    before = sandbox.stats.count()
+    watch.abandoned_round()
+    assert sandbox.stats.count() - before == 1
 
 
 def test_a_job_that_cannot_be_read_ends_no_round(sandbox: Sandbox) -> None:

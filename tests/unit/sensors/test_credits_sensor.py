@@ -132,6 +132,14 @@ def test_a_time_out_says_what_there_is_and_what_to_do(sandbox: Sandbox, mode: st
     )
 
 
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_a_first_poke_that_takes_all_the_time_is_followed_by_a_last_one(sandbox: Sandbox, mode: str) -> None:
+    sandbox.reset(replace(CONFIG, credits=1))
+    sandbox.fail("slow", FEATURES, delay=0.5)
+    top_up(sandbox, 100, after=1)
+    assert run(sensor(timeout=0.3), mode)["credits"] == 100
+
+
 def test_the_last_round_before_the_deadline_counts(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "min_deferral", lambda _: 0.0)
     sandbox.reset(replace(CONFIG, accounts=2, credits=1))

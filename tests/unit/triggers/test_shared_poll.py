@@ -162,8 +162,10 @@ async def end(task: asyncio.Task[Any]) -> None:
 def test_after_its_deadline_a_wait_is_polled_once_more_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     async def wait() -> None:
         recorded = RecordedStream(monkeypatch)
-        soon, _ = recorded.join(1, seconds=0.2), recorded.join(2)
+        soon, _ = recorded.join(1), recorded.join(2)
         driver = asyncio.create_task(recorded.stream.drive())
+        await until(lambda: bool(recorded.rounds))
+        soon.deadline = time.time()
         assert (await soon.end)["end"] == "timed out"
         await end(driver)
         assert [sorted(ids) for ids in recorded.rounds] == [[image_id(1), image_id(2)], [image_id(1)]]

@@ -21,7 +21,7 @@ def test_it_fires_at_the_moment_with_its_payload() -> None:
 
 
 def test_a_moment_in_the_past_fires_at_once() -> None:
-    assert asyncio.run(asyncio.wait_for(fire(MiniMaxTimerTrigger(0.0)), 1)) == [{}]
+    assert asyncio.run(asyncio.wait_for(fire(MiniMaxTimerTrigger(0.0)), 60)) == [{}]
 
 
 def test_it_survives_its_storage() -> None:
