@@ -234,6 +234,40 @@ def test_a_draft_that_a_rival_has_discarded_is_not_published(bucket: Bucket) -> 
     assert bucket.files("published") == {"manifest.json": b"old"}
 
 
+ACCESS_POINT = "arn:aws:s3:us-east-1:123456789012:accesspoint/team"
+
+
+@pytest.mark.parametrize(("root", "prefix"), [(ACCESS_POINT, ""), (f"{ACCESS_POINT}/a/b", "a/b/")])
+def test_an_access_point_is_a_bucket_whatever_is_requested(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, root: str, prefix: str
+) -> None:
+    import s3fs.core
+
+    requests = set()
+
+    async def recorded(_: object, method: str, *__: object, **request: Any) -> dict[str, Any]:
+        source = request.get("CopySource", {"Bucket": None, "Key": None})
+        requests.add((method, request["Bucket"], request.get("Key", request.get("Prefix")), *source.values()))
+        return {"ETag": "x"}
+
+    monkeypatch.setattr(s3fs.core.S3FileSystem, "_call_s3", recorded)
+    monkeypatch.setattr(s3fs.core.S3FileSystem, "call_s3", s3fs.core.sync_wrapper(recorded))
+    storage = storage_at(folder_at(f"s3://{root}", "s3_test"))
+    monkeypatch.setattr(storage, "read", lambda _: b"before")
+    monkeypatch.setattr(storage, "etag", lambda _: "x")
+    storage.publish("manifest.json", b"new", lambda: None)
+    assert storage.replace("checkpoint.json", b"new", lambda _: True)
+    storage.abort_uploads(lambda _: True)
+    draft = f"{prefix}.minimax-{storage.token}.unfinished"
+    assert requests == {
+        ("put_object", ACCESS_POINT, draft, None, None),
+        ("copy_object", ACCESS_POINT, f"{prefix}manifest.json", ACCESS_POINT, draft),
+        ("delete_object", ACCESS_POINT, draft, None, None),
+        ("put_object", ACCESS_POINT, f"{prefix}checkpoint.json", None, None),
+        ("list_multipart_uploads", ACCESS_POINT, prefix, None, None),
+    }
+
+
 @pytest.mark.parametrize("size", [5, BLOCK_BYTES + 1], ids=["one request", "several"])
 def test_a_new_file_replaces_no_other_one(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     """Also if the other one appeared after the check."""
