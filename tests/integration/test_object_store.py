@@ -170,10 +170,10 @@ def kill(sandbox: Sandbox, prefix: str, **options: Any) -> list[str]:
 
 
 def test_killed_before_each_change_of_a_bucket(sandbox: Sandbox, bucket: Bucket, tmp_path: Path) -> None:
-    plan = {"max_images": 1}
+    plan = {"max_images": 1, "download_media": True}
     export_to(str(tmp_path), **plan)
     prefixes = kill(sandbox, "killed", plan=plan, requests=None)
-    assert len(prefixes) > 6
+    assert len(prefixes) > 12
     for prefix in prefixes:
         assert bucket.files(f"killed/{prefix}") == files(tmp_path)
 
