@@ -164,7 +164,7 @@ def kill(sandbox: Sandbox, prefix: str, **options: Any) -> list[str]:
     options |= {"how": "store", "folder": f"s3://s3_test@{BUCKET}/{prefix}"}
     options |= {"base_url": sandbox.base_url, "token": sandbox.token}
     command = [sys.executable, "-m", "tests.integration.killing", json.dumps(options)]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=600)
     folders: list[str] = json.loads(done.stdout.splitlines()[-1])["folders"]
     return [folder.rpartition("/")[2] for folder in folders]
 
