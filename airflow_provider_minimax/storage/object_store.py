@@ -188,7 +188,8 @@ class ObjectStorage(Storage):
 
     def _address(self, name: str) -> dict[str, str]:
         """Return what S3 calls a file."""
-        bucket, _, key = f"{self._root}/{name}".partition("/")
+        # Its library also knows access points, whose names hold a slash.
+        bucket, key, _ = self._fs.split_path(f"{self._root}/{name}")
         return {"Bucket": bucket, "Key": key}
 
     def lock(self) -> AbstractContextManager[None]:
@@ -213,8 +214,8 @@ class ObjectStorage(Storage):
         call = getattr(self._fs, "call_s3", None)
         if call is None:
             return
-        bucket, _, key = self._root.partition("/")
-        prefix, start = f"{key}/" if key else "", dict[str, str]()
+        address, start = self._address(""), dict[str, str]()
+        bucket, prefix = address["Bucket"], address["Key"].lstrip("/")
         # Permission to write does not imply permission to list uploads, and a leftover is no reason to fail.
         with contextlib.suppress(*storage_faults()):
             while True:
@@ -263,7 +264,11 @@ class _ObjectDraft(Draft):
         else:
             # In one request: a library's file object takes half as long again, which shows where files are many.
             self._file.seek(0)
-            self._fs.pipe_file(path, self._file.read())
+            try:
+                self._fs.pipe_file(path, self._file.read())
+            except NotImplementedError:
+                # Its library knows file objects only.
+                self._upload(path, "wb")
         self._file.close()
 
     def _upload_new(self, path: str) -> None:

@@ -174,7 +174,7 @@ def _on_a_store(options: dict[str, Any]) -> dict[str, Any]:
 
         async def counted(store: Any, method: str, *args: Any, **kwargs: Any) -> Any:
             nonlocal left
-            left -= method.startswith(("put", "create", "upload", "complete", "delete", "abort"))
+            left -= method.startswith(("put", "copy", "create", "upload", "complete", "delete", "abort"))
             if left == -1:
                 os.kill(os.getpid(), signal.SIGKILL)
             return await call(store, method, *args, **kwargs)

@@ -164,16 +164,16 @@ def kill(sandbox: Sandbox, prefix: str, **options: Any) -> list[str]:
     options |= {"how": "store", "folder": f"s3://s3_test@{BUCKET}/{prefix}"}
     options |= {"base_url": sandbox.base_url, "token": sandbox.token}
     command = [sys.executable, "-m", "tests.integration.killing", json.dumps(options)]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=600)
     folders: list[str] = json.loads(done.stdout.splitlines()[-1])["folders"]
     return [folder.rpartition("/")[2] for folder in folders]
 
 
 def test_killed_before_each_change_of_a_bucket(sandbox: Sandbox, bucket: Bucket, tmp_path: Path) -> None:
-    plan = {"max_images": 1}
+    plan = {"max_images": 1, "download_media": True}
     export_to(str(tmp_path), **plan)
     prefixes = kill(sandbox, "killed", plan=plan, requests=None)
-    assert len(prefixes) > 6
+    assert len(prefixes) > 12
     for prefix in prefixes:
         assert bucket.files(f"killed/{prefix}") == files(tmp_path)
 
@@ -232,6 +232,40 @@ def test_a_draft_that_a_rival_has_discarded_is_not_published(bucket: Bucket) -> 
     with pytest.raises(DraftGoneError):
         one.publish("manifest.json", b"new", lambda: two.discard_drafts([one.token]))
     assert bucket.files("published") == {"manifest.json": b"old"}
+
+
+ACCESS_POINT = "arn:aws:s3:us-east-1:123456789012:accesspoint/team"
+
+
+@pytest.mark.parametrize(("root", "prefix"), [(ACCESS_POINT, ""), (f"{ACCESS_POINT}/a/b", "a/b/")])
+def test_an_access_point_is_a_bucket_whatever_is_requested(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, root: str, prefix: str
+) -> None:
+    import s3fs.core
+
+    requests = set()
+
+    async def recorded(_: object, method: str, *__: object, **request: Any) -> dict[str, Any]:
+        source = request.get("CopySource", {"Bucket": None, "Key": None})
+        requests.add((method, request["Bucket"], request.get("Key", request.get("Prefix")), *source.values()))
+        return {"ETag": "x"}
+
+    monkeypatch.setattr(s3fs.core.S3FileSystem, "_call_s3", recorded)
+    monkeypatch.setattr(s3fs.core.S3FileSystem, "call_s3", s3fs.core.sync_wrapper(recorded))
+    storage = storage_at(folder_at(f"s3://{root}", "s3_test"))
+    monkeypatch.setattr(storage, "read", lambda _: b"before")
+    monkeypatch.setattr(storage, "etag", lambda _: "x")
+    storage.publish("manifest.json", b"new", lambda: None)
+    assert storage.replace("checkpoint.json", b"new", lambda _: True)
+    storage.abort_uploads(lambda _: True)
+    draft = f"{prefix}.minimax-{storage.token}.unfinished"
+    assert requests == {
+        ("put_object", ACCESS_POINT, draft, None, None),
+        ("copy_object", ACCESS_POINT, f"{prefix}manifest.json", ACCESS_POINT, draft),
+        ("delete_object", ACCESS_POINT, draft, None, None),
+        ("put_object", ACCESS_POINT, f"{prefix}checkpoint.json", None, None),
+        ("list_multipart_uploads", ACCESS_POINT, prefix, None, None),
+    }
 
 
 @pytest.mark.parametrize("size", [5, BLOCK_BYTES + 1], ids=["one request", "several"])
