@@ -10,4 +10,5 @@ from example_dags.example_minimax_storyboard import dag as storyboard
 for task in (*dag.tasks, *storyboard.tasks):
     task.retry_delay = timedelta(seconds=1)
     if hasattr(task, "poke_interval"):
-        task.poke_interval = 1.0
+        # At less, a busy scheduler may take a task that is queued again for a lost one.
+        task.poke_interval = 5.0
