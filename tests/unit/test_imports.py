@@ -42,10 +42,13 @@ print(json.dumps({"ratio": ratio, "new": new, "choosing": choosing, "parsed": pa
 #: What parsing a DAG file must not import, as far as Airflow itself has not.
 _HEAVY = {"requests", "urllib3", "http.client", "aiohttp", "httpx", "fastapi", "uvicorn", "pyarrow", "PIL", "tenacity"}
 
+#: Of the time in which Airflow itself is imported.
+_MAX_SHARE = 0.05
+
 
 @pytest.fixture(scope="module")
 def probe() -> dict[str, object]:
-    """The cheaper of two processes: the first may have to compile. CPU time, to which other work adds little."""
+    """What one process finds, or another one where that had to compile. CPU time, to which other work adds little."""
     command = [sys.executable, "-c", _PROBE, *map(str, EXAMPLES)]
     # A process that may not keep what it has compiled would compile each time, but nothing of Airflow.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -55,7 +58,8 @@ def probe() -> dict[str, object]:
         # Airflow 3.2 may log to it.
         return dict(json.loads(done.stdout.splitlines()[-1]))
 
-    return min((run() for _ in range(2)), key=lambda run: float(str(run["ratio"])))
+    found = run()
+    return found if max(float(str(found[name])) for name in ("ratio", "choosing")) < _MAX_SHARE else run()
 
 
 def test_the_http_stack_is_not_imported(probe: dict[str, list[str]]) -> None:
@@ -76,8 +80,8 @@ def test_a_dag_file_imports_few_modules(probe: dict[str, list[str]]) -> None:
 
 
 def test_operators_and_sensors_add_little_to_airflow_itself(probe: dict[str, float]) -> None:
-    assert probe["ratio"] < 0.05
+    assert probe["ratio"] < _MAX_SHARE
 
 
 def test_choosing_adds_little_to_the_operator_of_airflow_that_it_is(probe: dict[str, float]) -> None:
-    assert probe["choosing"] < 0.05
+    assert probe["choosing"] < _MAX_SHARE
