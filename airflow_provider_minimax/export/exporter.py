@@ -237,12 +237,13 @@ class _Export:
     def _add(self, entries: list[Entry], writer: PartWriter) -> None:
         """Count entries, and add their rows to the current part."""
         state, contents, covers = self._state, self._state.contents, self._plan.selection.covers
-        for image, row, saved, failure in entries:
+        for entry in entries:
+            image, saved, failure = entry.image, entry.saved, entry.failure
             if failure is not None or (not is_final(image) and covers(image)):
-                contents.unfinished.append(Unfinished.of(image, None if row is None else writer.name))
+                contents.unfinished.append(Unfinished.of(image, None if entry.row is None else writer.name))
             if saved is not None or failure is not None:
                 contents.count_file(saved, failure)
-        rows = [row for _, row, _, _ in entries if row is not None]
+        rows = [row for entry in entries if (row := entry.row) is not None]
         if rows:
             if contents.newest_image_id is None:
                 contents.newest_image_id = image_key(rows[0])

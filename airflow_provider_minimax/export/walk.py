@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from queue import Empty, SimpleQueue
 from threading import Semaphore, Thread
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, TypeVar
+
+import msgspec
 
 from airflow_provider_minimax.api.cursors import Image, Page, image_key
 from airflow_provider_minimax.api.errors import MiniMaxBadRequestError, MiniMaxUpstreamError
@@ -30,7 +32,7 @@ _AHEAD: Final = 8
 _CHECK_INTERVAL: Final = 0.25
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """An image of the list, with its row if it is selected, and its file if it has one."""
 
     image: Image
@@ -55,7 +57,7 @@ def walk(
         page, images = batch
         rows = images if takes_all else [image if selection.accepts(image) else None for image in images]
         entries = next(split_at(map(Entry, images, rows), left), [])
-        left -= sum(entry.row is not None for entry in entries)
+        left -= len(entries) if takes_all else sum(entry.row is not None for entry in entries)
         is_past = selection.is_past(images)
         yield page, entries
         # Their memory is used again for the next page, which is faster than memory for both.
