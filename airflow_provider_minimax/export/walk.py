@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from queue import Empty, SimpleQueue
-from threading import Semaphore, Thread
+from threading import Condition, Thread
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -158,7 +158,8 @@ class ReadAhead(Generic[T]):
         self._is_busy = False
         #: What a thread has read; its end is None. None where no thread reads.
         self._ready: SimpleQueue[T | BaseException | None] | None = None
-        self._room = Semaphore()
+        #: Notified when an item was taken, and when the caller is no longer busy.
+        self._changed = Condition()
 
     def __iter__(self) -> Iterator[T]:
         """Yield the items."""
@@ -174,7 +175,7 @@ class ReadAhead(Generic[T]):
             if isinstance(item, BaseException):
                 raise item
             if item is not None:
-                self._room.release()
+                self._notify()
                 return item
             self._ready = None
         self._check()
@@ -192,19 +193,29 @@ class ReadAhead(Generic[T]):
             return
         self._is_busy = True
         if self._ready is None:
-            self._ready, self._room = SimpleQueue(), Semaphore(_AHEAD)
+            self._ready = SimpleQueue()
             # A daemon, so that a request that hangs does not stop the process from ending.
-            Thread(target=self._read, args=(self._ready, self._room), name="minimax-pages", daemon=True).start()
+            Thread(target=self._read, args=(self._ready,), name="minimax-pages", daemon=True).start()
         try:
             yield
         finally:
             self._is_busy = False
-            self._room.release()
+            self._notify()
 
-    def _read(self, ready: SimpleQueue[T | BaseException | None], room: Semaphore) -> None:
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify()
+
+    def _may_read(self, ready: SimpleQueue[T | BaseException | None]) -> bool:
+        """Wait until there is room for an item. The queue is asked, as busy times may follow each other closely."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_busy or ready.qsize() < _AHEAD)
+        return self._is_busy
+
+    def _read(self, ready: SimpleQueue[T | BaseException | None]) -> None:
         end: BaseException | None = None
         try:
-            while room.acquire() and self._is_busy:
+            while self._may_read(ready):
                 self._check()
                 if (item := next(self._items, None)) is None:
                     break

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from airflow_provider_minimax.api.errors import MiniMaxError
 from airflow_provider_minimax.api.validation import missing_value_error
@@ -17,6 +17,9 @@ from airflow_provider_minimax.hooks.minimax import MiniMaxHook
 
 if TYPE_CHECKING:
     from airflow_provider_minimax.arguments import OperatorArguments, Templated
+
+
+_KILLED: Final = "The task was killed and has stopped. A retry resumes what it left unfinished."
 
 
 class _Interrupt(BaseException):
@@ -86,7 +89,7 @@ class MiniMaxBaseOperator(BaseOperator):
         self._killed = True
         if self._is_interruptible and threading.current_thread() is threading.main_thread():
             # A request that hangs would otherwise outlive the seconds that Airflow gives.
-            raise _Interrupt
+            raise _Interrupt(_KILLED)
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -105,4 +108,4 @@ class MiniMaxBaseOperator(BaseOperator):
         :raises MiniMaxError: it was; a retry may do its work.
         """
         if self._killed:
-            raise MiniMaxError("The task was killed and has stopped. A retry resumes what it left unfinished.")
+            raise MiniMaxError(_KILLED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import pytest
 
@@ -57,6 +57,25 @@ def test_a_busy_caller_finds_the_next_items_there() -> None:
     assert found == list(range(30))
     assert items.threads[0] is items.threads[-1] is threading.current_thread()
     assert threading.current_thread() not in items.threads[1 : 1 + _AHEAD]
+
+
+def test_busy_times_that_end_while_an_item_is_on_its_way_add_no_room() -> None:
+    items = Items(100)
+    items.go_on = SimpleQueue()
+    asked: SimpleQueue[None] = SimpleQueue()
+    reading = ReadAhead(iter(items), lambda: asked.put(None))
+    with reading.busy():
+        asked.get(timeout=TIMEOUT)
+    for _ in range(20):
+        with reading.busy():
+            pass
+    with reading.busy():
+        for _ in range(100):
+            items.go_on.put(None)
+        for _ in range(_AHEAD - 1):
+            asked.get(timeout=TIMEOUT)
+        with pytest.raises(Empty):
+            asked.get(timeout=0.2)
 
 
 def test_a_caller_that_stays_busy_is_given_all_items_in_order() -> None:
