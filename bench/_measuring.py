@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -44,8 +45,10 @@ def _seconds(act: Callable[[], object]) -> float:
 
 
 def _cost(act: Callable[[], object]) -> tuple[float, float]:
-    # Garbage of others must not be collected here: among all of Airflow's objects that takes long.
+    # Garbage of others must not be collected here: among all of Airflow's objects that takes long. Nor may what they
+    # have left unwritten be written here: a sync of one file would wait for theirs.
     gc.collect()
+    os.sync()
     started, used = time.perf_counter(), time.process_time()
     act()
     return time.perf_counter() - started, time.process_time() - used
