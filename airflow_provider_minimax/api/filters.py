@@ -160,10 +160,10 @@ def check_times(pages: Iterable[Page], selection: Selection, kind: MediaKind) ->
 
     :raises MiniMaxBadRequestError: the selection has a window, and the first items show no time.
     """
-    is_timed = kind.has_times or (selection.created_from is None and selection.created_to is None)
-    if is_timed:
+    if kind.has_times or (selection.created_from is None and selection.created_to is None):
         yield from pages
         return
+    is_timed = False
     for page in pages:
         if page.images and not is_timed:
             if all(created_at(image) is None for image in page.images):

@@ -56,7 +56,7 @@ def walk(
     while left and (batch := next(batches, None)) is not None:
         page, images = batch
         rows = images if takes_all else [image if selection.accepts(image) else None for image in images]
-        entries = next(split_at(map(Entry, images, rows), left), [])
+        entries = next(split_at(list(map(Entry, images, rows)), left), [])
         left -= len(entries) if takes_all else sum(entry.row is not None for entry in entries)
         is_past = selection.is_past(images)
         yield page, entries
@@ -70,9 +70,8 @@ def _with_images(page: Page) -> tuple[Page, list[Image]]:
     return page, page.images
 
 
-def split_at(entries: Iterable[Entry], left: float, then: float = math.inf) -> Iterator[list[Entry]]:
+def split_at(entries: list[Entry], left: float, then: float = math.inf) -> Iterator[list[Entry]]:
     """Yield entries up to the one with the last row that is left, then the others with ``then`` rows at a time."""
-    entries = list(entries)
     if len(entries) <= left:
         # Most pages by far.
         if entries:
