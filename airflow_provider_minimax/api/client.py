@@ -365,7 +365,7 @@ class MiniMaxClient:
 
 
 def _objects(call: Call, found: object, what: str) -> list[dict[str, Any]]:
-    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+    if not isinstance(found, list) or not set(map(type, found)) <= {dict}:
         raise call.not_the_contract(f"the response holds no list of {what}")
     return found
 

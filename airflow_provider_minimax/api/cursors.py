@@ -69,7 +69,7 @@ def image_key(image: Image) -> str | None:
 
 def known_keys(keys: Iterable[str | None]) -> frozenset[str]:
     """Return the ids without None: an image without an id never equals another one."""
-    return frozenset(key for key in keys if key is not None)
+    return frozenset(filter(None, keys))
 
 
 def image_before_last(images: list[Image], default: Image) -> Image:

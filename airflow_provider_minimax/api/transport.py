@@ -130,25 +130,36 @@ class Transport:
 
         :raises MiniMaxError: anything else, after the last attempt.
         """
-        retrying = self._create_retrying if call.billable else self._read_retrying
-        failed: _FailedAttemptError
+        started = time.monotonic()
         try:
-            return retrying(self._attempt, call)
+            return self._attempt(call)
+        except _FailedAttemptError as error:
+            failed = error
+        return self._send_again(call, failed, time.monotonic() - started)
+
+    def _send_again(self, call: Call, failed: _FailedAttemptError, seconds: float) -> Any:
+        """Repeat a call whose first attempt has failed, as far as it may be repeated.
+
+        The first attempt goes without the library of retries, whose bookkeeping takes noticeable time for each page of
+        a long list.
+
+        :param seconds: that the first attempt has taken.
+        """
+        failures = [failed]
+
+        def attempt() -> Any:
+            if failures:
+                raise failures.pop()
+            return self._attempt(call)
+
+        budget = backoff.CREATE_BUDGET if call.billable else backoff.READ_BUDGET
+        try:
+            return self._retrying(budget - seconds)(attempt)
         except _FailedAttemptError as error:
             failed = error
         # Raised outside of `except`: the context would be an exception of the HTTP library, which holds the request and
         # with it the token.
         raise failed.error
-
-    # Made once: to make one for each page of a long list takes noticeable time.
-
-    @cached_property
-    def _create_retrying(self) -> tenacity.Retrying:
-        return self._retrying(backoff.CREATE_BUDGET)
-
-    @cached_property
-    def _read_retrying(self) -> tenacity.Retrying:
-        return self._retrying(backoff.READ_BUDGET)
 
     def _retrying(self, budget: float) -> tenacity.Retrying:
         return tenacity.Retrying(
@@ -227,6 +238,7 @@ class Transport:
             timeout=(self._settings.connect_timeout, self._settings.read_timeout),
             allow_redirects=False,
             stream=True,
+            proxies=session.proxies,
         )
         offset = clock.offset_of(response.headers.get("Date"), sent, time.time())
         self.clock_offset = self.clock_offset if offset is None else offset

@@ -173,11 +173,13 @@ class _Export:
         writer = PartWriter(self._storage, plan.format, plan.columns, number, self._commit_part, kind)
         progress = WalkProgress(state.scanned, items=kind.plural)
         pages = ReadAhead(walk(remaining, plan, max_images, known), self._check_stopped, self._interruptible)
+        # A disk has a part sooner than another thread has a page.
+        storing = nullcontext if self._storage.is_local else pages.busy
         try:
             with nullcontext() if plan.format.is_quick and not plan.download_media else pages.busy():
                 for entries in self._media.attach(map(self._receive, pages)):
                     self._check_stopped()
-                    self._write(entries, writer, pages.busy)
+                    self._write(entries, writer, storing)
                     progress.update(state.scanned, state.contents.images, state.total)
                     # See `walk`.
                     del entries
@@ -212,11 +214,11 @@ class _Export:
             )
 
     def _write(
-        self, entries: list[Entry], writer: PartWriter, busy: Callable[[], AbstractContextManager[None]]
+        self, entries: list[Entry], writer: PartWriter, storing: Callable[[], AbstractContextManager[None]]
     ) -> None:
         """Write the rows of a page, and store the part that it fills.
 
-        :param busy: a context for what is slow.
+        :param storing: the context in which a part is stored.
         """
         state, part_rows = self._state, self._plan.part_rows
         for batch in split_at(entries, part_rows - writer.rows, part_rows):
@@ -224,7 +226,7 @@ class _Export:
             is_full = writer.rows == part_rows
             # A long way to the first selected image is not walked twice either.
             if is_full or (not writer.rows and state.scanned - self._saved_at >= part_rows):
-                with busy():
+                with storing():
                     if is_full:
                         state.parts.append(writer.finish())
                     before = batch[-2].image if len(batch) > 1 else self._last

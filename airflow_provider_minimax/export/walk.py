@@ -26,7 +26,7 @@ from airflow_provider_minimax.media.filenames import Saved
 
 T = TypeVar("T")
 
-#: Items that are read ahead. A disk syncs a part in about the time that so many pages take.
+#: Items that are read ahead. A near store takes a part in about the time that so many pages take.
 _AHEAD: Final = 8
 #: Seconds between two checks while the task waits for the thread.
 _CHECK_INTERVAL: Final = 0.25

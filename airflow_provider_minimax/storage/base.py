@@ -107,7 +107,7 @@ class Draft:
 class Storage(ABC):
     """Reads and writes the files of one folder; names are relative to it."""
 
-    #: Whether to read files costs so little that their content may be checked at any time.
+    #: Whether files are read and written so quickly that nothing else need be done meanwhile.
     is_local: ClassVar[bool] = False
 
     def __init__(self, folder: ObjectStoragePath) -> None:

@@ -8,6 +8,7 @@ import logging
 import pickle
 import socket
 import ssl
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +32,7 @@ from urllib3.exceptions import SSLError as TLSError
 
 from airflow_provider_minimax import __version__
 from airflow_provider_minimax.api import errors
+from airflow_provider_minimax.api import transport as transport_module
 from airflow_provider_minimax.api.transport import Call, Transport
 from airflow_provider_minimax.sandbox import Sandbox
 from tests.unit.api.support import BASE, TOKEN, Sleeps, answer_all, error_of, last, settings
@@ -180,7 +182,8 @@ def spend(monkeypatch: pytest.MonkeyPatch, mocker: Mocker, seconds_a_try: float,
         context.status_code = status
         return ""
 
-    monkeypatch.setattr(tenacity, "time", SimpleNamespace(monotonic=lambda: now, sleep=None))
+    for module in (tenacity, transport_module):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now, time=time.time, sleep=None))
     mocker.register_uri(ANY, ANY, text=answer)
     return Clocked()
 

@@ -18,8 +18,7 @@ from airflow_provider_minimax.export.checkpoint import Checkpoint
 from airflow_provider_minimax.export.exporter import export_images
 from airflow_provider_minimax.export.options import ExportPlan
 from airflow_provider_minimax.sandbox import Sandbox
-from airflow_provider_minimax.storage.folders import storage_at
-from airflow_provider_minimax.storage.local import _LocalDraft
+from airflow_provider_minimax.storage.local import LocalStorage, _LocalDraft
 from tests.support import TIMEOUT
 
 
@@ -35,6 +34,14 @@ class RecordingClient(MiniMaxClient):
             yield page
 
 
+def recording_client(sandbox: Sandbox) -> RecordingClient:
+    """Return a client of an account with six pages."""
+    sandbox.reset(replace(sandbox.config, images=60, page_cap=10))
+    client = RecordingClient(Settings(sandbox.token, sandbox.base_url))
+    client.readers, client.read_ahead = set(), threading.Event()
+    return client
+
+
 @pytest.mark.parametrize("plan", [{}, {"sync": True}], ids=["snapshot", "sync"])
 def test_state_and_folder_change_in_the_thread_of_the_task(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: dict[str, Any]
@@ -48,10 +55,7 @@ def test_state_and_folder_change_in_the_thread_of_the_task(
 
         return wrapped
 
-    local = type(storage_at(ObjectStoragePath("/")))
-    client = RecordingClient(Settings(sandbox.token, sandbox.base_url))
-    client.readers, client.read_ahead = set(), threading.Event()
-    sandbox.reset(replace(sandbox.config, images=60, page_cap=10))
+    client = recording_client(sandbox)
     sync = _LocalDraft.sync
 
     def slow_sync(draft: _LocalDraft) -> None:
@@ -59,8 +63,11 @@ def test_state_and_folder_change_in_the_thread_of_the_task(
             raise TimeoutError
         sync(draft)
 
+    # A disk that is as slow as a store.
+    monkeypatch.setattr(LocalStorage, "is_local", False)
     monkeypatch.setattr(_LocalDraft, "sync", slow_sync)
-    for owner, name in ((local, "lock"), (local, "remove"), (local, "draft"), (Checkpoint, "__setattr__")):
+    methods = [(LocalStorage, name) for name in ("lock", "remove", "draft")]
+    for owner, name in (*methods, (Checkpoint, "__setattr__")):
         monkeypatch.setattr(owner, name, recorded(getattr(owner, name)))
     for arrivals in (0, 7):
         sandbox.arrive(arrivals)
@@ -69,10 +76,14 @@ def test_state_and_folder_change_in_the_thread_of_the_task(
     assert {thread.name for thread in client.readers - writers} == {"minimax-pages"}, "while a part was stored"
 
 
+def test_no_thread_is_started_for_quick_work(sandbox: Sandbox, tmp_path: Path) -> None:
+    client = recording_client(sandbox)
+    export_images(client, plan=ExportPlan(part_rows=10), folder=ObjectStoragePath(str(tmp_path)))
+    assert client.readers == {threading.current_thread()}
+
+
 @pytest.mark.parametrize("plan", [{"file_format": "csv"}, {"download_media": True}], ids=["slow format", "files"])
 def test_the_task_reads_no_page_while_it_has_long_work(sandbox: Sandbox, tmp_path: Path, plan: dict[str, Any]) -> None:
-    sandbox.reset(replace(sandbox.config, images=60, page_cap=10))
-    client = RecordingClient(Settings(sandbox.token, sandbox.base_url))
-    client.readers, client.read_ahead = set(), threading.Event()
+    client = recording_client(sandbox)
     export_images(client, plan=ExportPlan(**plan), folder=ObjectStoragePath(str(tmp_path)))
     assert {thread.name for thread in client.readers} == {"minimax-pages"}
