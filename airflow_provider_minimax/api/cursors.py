@@ -68,7 +68,7 @@ def image_key(image: Image) -> str | None:
 
 
 def known_keys(keys: Iterable[str | None]) -> frozenset[str]:
-    """Return the ids without None: an image without an id never equals another one."""
+    """Return the ids that there are: an image without one never equals another."""
     return frozenset(filter(None, keys))
 
 

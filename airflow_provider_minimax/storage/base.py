@@ -107,7 +107,8 @@ class Draft:
 class Storage(ABC):
     """Reads and writes the files of one folder; names are relative to it."""
 
-    #: Whether files are read and written so quickly that nothing else need be done meanwhile.
+    #: Whether files are read and written so quickly that their content may be checked at any time, and that nothing
+    #: else need be done meanwhile.
     is_local: ClassVar[bool] = False
 
     def __init__(self, folder: ObjectStoragePath) -> None:
